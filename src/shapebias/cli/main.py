@@ -1,0 +1,58 @@
+"""The command line: parse, dispatch, and turn every ending into its exit status.
+
+0 done, 2 the user's input, 1 our fault, 130 Ctrl-C, 143 SIGTERM. Messages go to standard error.
+Nothing here imports torch: a command's work is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from shapebias.cli.parser import COMMANDS, build_parser
+from shapebias.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        parser = build_parser()
+        config = parser.parse_args(with_underscores(sys.argv[1:] if arguments is None else arguments))
+        config = parser.instantiate_classes(config)
+        name = config.command
+        options = config[name]
+        if name == "stylizer":
+            name, options = f"stylizer {options.action}", options[options.action]
+        options.pop("config", None)
+        COMMANDS[name](**options.as_dict() if hasattr(options, "as_dict") else vars(options))
+    except UserError as error:
+        print(f"shapebias: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("shapebias: interrupted; every finished file is whole, run the same command to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+def with_underscores(arguments: Sequence[str]) -> list[str]:
+    """Options spelled with hyphens inside as the parser knows them.
+
+    >>> with_underscores(["--per-image=2", "a-b"])
+    ['--per_image=2', 'a-b']
+    """
+
+    def spelled(argument: str) -> str:
+        name, sign, value = argument[2:].partition("=")
+        return f"--{name.replace('-', '_')}{sign}{value}"
+
+    return [spelled(a) if a.startswith("--") and len(a) > 2 else a for a in arguments]
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    print("shapebias: terminated; every finished file is whole, run the same command to go on", file=sys.stderr)
+    sys.exit(143)

@@ -1,0 +1,62 @@
+"""Any image file to 8-bit RGB, the way a person would see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
+
+
+class UnreadableImage(Exception):
+    """One file that does not decode; callers list and count it, or stop under ``strict``."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = Path(path), reason
+
+
+def load_rgb(path: Path | str) -> Image.Image:
+    """Decode one file to an upright RGB image with 8 bits a channel.
+
+    Grey and palette images become RGB, transparency is laid on white, CMYK is converted, 16-bit and
+    floating-point images are scaled to 8 bits, and the EXIF orientation is applied.
+
+    Raises:
+        UnreadableImage: the file is empty, truncated or not an image.
+    """
+    try:
+        if Path(path).stat().st_size == 0:
+            raise UnreadableImage(path, "empty file")
+        with Image.open(path) as image:
+            image.load()
+            return to_rgb(ImageOps.exif_transpose(image))
+    except UnreadableImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(path, "not an image") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(path, str(error) or type(error).__name__) from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to RGB (transparency on white, deep greys scaled to 8 bits)."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_to_8_bits(image)).convert("RGB")
+    if "transparency" in image.info or image.mode in {"RGBA", "LA", "PA", "La", "RGBa"}:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bits(image: Image.Image) -> np.ndarray:
+    """Grey levels of 16 or 32 bits, or floats, to 0..255; floats up to 1 are taken as fractions."""
+    grey = np.asarray(image).astype(np.float64)
+    top = 65535.0
+    if image.mode == "F":
+        top = 1.0 if grey.max() <= 1.0 else 255.0
+    return np.clip(np.rint(grey * (255.0 / top)), 0, 255).astype(np.uint8)

@@ -1,0 +1,87 @@
+"""Folders of images: what is in them, and which class each belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from shapebias.data.decode import IMAGE_SUFFIXES
+from shapebias.errors import UserError
+
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("val", "test", "validation")
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Images in one folder per class: ``root/CLASS/**/image``; classes and images are sorted by name."""
+
+    root: Path
+    classes: tuple[str, ...]
+    paths: tuple[Path, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over every image's relative path and size in bytes: cheap, and changes with the set."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            digest.update(f"{path.relative_to(self.root).as_posix()}\0{path.stat().st_size}\n".encode())
+        return digest.hexdigest()
+
+    @classmethod
+    def scan(cls, root: Path) -> ImageFolder:
+        """Read the layout of ``root``.
+
+        Raises:
+            UserError: no such folder, no class folders, no images, or a single class.
+        """
+        root = Path(root)
+        if not root.is_dir():
+            raise UserError(f"no folder {root}: give a folder with one folder of images per class")
+        folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        if not folders:
+            raise UserError(f"{root} has no class folders: expected {root}/CLASS/image.jpg")
+        found = [(folder.name, _images_below(folder)) for folder in folders]
+        filled = [(name, images) for name, images in found if images]
+        if not filled:
+            raise UserError(f"no images below {root} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+        if len(filled) == 1:
+            raise UserError(f"{root} has one class only ({filled[0][0]}): at least two are needed")
+        return cls(
+            root=root,
+            classes=tuple(name for name, _ in filled),
+            paths=tuple(path for _, images in filled for path in images),
+            labels=tuple(label for label, (_, images) in enumerate(filled) for _ in images),
+        )
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Every image file below ``folder``, sorted by its path; hidden files are left out."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}")
+    images = _images_below(folder)
+    if not images:
+        raise UserError(f"no images below {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+    return images
+
+
+def part(root: Path, names: Sequence[str]) -> Path | None:
+    """The first of the folders ``names`` that ``root`` has, such as its ``train``."""
+    return next((Path(root) / name for name in names if (Path(root) / name).is_dir()), None)
+
+
+def _images_below(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
+    )

@@ -1,0 +1,25 @@
+"""The one error that is the user's to mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Input that cannot be used. Its text is one line: what is wrong, where, and what to do.
+
+    The command line prints that line and exits with status 2; it is never shown as a traceback.
+    """
+
+
+def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
+    """An error for a name that does not exist, naming the nearest that does.
+
+    >>> str(unknown("scheme", "mmsi-sin-inn", ["in", "mmsi-sin-in"]))
+    "unknown scheme 'mmsi-sin-inn': did you mean 'mmsi-sin-in'? Known: in, mmsi-sin-in"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
+    hint = f": did you mean '{near[0]}'?" if near else "."
+    return UserError(f"unknown {kind} '{given}'{hint} Known: {', '.join(names)}")

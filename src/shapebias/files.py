@@ -1,0 +1,99 @@
+"""Whole files or none: atomic writes, hashes, and folders that are ours to write in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from shapebias.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it takes its name, on any failure it goes.
+
+    ``durable`` waits until the bytes are on the disk; leave it out for the many small files that are
+    cheap to make again.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON without NaN, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON written by us or others; a broken file is the user's to mend."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no file {path}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable JSON: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def claim_folder(folder: Path, identity: dict[str, Any], *, marker: str, describe: Callable[[dict[str, Any]], str]) -> bool:
+    """Make ``folder`` ours for the work that ``identity`` describes; whether it already was.
+
+    The identity is kept in ``folder/marker``. A folder that holds other work is refused with the
+    difference, a folder of other files is refused, and one that cannot be written is refused now
+    rather than after hours of work.
+    """
+    path = folder / marker
+    if path.is_file():
+        found = read_json(path)
+        if found != identity:
+            keys = [k for k in sorted({*found, *identity}) if found.get(k) != identity.get(k)]
+            difference = ", ".join(f"{k}: {found.get(k)!r} there, {identity.get(k)!r} now" for k in keys)
+            raise UserError(f"{folder} holds another {describe(found)} ({difference}): choose another --out")
+        return True
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose another --out")
+    if folder.is_dir() and any(not child.name.startswith(".") for child in folder.iterdir()):
+        raise UserError(f"{folder} is not empty and holds no run of ours: choose another --out")
+    write_json(path, identity)
+    return False
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write {path}: {error.strerror or error}: free some space or choose another folder")

@@ -1,0 +1,45 @@
+"""The 16 categories of Geirhos et al., and which of ImageNet's 1000 classes belong to each.
+
+Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019: 207 of the 1000 classes have
+an entry-level category. Numbers are indices in ImageNet's usual order (sorted WordNet identifiers).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+CATEGORIES = (
+    "airplane bear bicycle bird boat bottle car cat chair clock dog elephant keyboard knife oven truck".split()
+)
+
+
+def _span(*parts: int | tuple[int, int]) -> tuple[int, ...]:
+    """Indices from single numbers and inclusive spans."""
+    return tuple(n for part in parts for n in (range(part[0], part[1] + 1) if isinstance(part, tuple) else (part,)))
+
+
+MEMBERS: dict[str, tuple[int, ...]] = {
+    "airplane": (404,),
+    "bear": _span((294, 297)),
+    "bicycle": (444, 671),
+    "bird": _span(8, (10, 16), (18, 20), (22, 24), (80, 83), (87, 96), (98, 100), (127, 133), (135, 145)),
+    "boat": (472, 554, 625, 814, 914),
+    "bottle": (440, 720, 737, 898, 899, 901, 907),
+    "car": (436, 511, 817),
+    "cat": _span((281, 286)),
+    "chair": (423, 559, 765, 857),
+    "clock": (409, 530, 892),
+    "dog": _span(
+        (152, 191), (193, 203), (205, 226), (228, 241), (243, 250), (252, 257), 259, (261, 263), (265, 268)
+    ),
+    "elephant": (385, 386),
+    "keyboard": (508, 878),
+    "knife": (499,),
+    "oven": (766,),
+    "truck": (555, 569, 656, 675, 717, 734, 864, 867),
+}
+
+
+def category_probabilities(probabilities: np.ndarray) -> np.ndarray:
+    """ImageNet probabilities (N, 1000) to the 16 categories (N, 16), by the mean of the member classes."""
+    return np.stack([probabilities[:, MEMBERS[name]].mean(1) for name in CATEGORIES], axis=1)

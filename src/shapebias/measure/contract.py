@@ -1,0 +1,99 @@
+"""The one contract of every measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from shapebias.data.evaluation import ImageBatches
+from shapebias.measure.results import Entry
+from shapebias.models.classifier import Classifier
+from shapebias.progress import progress
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every evaluator is told: where to look, where to write, and how."""
+
+    data: Path
+    out: Path
+    seed: int = 0
+    batch_size: int = 64
+    device: str = "cpu"
+    workers: int = 0
+    strict: bool = False
+
+
+@dataclass
+class Outcome:
+    """An evaluator's figures, and per-image values (by image name) for paired comparisons.
+
+    ``per_image[metric]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
+    order of ``images``.
+    """
+
+    entries: list[Entry]
+    images: tuple[str, ...] = ()
+    per_image: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Evaluator(Protocol):
+    """A measurement: built from a setting, it checks its data then; ``run`` measures one network.
+
+    What does not depend on the network (reading a folder, stylizing it) is done once, at building.
+    """
+
+    benchmark: str
+
+    def __init__(self, setting: Setting) -> None: ...
+
+    def run(self, model: Classifier) -> Outcome:
+        """Measure ``model``, which is in evaluation mode and on the setting's device."""
+        ...
+
+
+def predictions(
+    model: Classifier,
+    paths: Sequence[Path],
+    setting: Setting,
+    title: str,
+    *,
+    read: Callable[[Any], torch.Tensor],
+    latents: bool = False,
+) -> tuple[np.ndarray, torch.Tensor, list[str]]:
+    """Pass images through a network.
+
+    Args:
+        model: the network.
+        paths: image files.
+        setting: batch size, device and so on.
+        title: shown with the progress.
+        read: maps the network's output for a batch to the (N, ...) tensor that is kept.
+        latents: ask the network for its latents too.
+
+    Returns:
+        The indices of the images that could be read, what ``read`` kept of them, and the unreadable files.
+    """
+    batches = ImageBatches(
+        paths, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
+    )
+    kept, indices = [], []
+    with torch.inference_mode(), progress(f"{model.identity.name}: {title}", total=len(paths)) as bar:
+        for numbers, images in batches:
+            images = images.to(setting.device, memory_format=torch.channels_last)
+            kept.append(read(model(images, latents=latents)).cpu())
+            indices += numbers
+            bar.advance(len(numbers))
+    return np.array(indices), torch.cat(kept), batches.unreadable
+
+
+def data_details(folder: Path, images: int, fingerprint: str, unreadable: list[str]) -> dict[str, Any]:
+    """What a figure was measured on."""
+    return {"folder": str(folder), "images": images, "fingerprint": fingerprint, "unreadable": unreadable}
+
+

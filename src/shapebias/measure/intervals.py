@@ -1,0 +1,75 @@
+"""95 % intervals: Wilson's for a share, the bootstrap for ratios and paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Z95 = 1.959963984540054
+RESAMPLES = 2000
+
+
+def wilson(successes: int, n: int) -> tuple[float, float] | None:
+    """Wilson's score interval for a share of ``successes`` in ``n``; None for n = 0.
+
+    E. B. Wilson 1927; it keeps to [0, 1] and holds near 0 and 1, where the normal interval does not.
+    """
+    if n == 0:
+        return None
+    share, z2 = successes / n, Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray], np.ndarray], data: np.ndarray, *, seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float] | None:
+    """The percentile interval of a statistic of column means of ``data``, resampling its rows.
+
+    Args:
+        statistic: maps (resamples, columns) means to (resamples,) values; NaN where undefined.
+        data: (n, columns), one row per image or trial.
+        seed: of the resampling.
+        resamples: how many.
+
+    Returns:
+        The 2.5 and 97.5 percentiles of the defined values, or None if there are none.
+    """
+    if len(data) == 0:
+        return None
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(data), np.full(len(data), 1 / len(data)), size=resamples)
+    values = statistic(counts @ data.astype(np.float64) / len(data))
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def paired_difference(
+    a: Sequence[float], b: Sequence[float], *, seed: int
+) -> tuple[float, tuple[float, float] | None]:
+    """Mean of ``a`` minus mean of ``b`` over the same images, with its bootstrap interval."""
+    difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    return float(difference.mean()), bootstrap(lambda means: means[:, 0], difference[:, None], seed=seed)
+
+
+def ratio_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, tuple[float, float] | None]:
+    """The difference of two ratios of sums over the same rows, with its paired bootstrap interval.
+
+    ``a`` and ``b`` are (n, 2): numerator and denominator of each image, as for two networks' shape bias
+    (shape decision, decision of either cue).
+    """
+    if len(a) == 0:
+        return math.nan, None
+    both = np.concatenate([a, b], axis=1)
+
+    def difference(means: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return means[:, 0] / means[:, 1] - means[:, 2] / means[:, 3]
+
+    return float(difference(both.mean(0, keepdims=True))[0]), bootstrap(difference, both, seed=seed)

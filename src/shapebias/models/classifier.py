@@ -1,0 +1,151 @@
+"""One face for every network: RGB in [0, 1] in, logits and pooled latents out, normalisation inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from shapebias.data.evaluation import Preprocessing
+from shapebias.errors import UserError
+from shapebias.libraries import timm
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Where a network comes from and what its outputs mean; stated in every results file.
+
+    ``classes`` are the names of its outputs in order, or None where they are not known.
+    """
+
+    name: str
+    spec: str
+    architecture: str
+    classes: tuple[str, ...] | None = None
+    scheme: str | None = None
+    weights_sha256: str | None = None
+
+
+class Classifier(nn.Module):
+    """A network with its normalisation and preprocessing.
+
+    ``forward`` takes float RGB images in [0, 1], (N, 3, H, W), and returns logits (N, classes). With
+    ``latents=True`` it also returns the pooled latents (N, D) of every stage of ``stages``: by default
+    one, the input of the classifying layer; or named modules, whose maps are averaged over space.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        identity: Identity,
+        preprocessing: Preprocessing,
+        *,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        stages: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.network, self.identity, self.preprocessing = network, identity, preprocessing
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self._seen: dict[int, Tensor] = {}
+        self._stages = max(1, len(stages))
+        if not stages:
+            _classifying_layer(network).register_forward_pre_hook(self._keep_input)
+        modules = dict(network.named_modules())
+        for number, stage in enumerate(stages):
+            if stage not in modules:
+                raise UserError(f"{identity.architecture} has no stage '{stage}': it has {', '.join(_stages(network))}")
+            modules[stage].register_forward_hook(lambda _m, _i, output, n=number: self._keep(n, output))
+
+    def forward(self, images: Tensor, *, latents: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Logits of ``images``, and with ``latents`` the pooled latents of each stage."""
+        self._seen.clear()
+        logits = self.network((images - self.mean) / self.std)
+        if not latents:
+            self._seen.clear()
+            return logits
+        kept = [self._seen[number] for number in range(self._stages)]
+        self._seen.clear()
+        return logits, kept
+
+    def _keep_input(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._keep(0, inputs[0])
+
+    def _keep(self, number: int, output: Tensor) -> None:
+        self._seen[number] = output.mean((2, 3)) if output.ndim == 4 else output.flatten(1)
+
+
+def timm_classifier(
+    name: str, identity: Identity, *, pretrained: bool = False, size: int | None = None, stages: Sequence[str] = ()
+) -> Classifier:
+    """A timm network as a ``Classifier``.
+
+    Without ``size`` it gets the preprocessing of its timm configuration; with ``size`` (a training of
+    ours) images are resized to that size, no margin cut off. Its head has ``len(identity.classes)``
+    outputs, or timm's own number where the classes are None.
+
+    Raises:
+        UserError: no such network, or its pretrained weights cannot be downloaded.
+    """
+    from shapebias.errors import unknown
+
+    base = name.split(".")[0]
+    if not timm.is_model(base):
+        raise unknown_timm(base) if len(base) < 60 else unknown("timm model", name, [])
+    kwargs = {} if identity.classes is None else {"num_classes": len(identity.classes)}
+    try:
+        network = timm.create_model(name, pretrained=pretrained, **kwargs)
+    except Exception as error:
+        if not pretrained:
+            raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
+        raise UserError(
+            f"the pretrained weights of '{name}' could not be loaded ({_first_line(error)}): "
+            "connect to the network once, or give a weights file instead"
+        ) from error
+    config = network.pretrained_cfg
+    if size is None:
+        preprocessing = Preprocessing(
+            size=config["input_size"][-1],
+            crop=config.get("crop_pct") or 0.875,
+            interpolation=config["interpolation"] if config["interpolation"] in {"bicubic", "bilinear"} else "bicubic",
+        )
+    else:
+        preprocessing = Preprocessing(size=size, crop=1.0, interpolation="bicubic")
+    return Classifier(network, identity, preprocessing, mean=config["mean"], std=config["std"], stages=stages)
+
+
+def unknown_timm(name: str) -> UserError:
+    """An unknown timm model, with the nearest names there are."""
+    import difflib
+
+    near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models() for the names there are"
+    return UserError(f"unknown model '{name}': {hint}")
+
+
+def _classifying_layer(network: nn.Module) -> nn.Module:
+    """The layer that makes the logits: timm's classifier, else the last linear layer."""
+    if hasattr(network, "get_classifier") and isinstance(network.get_classifier(), nn.Module):
+        layer = network.get_classifier()
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            return layer
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise UserError(f"{type(network).__name__} has no linear layer to take latents from: name a stage")
+    return layers[-1]
+
+
+def _stages(network: nn.Module) -> list[str]:
+    info = getattr(network, "feature_info", None)
+    named = [i["module"] for i in info] if isinstance(info, list) else []
+    return named or [name for name, _ in network.named_children()]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

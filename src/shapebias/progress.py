@@ -1,0 +1,103 @@
+"""Progress on standard error: a live bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class Bar:
+    """How far a long job is, at what rate, and how long it still takes."""
+
+    def __init__(self, title: str, total: int, done: int, unit: str) -> None:
+        self.title, self.total, self.done, self.unit = title, total, done, unit
+        self.first, self.started = done, time.monotonic()
+        self.details = ""
+
+    def advance(self, count: int = 1, **values: float) -> None:
+        """Move on by ``count``; ``values`` are shown beside the rate."""
+        self.done += count
+        if values:
+            self.details = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+        self.show()
+
+    @property
+    def rate(self) -> float:
+        """Units per second since this process began the job."""
+        return (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
+
+    def line(self) -> str:
+        """The state in one line of text."""
+        left = (self.total - self.done) / self.rate if self.rate > 0 else float("inf")
+        clock = "" if left == float("inf") else f"  {_clock(left)} left"
+        return f"{self.title}  {self.done}/{self.total}  {self.rate:.1f} {self.unit}/s{clock}  {self.details}".rstrip()
+
+    def show(self) -> None:
+        """Print the state where it is due (overridden by the kinds of output)."""
+
+
+class _Lines(Bar):
+    last = 0.0
+
+    def show(self) -> None:
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_LINES or self.done >= self.total:
+            self.last = now
+            print(self.line(), file=sys.stderr, flush=True)
+
+
+class _Live(Bar):
+    last = 0.0
+
+    def show(self) -> None:
+        now = time.monotonic()
+        if now - self.last < 0.1 and self.done < self.total:
+            return
+        self.last = now
+        self._status.update(self._draw())
+
+    def _draw(self) -> object:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=max(self.total, 1), completed=self.done, width=24), self.line())
+        return row
+
+    def __enter__(self) -> _Live:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._status = Live(self._draw(), console=Console(stderr=True), auto_refresh=False, transient=False)
+        self._status.update = _refreshing(self._status)
+        self._status.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._status.__exit__(None, None, None)
+
+
+def _refreshing(live: object):  # noqa: ANN202
+    plain = live.update
+
+    def update(drawing: object) -> None:
+        plain(drawing, refresh=True)
+
+    return update
+
+
+@contextmanager
+def progress(title: str, *, total: int, done: int = 0, unit: str = "images") -> Iterator[Bar]:
+    """A bar for ``total`` units of which ``done`` are already there."""
+    bar = _Lines(title, total, done, unit)
+    yield bar
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,162 @@
+"""Find runs and measurements in folders, and join those that are about the same network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from shapebias.errors import UserError
+from shapebias.report.records import (
+    Difference,
+    Entry,
+    Measurement,
+    Run,
+    read_differences,
+    read_measurement,
+    read_run,
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network on the page: the run that trained it, its measurements, or both."""
+
+    name: str
+    run: Run | None
+    measurements: tuple[Measurement, ...]
+    index: int = 0
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Every measured number of this network."""
+        return [entry for measurement in self.measurements for entry in measurement.entries]
+
+    def entry(self, benchmark: str, metric: str) -> Entry | None:
+        """The first entry of that benchmark and metric, None where it was not measured."""
+        return next((e for e in self.entries if (e.benchmark, e.metric) == (benchmark, metric)), None)
+
+    @property
+    def shape_bias(self) -> float | None:
+        """Share of shape among the decisions by either cue."""
+        entry = self.entry("shape-bias", "shape_bias")
+        return entry.value if entry else None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Everything found, networks ordered from the most texture-bound to the most shape-bound."""
+
+    networks: tuple[Network, ...]
+    differences: tuple[Difference, ...]
+    warnings: list[str] = field(default_factory=list)
+
+
+def collect(folders: Sequence[Path]) -> Collection:
+    """Search ``folders`` and return what they hold.
+
+    Raises:
+        UserError: a folder is missing, or there is no run and no measurement in any of them.
+    """
+    runs: list[Run] = []
+    measurements: list[Measurement] = []
+    warnings: list[str] = []
+    comparisons: list[Path] = []
+    for path in _files(folders):
+        if path.name == "run.json":
+            runs.append(read_run(path, warnings))
+        elif path.name == "results.json":
+            measurements.append(read_measurement(path))
+            comparisons.append(path.parent.parent / "comparison.json")
+        else:
+            comparisons.append(path)
+    if not runs and not measurements:
+        where = ", ".join(str(folder) for folder in folders) or "no folder"
+        raise UserError(f"no run.json and no results.json found in {where}: give a folder of a training or measurement")
+    networks = _networks(runs, measurements, warnings)
+    return Collection(networks, _differences(comparisons, measurements, warnings), warnings)
+
+
+def _files(folders: Sequence[Path]) -> Iterator[Path]:
+    """Files of interest, each once, in an order that depends on names only."""
+    seen: set[Path] = set()
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise UserError(f"no folder {folder}: give the folder of a run or of measurements")
+        for parent, children, names in os.walk(folder):
+            children[:] = sorted(child for child in children if not child.startswith("."))
+            for name in ("run.json", "results.json", "comparison.json"):
+                path = Path(parent) / name
+                if name in names and path.resolve() not in seen:
+                    seen.add(path.resolve())
+                    yield path
+
+
+def _networks(runs: list[Run], measurements: list[Measurement], warnings: list[str]) -> tuple[Network, ...]:
+    """Join by the weights' hash; what has no partner stays a network of its own."""
+    waiting = list(measurements)
+    networks: list[Network] = []
+    for run in runs:
+        mine = [m for m in waiting if run.weights and m.weights == run.weights]
+        if run.weights is None:
+            warnings.append(f"the training of {run.name} in {run.folder} is unfinished")
+        elif not mine and any(m.name == run.name for m in waiting):
+            warnings.append(f"results named {run.name} belong to other weights than the run in {run.folder}")
+        waiting = [m for m in waiting if m not in mine]
+        groups = _groups(mine)
+        name = mine[0].name if mine else run.name
+        networks.append(Network(name, run, groups[0] if groups else ()))
+        networks.extend(Network(group[0].name, None, group) for group in groups[1:])
+    while waiting:
+        first = waiting[0]
+        mine = [m for m in waiting if m is first or (first.weights and m.weights == first.weights)]
+        waiting = [m for m in waiting if m not in mine]
+        networks.extend(Network(group[0].name, None, group) for group in _groups(mine))
+    networks.sort(key=lambda n: (n.shape_bias is None, n.shape_bias or 0.0, not n.measurements, n.name))
+    return tuple(replace(n, index=i, name=name) for i, (n, name) in enumerate(_distinct(networks)))
+
+
+def _groups(measurements: list[Measurement]) -> list[tuple[Measurement, ...]]:
+    """Split measurements of the same weights so that no group holds the same number twice."""
+    groups: list[list[Measurement]] = []
+    for measurement in measurements:
+        keys = {entry.key for entry in measurement.entries}
+        home = next((g for g in groups if not keys & {e.key for m in g for e in m.entries}), None)
+        if home is None:
+            groups.append([measurement])
+        else:
+            home.append(measurement)
+    return [tuple(group) for group in groups]
+
+
+def _distinct(networks: list[Network]) -> Iterator[tuple[Network, str]]:
+    """Networks with names to show, equal ones told apart by their seeds or else by a count."""
+    alike: dict[str, list[Network]] = {}
+    for network in networks:
+        alike.setdefault(network.name, []).append(network)
+    used: set[str] = set()
+    for network in networks:
+        seeds = [str(n.run.record.get("seed")) for n in alike[network.name] if n.run]
+        apart = 1 < len(set(seeds)) == len(alike[network.name])
+        name = f"{network.name} · seed {network.run.record.get('seed')}" if apart and network.run else network.name
+        candidate, turn = name, 1
+        while candidate in used:
+            turn += 1
+            candidate = f"{name} ({turn})"
+        used.add(candidate)
+        yield network, candidate
+
+
+def _differences(paths: list[Path], measurements: list[Measurement], warnings: list[str]) -> tuple[Difference, ...]:
+    known = {m.name for m in measurements}
+    found: list[Difference] = []
+    for path in sorted({path.resolve(): path for path in paths}.values()):
+        if not path.is_file():
+            continue
+        differences = read_differences(path, warnings)
+        shown = [d for d in differences if d.a in known and d.b in known]
+        if len(shown) < len(differences):
+            warnings.append(f"{path} compares networks that are not on this page (left out)")
+        found.extend(d for d in shown if d not in found)
+    return tuple(found)

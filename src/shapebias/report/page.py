@@ -1,0 +1,237 @@
+"""Put the page together: what each section says and shows, then one template."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from shapebias.report import words
+from shapebias.report.answers import Card, choose_cards, read_responses
+from shapebias.report.charts import (
+    category_chart,
+    category_shares,
+    decision_bar,
+    interval_chart,
+    label_width,
+    neuron_bar,
+)
+from shapebias.report.collect import Collection, Network
+from shapebias.report.curves import PANELS, Panel, curve_chart, curves_of
+from shapebias.report.examples import Examples, read_examples
+from shapebias.report.pictures import attribution, is_folder
+from shapebias.report.provenance import origin
+from shapebias.report.records import Entry, listing, number, table
+from shapebias.report.svg import key
+from shapebias.report.tables import full_table, is_clear, paired_table
+
+TITLE = "Shape or texture?"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One network's line at the top of the page."""
+
+    network: Network
+    entry: Entry
+    bar: Markup | None
+    conflicts: int | None
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """The accuracies on one set of pictures."""
+
+    title: str
+    chart: Markup
+    guess: float | None
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """One network's neurons divided by what they encode."""
+
+    network: Network
+    bar: Markup
+    scores: tuple[tuple[str, str], ...]
+    pairs: str
+    neurons: str
+
+
+def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]]:
+    """The whole page, and what was missing or doubtful in the input."""
+    warnings = list(collection.warnings)
+    networks = collection.networks
+    responses = read_responses(networks, warnings)
+    cards = choose_cards(responses, warnings)
+    examples = read_examples(networks)
+    shares = category_shares(networks)
+    origins = [origin(network) for network in networks]
+    warnings += _different_data(networks)
+    context = {
+        "title": title or TITLE,
+        "style": Markup(_resource("style.css")),
+        "version": metadata.version("shapebias"),
+        "networks": networks,
+        "verdicts": _verdicts(networks),
+        "summary": _summary(collection),
+        "unmeasured": [n for n in networks if n.shape_bias is None],
+        "examples": examples,
+        "has_responses": bool(responses),
+        "cards": cards,
+        "left_out": _without_answers(networks, cards),
+        "shares": shares,
+        "category_chart": category_chart(shares, networks) if shares else None,
+        "label_width": label_width(shares),
+        "category_rows": _category_rows(networks),
+        "accuracies": _accuracies(networks),
+        "neurons": _neurons(networks),
+        "curves": _curves(networks),
+        "rows": full_table(networks),
+        "measured": [n for n in networks if n.measurements],
+        "paired": paired_table(collection),
+        "origins": origins,
+        "warnings": list(dict.fromkeys([*warnings, *(f"{o.network.name}: {w}" for o in origins for w in o.warnings)])),
+        "credits": _credits(networks, examples),
+    }
+    return _template().render(context), list(dict.fromkeys(warnings))
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(words=words, key=key)
+    return environment.from_string(_resource("template.html"))
+
+
+def _resource(name: str) -> str:
+    return resources.files("shapebias.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _verdicts(networks: Sequence[Network]) -> list[Verdict]:
+    found = []
+    for network in networks:
+        entry = network.entry("shape-bias", "shape_bias")
+        if entry is not None:
+            bar = decision_bar(entry, network.name) if entry.value is not None else None
+            conflicts = number(entry.details.get("conflict_images"))
+            found.append(Verdict(network, entry, bar, None if conflicts is None else int(conflicts)))
+    return found
+
+
+def _summary(collection: Collection) -> str | None:
+    """The verdict in one or two sentences that claim no more than the intervals allow."""
+    ranked = [n for n in collection.networks if n.shape_bias is not None]
+    if not ranked:
+        return None
+    low, high = ranked[0], ranked[-1]
+    least, most = words.percent(low.shape_bias, 0), words.percent(high.shape_bias, 0)
+    if low is high:
+        return f"{low.name} went by the shape in {least} of the decisions in which it followed either cue."
+    said = f"{high.name} went by the shape in {most} of its decisions, {low.name} in {least}."
+    for item in collection.differences:
+        if item.metric == "shape_bias" and {item.a, item.b} == {low.name, high.name} and item.ci95:
+            inside = "The difference on the same pictures is clear of zero"
+            if not is_clear(item):
+                inside = "The difference on the same pictures could be chance"
+            return f"{said} {inside}: {words.points(item.value)} (95 % interval {words.points_interval(item.ci95)})."
+    bounds = [n.entry("shape-bias", "shape_bias") for n in (low, high)]
+    ends = [entry.ci95 for entry in bounds if entry and entry.ci95]
+    if len(ends) < 2:
+        return f"{said} Without intervals it is open whether that is more than chance."
+    if ends[0][1] >= ends[1][0]:
+        return f"{said} Their 95 % intervals overlap, so the difference is uncertain."
+    return f"{said} Their 95 % intervals do not overlap."
+
+
+def _different_data(networks: Sequence[Network]) -> list[str]:
+    """A warning for every benchmark whose networks were measured on different files."""
+    prints: dict[str, set[str]] = {}
+    for entry in (e for network in networks for e in network.entries):
+        fingerprint = table(entry.details.get("data")).get("fingerprint")
+        if isinstance(fingerprint, str):
+            prints.setdefault(" ".join(filter(None, (entry.benchmark, entry.key[2]))), set()).add(fingerprint)
+    return [
+        f"the networks were measured on different data for {what}: their numbers are not comparable"
+        for what, found in sorted(prints.items())
+        if len(found) > 1
+    ]
+
+
+def _without_answers(networks: Sequence[Network], cards: Sequence[Card]) -> list[Network]:
+    answered = {a.network.index for card in cards for a in card.answers}
+    return [n for n in networks if cards and n.index not in answered]
+
+
+def _category_rows(networks: Sequence[Network]) -> list[tuple[str, list[str]]]:
+    shares = category_shares(networks)
+    shown = {(s.category, s.network.index): words.percent(s.value) for s in shares}
+    categories = sorted({s.category for s in shares})
+    return [(c, [shown.get((c, n.index), words.MISSING) for n in networks if n.measurements]) for c in categories]
+
+
+def _accuracies(networks: Sequence[Network]) -> list[Accuracies]:
+    keys = sorted({e.key for n in networks for e in n.entries if e.benchmark in ("accuracy", "stylized")})
+    found = []
+    for name in (k for k in keys if k[1] == "top1"):
+        rows = [(n, e) for n in networks for e in n.entries if e.key == name]
+        rows = [(n, e) for n, e in rows if e.value is not None]
+        if not rows:
+            continue
+        title = "Unchanged pictures" if name[0] == "accuracy" else "Restyled pictures"
+        title += f" ({name[2]})" if name[2] else ""
+        outputs = {_outputs(n, e) for n, e in rows}
+        guess = 1 / outputs.pop() if len(outputs) == 1 and 0 not in outputs else None
+        label = f"{title}: " + ", ".join(f"{n.name} {words.percent(e.value)}" for n, e in rows)
+        found.append(Accuracies(title, interval_chart(rows, guess=guess, label=label), guess))
+    return found
+
+
+def _outputs(network: Network, entry: Entry) -> int:
+    """Among how many classes a network chose, 0 where that is not known."""
+    home = next(m for m in network.measurements if any(e is entry for e in m.entries))
+    return len(listing(home.model.get("classes")))
+
+
+def _neurons(networks: Sequence[Network]) -> list[Neurons]:
+    found = []
+    for network in networks:
+        kinds = ("shape", "texture", "residual")
+        entries = [network.entry("dimensionality", f"{kind}_neurons") for kind in kinds]
+        values = [(kind, e.value) for kind, e in zip(kinds, entries, strict=True) if e and e.value is not None]
+        if not values:
+            continue
+        details = next(e.details for e in entries if e)
+        scores = tuple((k, words.plain(number(table(details.get("scores")).get(k)))) for k in kinds)
+        counts = [words.counted(number(details.get(k))) for k in ("pairs", "neurons")]
+        bar = neuron_bar(network.name, [(k, min(max(v, 0.0), 1.0)) for k, v in values])
+        found.append(Neurons(network, bar, scores, *counts))
+    return found
+
+
+def _curves(networks: Sequence[Network]) -> list[tuple[Panel, Markup, list[Network]]]:
+    lines = {panel: curves_of(panel.column, networks) for panel in PANELS}
+    ends = [x for curves in lines.values() for curve in curves for x, _ in curve.points]
+    return [
+        (panel, curve_chart(panel, curves, max(ends)), [c.network for c in curves])
+        for panel, curves in lines.items()
+        if curves
+    ]
+
+
+def _credits(networks: Sequence[Network], examples: Examples | None) -> list[str]:
+    """The texts of the attribution files beside the pictures shown and the data used."""
+    folders: list[Path] = [examples.folder] if examples else []
+    for network in networks:
+        records = [table(network.run.record.get("data"))] if network.run else []
+        records += [table(entry.details.get("data")) for entry in network.entries]
+        folders += [Path(r["folder"]) for r in records if isinstance(r.get("folder"), str) and r["folder"]]
+    texts = (attribution(folder) for folder in dict.fromkeys(folders) if is_folder(folder))
+    return list(dict.fromkeys(text for text in texts if text))

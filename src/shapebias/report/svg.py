@@ -1,0 +1,91 @@
+"""Inline SVG: escaped elements, and the mark that stands for a network.
+
+Charts give horizontal positions in percent and vertical ones in pixels, so they stretch with the
+page while their text keeps its size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from markupsafe import Markup, escape
+
+COLOURS = 8
+
+
+def tag(name: str, *children: object, **attributes: object) -> Markup:
+    """One element. Text, children and attribute values are escaped unless they are markup already.
+
+    >>> str(tag("text", "a < b", x=1.50, text_anchor="end"))
+    '<text x="1.5" text-anchor="end">a &lt; b</text>'
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_value(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    inner = Markup("").join(escape(child) for child in children)
+    return Markup(f"<{name}{written}>{inner}</{name}>")
+
+
+def share(value: float) -> str:
+    """A fraction of the width, kept inside the chart."""
+    return f"{_value(100 * min(max(value, 0.0), 1.0))}%"
+
+
+def mark(index: int, *, x: object = 0, y: float = 0, size: float = 5.5, title: str | None = None) -> Markup:
+    """The mark of network number ``index``: a colour and a form, both its own."""
+    form = _FORMS[(index + index // COLOURS) % len(_FORMS)]
+    label = tag("title", title) if title else ""
+    path = tag("path", label, d=_path(form(size)), class_=f"mark net-{index % COLOURS}")
+    return tag("svg", path, x=x, y=y, overflow="visible", class_="at")
+
+
+def key(index: int) -> Markup:
+    """The mark of a network as a small picture beside its name."""
+    return tag("svg", mark(index, x=8, y=8), class_="key", width=16, height=16, viewBox="0 0 16 16", aria_hidden="true")
+
+
+Points = list[tuple[float, float]]
+
+
+def _polygon(corners: int, size: float, turn: float) -> Points:
+    steps = (turn + 2 * math.pi * i / corners for i in range(corners))
+    return [(size * math.sin(a), -size * math.cos(a)) for a in steps]
+
+
+def _star(size: float, corners: int, inner: float) -> Points:
+    radii = [size if i % 2 == 0 else size * inner for i in range(2 * corners)]
+    return [(r * math.sin(math.pi * i / corners), -r * math.cos(math.pi * i / corners)) for i, r in enumerate(radii)]
+
+
+def _plus(size: float, turn: float) -> Points:
+    arm = size * 0.36
+    corners = [(-arm, -size), (arm, -size), (arm, -arm), (size, -arm), (size, arm), (arm, arm)]
+    corners += [(-x, -y) for x, y in corners]
+    sin, cos = math.sin(turn), math.cos(turn)
+    return [(x * cos - y * sin, x * sin + y * cos) for x, y in corners]
+
+
+_FORMS = (
+    lambda size: _polygon(24, size, 0.0),
+    lambda size: _polygon(4, size * 1.25, math.pi / 4),
+    lambda size: _polygon(3, size * 1.35, 0.0),
+    lambda size: _polygon(4, size * 1.3, 0.0),
+    lambda size: _plus(size * 1.2, math.pi / 4),
+    lambda size: _polygon(3, size * 1.35, math.pi),
+    lambda size: _plus(size * 1.25, 0.0),
+    lambda size: _star(size * 1.5, 5, 0.45),
+)
+
+
+def _path(points: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{_value(x)} {_value(y)}" for x, y in points) + "Z"
+
+
+def _value(value: object) -> object:
+    if isinstance(value, float):
+        shown = f"{value:.2f}".rstrip("0").rstrip(".")
+        return "0" if shown == "-0" else shown
+    return value

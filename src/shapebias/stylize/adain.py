@@ -1,0 +1,141 @@
+"""A small stylizer by adaptive instance normalisation (Huang & Belongie 2017, arXiv:1703.06868).
+
+Style is separate from content. A *style code* is the per-channel mean and standard deviation of the
+encoder's features at its three scales; ``encode_style`` makes it once and it serves any image. The
+decoder normalises its own features at each scale and gives them the code's statistics, so that a code
+carries fine texture as well as colour, and not only what the deepest features keep.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+VARIANCE_FLOOR = 1e-3
+NOISE_TILE = 64
+
+
+def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Per-channel mean and standard deviation over space, (N, C, H, W) -> two of (N, C), in float32."""
+    flat = features.float().flatten(2)
+    variance, mean = torch.var_mean(flat, dim=2, unbiased=False)
+    return mean, (variance + VARIANCE_FLOOR).sqrt()
+
+
+def adain(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Give ``features`` (N, C, H, W) the per-channel ``mean`` and ``std``, both (N, C)."""
+    own_mean, own_std = statistics(features)
+    scale = std / own_std
+    shift = mean - own_mean * scale
+    scale, shift = (part[..., None, None].to(features.dtype) for part in (scale, shift))
+    return torch.addcmul(shift, features, scale)
+
+
+class AdaIN(nn.Module):
+    """The stylizer: ``encode_style(images) -> codes`` and ``stylize(content, codes, alpha) -> images``.
+
+    Images are float RGB in [0, 1], (N, 3, H, W), any H and W of at least 16. Codes are float32 of
+    shape (M, ``code_size``).
+
+    Example:
+        >>> stylizer = AdaIN()
+        >>> codes = stylizer.encode_style(torch.rand(2, 3, 64, 64))
+        >>> stylizer.stylize(torch.rand(2, 3, 48, 40), codes).shape
+        torch.Size([2, 3, 48, 40])
+    """
+
+    def __init__(self, channels: tuple[int, int, int] = (32, 48, 96), blocks: int = 2) -> None:
+        super().__init__()
+        fine, middle, coarse = channels
+        self.channels = channels
+        self.encoder = nn.ModuleList(
+            [
+                nn.Sequential(_conv(3, fine), nn.ReLU()),
+                nn.Sequential(_conv(fine, middle, stride=2), nn.ReLU(), _conv(middle, middle), nn.ReLU()),
+                nn.Sequential(_conv(middle, coarse, stride=2), nn.ReLU(), _conv(coarse, coarse), nn.ReLU()),
+            ]
+        )
+        self.blocks = nn.ModuleList(_ResidualBlock(coarse) for _ in range(blocks))
+        self.up = nn.ModuleList([_conv(coarse, middle), _conv(middle, fine)])
+        self.grain = nn.ParameterList([nn.Parameter(torch.full((c,), 0.1)) for c in (coarse, middle, fine)])
+        self.to_rgb = _conv(fine, 3)
+        noise = torch.randn(3, NOISE_TILE, NOISE_TILE, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("noise", noise)
+
+    @property
+    def code_size(self) -> int:
+        """Length of a style code: a mean and a standard deviation for each encoder channel."""
+        return 2 * sum(self.channels)
+
+    def encode_content(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at a quarter of the size, (N, C, H/4, W/4), and the images' own codes, (N, code_size)."""
+        features, parts = images, []
+        for stage in self.encoder:
+            features = stage(features)
+            parts += statistics(features)
+        return features, torch.cat(parts, dim=1)
+
+    def encode_style(self, images: Tensor) -> Tensor:
+        """Style codes of ``images``, (N, code_size). One code serves any number of contents."""
+        return self.encode_content(images)[1]
+
+    def stylize(self, content: Tensor, codes: Tensor, alpha: float = 1.0) -> Tensor:
+        """``content`` in the styles ``codes``: images of the content's size in [0, 1].
+
+        Args:
+            content: (N, 3, H, W) in [0, 1].
+            codes: (N, code_size), or (V * N, code_size) for V views of each image, view after view;
+                content is encoded once for all its views.
+            alpha: 1 is the full style, 0 the content's own; between, both statistics are mixed, which
+                for the deepest features is Huang & Belongie's interpolation.
+
+        Returns:
+            (len(codes), 3, H, W), view after view.
+        """
+        features, own = self.encode_content(content)
+        views = len(codes) // len(content)
+        if views * len(content) != len(codes):
+            raise ValueError(f"{len(codes)} codes do not divide over {len(content)} images")
+        if views > 1:
+            features, own = features.repeat(views, 1, 1, 1), own.repeat(views, 1)
+        mixed = codes if alpha == 1.0 else own + alpha * (codes - own)
+        return self.decode(features, mixed, content.shape[-2:])
+
+    def decode(self, features: Tensor, codes: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
+        """Images of ``size`` from content ``features`` and ``codes``, one code an image."""
+        fine, middle, coarse = self.channels
+        m1, s1, m2, s2, m3, s3 = codes.split([fine, fine, middle, middle, coarse, coarse], dim=1)
+        half = tuple((n + 1) // 2 for n in size)
+        x = adain(self._grain(features, 0), m3, s3)
+        for block in self.blocks:
+            x = block(x)
+        x = F.interpolate(x, size=half, mode="nearest")
+        x = F.relu(adain(self._grain(self.up[0](x), 1), m2, s2))
+        x = F.interpolate(x, size=tuple(size), mode="nearest")
+        x = F.relu(adain(self._grain(self.up[1](x), 2), m1, s1))
+        return torch.sigmoid(self.to_rgb(x).float())
+
+    def _grain(self, features: Tensor, scale: int) -> Tensor:
+        """Add a fixed noise pattern, so that flat areas can take on texture too."""
+        height, width = features.shape[-2:]
+        rows, columns = -(-height // NOISE_TILE), -(-width // NOISE_TILE)
+        tile = self.noise[scale].to(features.dtype).repeat(rows, columns)[:height, :width]
+        return features + self.grain[scale].to(features.dtype)[:, None, None] * tile
+
+    def forward(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
+        """Stylize ``content`` after the images ``style``, one each."""
+        return self.stylize(content, self.encode_style(style), alpha)
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, padding_mode="reflect")
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = _conv(channels, channels), _conv(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))

@@ -1,0 +1,143 @@
+"""A bank of styles: codes made once by ``encode_style``, to stylize with no painting at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from shapebias.data.crop import centre_crop, to_tensor
+from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.folder import list_images
+from shapebias.errors import UserError
+from shapebias.files import atomic, sha256
+from shapebias.progress import progress
+from shapebias.stylize.adain import AdaIN
+
+Split = Literal["all", "train", "held-out"]
+HELD_OUT_EVERY = 5  # every fifth style is kept for measuring
+STYLE_SIZE = 224
+
+
+@dataclass(frozen=True)
+class StyleBank:
+    """Codes of M styles, (M, code_size) float32, their names, and the hash of the stylizer that made them."""
+
+    codes: Tensor
+    names: tuple[str, ...]
+    stylizer_sha256: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def sha256(self) -> str:
+        """A hash of the codes and names."""
+        import hashlib
+
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        digest.update(self.codes.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def split(self, split: Split) -> StyleBank:
+        """The styles to train with, those held out for measuring (every fifth), or all.
+
+        A bank of fewer than ten styles is not divided.
+        """
+        if split == "all" or len(self) < 2 * HELD_OUT_EVERY:
+            return self
+        held_out = split == "held-out"
+        chosen = [i for i in range(len(self)) if (i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out]
+        return StyleBank(self.codes[chosen], tuple(self.names[i] for i in chosen), self.stylizer_sha256)
+
+    @classmethod
+    def encode(
+        cls, stylizer: AdaIN, stylizer_sha256: str, folders: Sequence[Path], *, size: int = STYLE_SIZE
+    ) -> StyleBank:
+        """The styles of every readable image below ``folders``, each cut to its central square of ``size``."""
+        paths = [(folder, path) for folder in folders for path in list_images(folder)]
+        codes, names, unreadable = [], [], []
+        device = next(stylizer.parameters()).device
+        with torch.inference_mode(), progress("styles", total=len(paths), unit="styles") as bar:
+            for folder, path in paths:
+                try:
+                    image = load_rgb(path)
+                except UnreadableImage as error:
+                    unreadable.append(error)
+                else:
+                    style = to_tensor(centre_crop(*image.size)(image, size))[None].to(device)
+                    codes.append(stylizer.encode_style(style)[0].float().cpu())
+                    names.append(f"{folder.name}/{path.relative_to(folder).with_suffix('').as_posix()}")
+                bar.advance()
+        if not codes:
+            raise UserError(f"none of the {len(paths)} styles could be read, first {unreadable[0]}")
+        return cls(torch.stack(codes), tuple(names), stylizer_sha256)
+
+    def save(self, path: Path) -> None:
+        """Write the bank as safetensors, codes in float16."""
+        metadata = {"shapebias": json.dumps({"names": self.names, "stylizer_sha256": self.stylizer_sha256})}
+        with atomic(path) as temporary:
+            save_file({"codes": self.codes.half().contiguous()}, temporary, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> StyleBank:
+        """Read a bank.
+
+        Raises:
+            UserError: no such file, or not a bank of ours.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = json.loads((file.metadata() or {}).get("shapebias", "{}"))
+                codes = file.get_tensor("codes").float()
+            names = tuple(str(name) for name in metadata["names"])
+            if codes.ndim != 2 or len(codes) != len(names) or not codes.isfinite().all():
+                raise ValueError("its codes and names do not agree")
+            return cls(codes, names, str(metadata["stylizer_sha256"]))
+        except FileNotFoundError as error:
+            raise UserError(f"no style bank {path}") from error
+        except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
+            raise UserError(f"{path} is not a style bank: {error}") from error
+
+
+def load_stylizer(path: Path | None = None) -> tuple[AdaIN, str]:
+    """The stylizer that ships with the package, or one from a safetensors file; and its hash."""
+    path = path or packaged("adain-small.safetensors")
+    network = AdaIN()
+    try:
+        from safetensors.torch import load_file
+
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError as error:
+        raise UserError(f"no stylizer {path}") from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{path} does not hold the small AdaIN: {str(error).splitlines()[0]}") from error
+    network.requires_grad_(False).eval()
+    return network.to(memory_format=torch.channels_last), sha256(path)  # type: ignore[call-overload]
+
+
+def load_styles(source: Path | None, stylizer: AdaIN, stylizer_sha256: str) -> StyleBank:
+    """The bank that ships with the package, one from a file, or the styles of a folder of images.
+
+    Raises:
+        UserError: a bank whose codes another stylizer made.
+    """
+    if source is not None and Path(source).is_dir():
+        return StyleBank.encode(stylizer, stylizer_sha256, [Path(source)])
+    bank = StyleBank.load(Path(source) if source else packaged("styles.safetensors"))
+    if bank.stylizer_sha256 != stylizer_sha256:
+        raise UserError(f"the codes in {source} were made by another stylizer: encode its images again")
+    return bank
+
+
+def packaged(name: str) -> Path:
+    """A weights file that ships with the package."""
+    return Path(__file__).parent / "weights" / name

@@ -1,0 +1,172 @@
+"""Stylize a whole folder: every image in several styles, written beside a manifest, resumable."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shapebias.data.crop import to_image, to_tensor
+from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.folder import list_images
+from shapebias.errors import UserError
+from shapebias.files import atomic, claim_folder, read_json, write_json, write_text
+from shapebias.progress import progress
+from shapebias.stylize.adain import AdaIN
+from shapebias.stylize.bank import StyleBank
+from shapebias.stylize.views import draw_styles
+
+MANIFEST = "stylize.json"
+WORKING_SIDE = 256
+
+
+@dataclass(frozen=True)
+class StylizeSettings:
+    """What the stylized copies depend on, images and styles aside."""
+
+    per_image: int = 2
+    alpha: float = 1.0
+    size: int = WORKING_SIDE
+    same_styles: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise UserError(f"alpha must lie between 0 and 1, not {self.alpha}")
+        if self.per_image < 1:
+            raise UserError(f"--per-image must be at least 1, not {self.per_image}")
+        if self.size < 16:
+            raise UserError(f"--size must be at least 16 pixels, not {self.size}")
+
+
+def view_path(folder: Path, source: Path, image: Path, view: int) -> Path:
+    """Where the ``view``-th stylized copy of ``image`` (below ``source``) lies in ``folder``."""
+    relative = image.relative_to(source)
+    return folder / relative.parent / f"{relative.name}-style{view}.png"
+
+
+def stylized_views(folder: Path) -> int:
+    """How many styles per image a folder made by ``stylize_folder`` holds.
+
+    Raises:
+        UserError: the folder was not made by it, or was not finished.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise UserError(f"{folder} was not made by 'shapebias stylize' (no {MANIFEST} in it)")
+    if not (Path(folder) / "styles.csv").is_file():
+        raise UserError(f"{folder} is not finished: run the same 'shapebias stylize' again, it goes on")
+    return int(read_json(path)["per_image"])
+
+
+def stylize_folder(
+    source: Path,
+    out: Path,
+    stylizer: AdaIN,
+    bank: StyleBank,
+    settings: StylizeSettings,
+    *,
+    batch_size: int = 16,
+    device: torch.device | str = "cpu",
+    strict: bool = False,
+) -> list[str]:
+    """Write ``settings.per_image`` stylized copies of every image below ``source`` to ``out``.
+
+    Each image's styles are drawn from (seed, its relative path); with ``same_styles`` every image gets the
+    same ones. Copies that are already there are kept, so that a killed run goes on where it was. Images
+    whose shorter side exceeds ``settings.size`` are reduced to it.
+
+    Returns:
+        The unreadable images, one "path: reason" each.
+    """
+    source, out = Path(source), Path(out)
+    images = list_images(source)
+    digest = hashlib.sha256("\n".join(p.relative_to(source).as_posix() for p in images).encode()).hexdigest()
+    identity: dict[str, Any] = {
+        "schema": "shapebias/stylize/1",
+        "source": str(source.resolve()),
+        "images_sha256": digest,
+        "per_image": settings.per_image,
+        "alpha": settings.alpha,
+        "size": settings.size,
+        "same_styles": settings.same_styles,
+        "seed": settings.seed,
+        "stylizer_sha256": bank.stylizer_sha256,
+        "styles_sha256": bank.sha256,
+    }
+    claim_folder(out, identity, marker=MANIFEST, describe=lambda _: "stylization")
+    chosen = {image: _styles_of(image.relative_to(source), settings, len(bank)) for image in images}
+    missing = [p for p in images if not all(view_path(out, source, p, v).exists() for v in range(settings.per_image))]
+    unreadable: list[str] = []
+    stylizer = stylizer.to(device)
+    done = len(images) - len(missing)
+    with torch.inference_mode(), progress("stylize", total=len(images), done=done) as bar:
+        for paths, content in _same_size_batches(missing, settings.size, batch_size, unreadable, strict):
+            styles = np.stack([chosen[path] for path in paths], axis=1)  # (views, N)
+            codes = bank.codes[styles.reshape(-1)].to(device)
+            views = stylizer.stylize(content.to(device), codes, settings.alpha).cpu()
+            for number, view in enumerate(views):
+                path = view_path(out, source, paths[number % len(paths)], number // len(paths))
+                with atomic(path, durable=False) as temporary:
+                    to_image(view).save(temporary, format="png", compress_level=1)
+            bar.advance(len(paths))
+    if len(unreadable) == len(images):
+        raise UserError(f"none of the {len(images)} images could be read, first {unreadable[0]}")
+    _write_styles(out, source, chosen, bank)
+    write_json(out / "unreadable.json", unreadable)
+    return unreadable
+
+
+def _styles_of(relative: Path, settings: StylizeSettings, styles: int) -> np.ndarray:
+    key = b"" if settings.same_styles else relative.as_posix().encode()
+    words = np.frombuffer(hashlib.sha256(key).digest(), dtype=np.uint32)
+    return draw_styles(np.random.default_rng((settings.seed, *map(int, words))), styles, settings.per_image)
+
+
+def _same_size_batches(
+    paths: Sequence[Path], size: int, batch_size: int, unreadable: list[str], strict: bool
+) -> Iterator[tuple[list[Path], Tensor]]:
+    """Batches of images of equal size; those of rarer sizes wait until their batch is full or all are read."""
+    waiting: dict[tuple[int, int], list[tuple[Path, Tensor]]] = defaultdict(list)
+    for path in paths:
+        try:
+            image = _reduced(load_rgb(path), size)
+        except UnreadableImage as error:
+            if strict:
+                raise UserError(f"unreadable image {error} (remove it, or leave out --strict)") from error
+            unreadable.append(str(error))
+            continue
+        group = waiting[image.size]
+        group.append((path, to_tensor(image)))
+        if len(group) == batch_size:
+            yield [p for p, _ in group], torch.stack([tensor for _, tensor in group])
+            group.clear()
+    for group in waiting.values():
+        if group:
+            yield [p for p, _ in group], torch.stack([tensor for _, tensor in group])
+
+
+def _reduced(image: Image.Image, size: int) -> Image.Image:
+    """The image with its shorter side at most ``size``, and no side under 16 pixels."""
+    scale = min(1.0, size / min(image.size))
+    wanted = (max(16, round(image.width * scale)), max(16, round(image.height * scale)))
+    return image if wanted == image.size else image.resize(wanted, Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _write_styles(out: Path, source: Path, chosen: dict[Path, np.ndarray], bank: StyleBank) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["image", "view", "style"])
+    for image, styles in chosen.items():
+        writer.writerows((image.relative_to(source).as_posix(), view, bank.names[s]) for view, s in enumerate(styles))
+    write_text(out / "styles.csv", text.getvalue())

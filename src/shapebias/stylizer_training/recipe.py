@@ -1,0 +1,37 @@
+"""What the training of the small stylizer depends on, data aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of ``shapebias stylizer train``.
+
+    Args:
+        steps: training steps.
+        size: side of the square crops in pixels.
+        batch_size: content and style images per step.
+        learning_rate: of Adam; constant, then a cosine over the last 40 percent of the steps.
+        style_weight: of the style term, growing from 0 over the warm-up.
+        content_weight: of the content term.
+        identity_weight: of giving an image back when its style is its own.
+        smoothness_weight: of the total variation.
+        warmup: steps over which the style weight grows; without it the network collapses to one colour.
+        precision: 32-true or bf16-mixed.
+        seed: of weights, crops and pairs.
+    """
+
+    steps: int = 5000
+    size: int = 64
+    batch_size: int = 8
+    learning_rate: float = 6e-4
+    style_weight: float = 2.5
+    content_weight: float = 1.0
+    identity_weight: float = 5.0
+    smoothness_weight: float = 0.05
+    warmup: int = 400
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""Training: schemes, samples, the step and the loop."""

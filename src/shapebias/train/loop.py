@@ -1,0 +1,309 @@
+"""The training loop: phases, epochs, steps, in plain sight."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from shapebias.data.evaluation import ImageBatches
+from shapebias.data.folder import TEST_NAMES, TRAIN_NAMES, ImageFolder, part
+from shapebias.data.order import EpochBatches
+from shapebias.environment import environment
+from shapebias.errors import UserError
+from shapebias.models.checkpoint import MODEL_FILE, load_weights, save_classifier
+from shapebias.models.classifier import Classifier, Identity, timm_classifier
+from shapebias.objective import MMSILoss
+from shapebias.progress import Bar, progress
+from shapebias.stylize import load_styles, load_stylizer
+from shapebias.train.collapse import collapse_warning
+from shapebias.train.config import TrainConfig
+from shapebias.train.record import load_state, open_run, save_state, write_examples, write_metrics, write_run
+from shapebias.train.samples import Batch, TrainingSamples
+from shapebias.train.schemes import Phase, find_scheme
+from shapebias.train.step import Stylizing, forward_step, weights_of
+
+EXAMPLES = 8
+STEPS_BETWEEN_READINGS = 10
+
+
+def train(config: TrainConfig) -> Path:
+    """Run ``config`` to its end, going on from where an earlier attempt stopped; return the run folder.
+
+    Raises:
+        UserError: settings, data or folder that cannot be used.
+    """
+    config.check()
+    folder = ImageFolder.scan(part(config.data, TRAIN_NAMES) or config.data)
+    test = part(config.data, TEST_NAMES)
+    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=config.precision)
+    fabric.launch()
+    made_with = environment(str(fabric.device))
+    if open_run(config, folder, made_with):
+        fabric.print(f"{config.out} is finished already", file=sys.stderr)
+        return config.out
+    return _Run(config, fabric, folder, ImageFolder.scan(test) if test else None, made_with).run()
+
+
+class _Run:
+    """The moving parts of one run."""
+
+    def __init__(
+        self, config: TrainConfig, fabric: Fabric, folder: ImageFolder, test: ImageFolder | None, made_with: dict
+    ) -> None:
+        self.config, self.fabric, self.folder, self.test, self.made_with = config, fabric, folder, test, made_with
+        if test is not None and test.classes != folder.classes:
+            raise UserError(f"{test.root} and {folder.root} hold different classes")
+        fabric.seed_everything(config.seed, verbose=False)
+        self.classifier = _build(config, folder)
+        self.rows: list[dict[str, Any]] = []
+        self.unreadable: set[str] = set()
+        self.warnings: list[str] = []
+        self.steps = self.images = 0
+        self.seconds = 0.0
+
+    def run(self) -> Path:
+        config, fabric = self.config, self.fabric
+        state = load_state(config.out)
+        finished = int(state["epochs_done"]) if state else 0
+        phases = find_scheme(config.scheme)
+        for number, phase in enumerate(phases):
+            first = max(0, finished - number * config.epochs)
+            if first < config.epochs:
+                self._train_phase(number, phase, first, state)
+                state = None
+        if fabric.is_global_zero:
+            weights = save_classifier(config.out / MODEL_FILE, self.classifier)
+            self._write_run(weights_sha256=weights)
+            (config.out / "state.pt").unlink(missing_ok=True)
+        fabric.barrier()
+        return config.out
+
+    def _train_phase(self, number: int, phase: Phase, first: int, state: dict[str, Any] | None) -> None:
+        config, fabric = self.config, self.fabric
+        samples, stylizing = self._samples(phase)
+        batches = EpochBatches(
+            len(samples), config.batch_size, seed=config.seed, rank=fabric.global_rank, ranks=fabric.world_size
+        )
+        loader = fabric.setup_dataloaders(
+            DataLoader(
+                samples,  # type: ignore[arg-type]
+                batch_sampler=batches,
+                num_workers=config.workers,
+                collate_fn=samples.collate,
+                pin_memory=fabric.device.type == "cuda",
+            ),
+            use_distributed_sampler=False,
+            move_to_device=False,
+        )
+        optimizer = torch.optim.SGD(
+            self.classifier.parameters(),
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=config.momentum > 0,
+            weight_decay=config.weight_decay,
+        )
+        model, optimizer = fabric.setup(self.classifier.to(memory_format=torch.channels_last), optimizer)  # type: ignore[call-overload]
+        if state is not None:
+            self._restore(state, optimizer)
+        weights = weights_of(phase, config.lambda_m, config.lambda_s)
+        mmsi = MMSILoss(axis=config.axis, eps=config.eps)
+        total = len(batches) * config.epochs
+        if first == 0 and number == 0 and fabric.is_global_zero:
+            self._write_examples(samples, stylizing)
+        title = f"{config.scheme} {config.model}"
+        per_step = batches.batch_size * phase.images_per_sample
+        with progress(title, total=total * per_step, done=first * len(batches) * per_step) as bar:
+            for epoch in range(first, config.epochs):
+                batches.epoch = number * config.epochs + epoch
+                began = time.monotonic()
+                readings = _Readings(bar)
+                model.train()
+                for index, batch in enumerate(loader):
+                    step = epoch * len(batches) + index
+                    rate = learning_rate(config.lr, step, total, warmup=len(batches))
+                    for group in optimizer.param_groups:
+                        group["lr"] = rate
+                    batch = batch.to(fabric.device)
+                    self.unreadable.update(batch.unreadable)
+                    with fabric.autocast():
+                        outcome = forward_step(
+                            model, batch, phase, weights, mmsi, stylizing=stylizing, joined=config.views == "joined"
+                        )
+                    optimizer.zero_grad()
+                    fabric.backward(outcome.loss)
+                    optimizer.step()
+                    readings.add(outcome.values, per_step)
+                averages = readings.averages()
+                self.steps += len(batches)
+                self.images += len(batches) * per_step
+                taken = time.monotonic() - began
+                self.seconds += taken
+                self.rows.append(
+                    {
+                        "phase": phase.name,
+                        "epoch": number * config.epochs + epoch + 1,
+                        "step": self.steps,
+                        "images": self.images,
+                        "lr": rate,
+                        **averages,
+                        "val_top1": self._validate(),
+                        "images_per_second": len(batches) * per_step / taken,
+                        "seconds": self.seconds,
+                    }
+                )
+                self._notice_collapse(averages, weights.mmsi)
+                if fabric.is_global_zero:
+                    self._save(number * config.epochs + epoch + 1, optimizer)
+
+    def _samples(self, phase: Phase) -> tuple[TrainingSamples, Stylizing | None]:
+        config = self.config
+        stylizing, styles = None, 0
+        if phase.views and config.stylized is None:
+            stylizer, digest = load_stylizer()
+            bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")
+            stylizer = self.fabric.to_device(stylizer)
+            stylizing = Stylizing(stylizer, bank.codes.to(self.fabric.device), config.alpha)
+            styles = len(bank)
+        samples = TrainingSamples(
+            self.folder,
+            size=config.size,
+            views=phase.views,
+            styles=styles,
+            stylized=config.stylized,
+            min_crop=config.min_crop,
+            seed=config.seed,
+            strict=config.strict,
+        )
+        return samples, stylizing
+
+    def _write_examples(self, samples: TrainingSamples, stylizing: Stylizing | None) -> None:
+        chosen = [round(n * (len(samples) - 1) / (EXAMPLES - 1)) for n in range(EXAMPLES)]
+        batch: Batch = samples.collate([samples[(0, index)] for index in chosen]).to(self.fabric.device)
+        views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
+        write_examples(self.config.out, batch.images, views)
+
+    def _validate(self) -> float | None:
+        if self.test is None:
+            return None
+        self.classifier.eval()
+        right = count = 0
+        labels = torch.tensor(self.test.labels)
+        paths = list(self.test.paths[self.fabric.global_rank :: self.fabric.world_size])
+        labels = labels[self.fabric.global_rank :: self.fabric.world_size]
+        batches = ImageBatches(paths, self.classifier.preprocessing, batch_size=64, workers=self.config.workers)
+        with torch.inference_mode():
+            for indices, images in batches:
+                answers = self.classifier(images.to(self.fabric.device)).argmax(1).cpu()
+                right += int((answers == labels[indices]).sum())
+                count += len(indices)
+        right, count = (int(self.fabric.all_reduce(torch.tensor(n), reduce_op="sum")) for n in (right, count))
+        return right / count
+
+    def _notice_collapse(self, averages: dict[str, float], lambda_m: float) -> None:
+        warning = collapse_warning(
+            rho=averages.get("rho"),
+            stylized_top1=averages.get("train_stylized_top1"),
+            spread=averages.get("spread"),
+            classes=len(self.folder.classes),
+            lambda_m=lambda_m,
+        )
+        if warning and not self.warnings:
+            self.warnings.append(warning)
+            self.fabric.print(f"warning: {warning}", file=sys.stderr)
+
+    def _save(self, epochs_done: int, optimizer: Any) -> None:
+        save_state(
+            self.config.out,
+            {
+                "epochs_done": epochs_done,
+                "model": self.classifier.network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "rows": self.rows,
+                "steps": self.steps,
+                "images": self.images,
+                "seconds": self.seconds,
+                "unreadable": sorted(self.unreadable),
+                "warnings": self.warnings,
+            },
+        )
+        write_metrics(self.config.out, self.rows)
+        self._write_run()
+
+    def _restore(self, state: dict[str, Any], optimizer: Any) -> None:
+        self.classifier.network.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        self.rows, self.steps, self.images = state["rows"], state["steps"], state["images"]
+        self.seconds, self.warnings = state["seconds"], state["warnings"]
+        self.unreadable = set(state["unreadable"])
+        self.fabric.print(f"going on after epoch {state['epochs_done']} of {self.config.out}", file=sys.stderr)
+
+    def _write_run(self, **values: Any) -> None:
+        write_run(
+            self.config,
+            self.folder,
+            self.made_with,
+            seconds=round(self.seconds, 1),
+            images_seen=self.images,
+            warnings=self.warnings,
+            data={"unreadable": sorted(self.unreadable)},
+            **values,
+        )
+
+
+class _Readings:
+    """Sums of a step's values, kept on the device and read now and then, so that steps do not wait."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar, self.sums, self.count, self.pending = bar, defaultdict[str, Any](float), 0, 0
+
+    def add(self, values: dict[str, Tensor], images: int) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums[name] + value
+        self.count += 1
+        self.pending += images
+        if self.count % STEPS_BETWEEN_READINGS == 0:
+            shown = {n: float(values[n]) for n in ("loss", "natural", "stylized", "mmsi", "rho") if n in values}
+            self.bar.advance(self.pending, **shown)
+            self.pending = 0
+
+    def averages(self) -> dict[str, float]:
+        self.bar.advance(self.pending)
+        return {name: float(total) / self.count for name, total in self.sums.items()}
+
+
+def learning_rate(peak: float, step: int, total: int, *, warmup: int) -> float:
+    """Linear over the first ``warmup`` steps (at most a tenth of all), then a cosine down to zero."""
+    warmup = max(1, min(warmup, total // 10))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def _build(config: TrainConfig, folder: ImageFolder) -> Classifier:
+    identity = Identity(
+        name=config.out.name,
+        spec=str(config.out),
+        architecture=config.model,
+        classes=folder.classes,
+        scheme=config.scheme,
+    )
+    pretrained = config.init == "pretrained"
+    model = timm_classifier(
+        config.model, identity, pretrained=pretrained, size=config.size, stages=config.stages
+    )
+    if config.init not in ("none", "pretrained"):
+        path = Path(config.init)
+        path = path / MODEL_FILE if path.is_dir() else path
+        left = load_weights(model.network, path, except_head=True)
+        if left:
+            print(f"{path}: its classifying layer has other classes and was left out ({', '.join(left)})", file=sys.stderr)
+    return model

@@ -1,0 +1,141 @@
+"""Training samples: an image and its views, every random choice keyed by (seed, epoch, sample)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from shapebias.data.crop import random_crop, to_tensor
+from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.folder import ImageFolder
+from shapebias.errors import UserError
+from shapebias.stylize.folder import stylized_views, view_path
+from shapebias.stylize.views import draw_styles
+
+
+@dataclass
+class Batch:
+    """What one step trains on.
+
+    ``images`` (N, 3, S, S), ``labels`` (N,), ``views`` (V * N, 3, S, S) view after view where they come
+    from a folder, else None; ``styles`` (V * N,) the styles drawn, for stylizing in the step, else None.
+    """
+
+    images: Tensor
+    labels: Tensor
+    views: Tensor | None
+    styles: Tensor | None
+    unreadable: list[str]
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on ``device``, images in channels-last order."""
+
+        def place(images: Tensor | None) -> Tensor | None:
+            if images is None:
+                return None
+            return images.to(device, non_blocking=True, memory_format=torch.channels_last)
+
+        styles = None if self.styles is None else self.styles.to(device, non_blocking=True)
+        images = place(self.images)
+        assert images is not None
+        return Batch(images, self.labels.to(device, non_blocking=True), place(self.views), styles, self.unreadable)
+
+    def pin_memory(self) -> Batch:
+        """Used by the loader, so that copies to a GPU overlap with its work."""
+        for name in ("images", "labels", "views", "styles"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name).pin_memory())
+        return self
+
+
+@dataclass
+class Sample:
+    """One image with its label; its views or the numbers of its styles; and the file, if it was unreadable."""
+
+    image: Tensor
+    label: int
+    views: list[Tensor]
+    styles: np.ndarray
+    unreadable: str = ""
+
+
+class TrainingSamples(Dataset[Sample]):
+    """Maps (epoch, index) to a sample. Image and views share one crop, so that they share the shape.
+
+    Args:
+        folder: the natural images.
+        size: side of the square crops.
+        views: stylized views per image.
+        styles: how many styles there are to draw from, when stylizing in the step.
+        stylized: folder of ready stylized copies, or None.
+        min_crop: smallest area of a crop, as a fraction.
+        seed: with the epoch and the index it fixes the sample.
+        strict: raise at an unreadable image; otherwise the next readable one stands in for it.
+    """
+
+    def __init__(
+        self,
+        folder: ImageFolder,
+        *,
+        size: int,
+        views: int = 0,
+        styles: int = 0,
+        stylized: Path | None = None,
+        min_crop: float = 0.25,
+        seed: int = 0,
+        strict: bool = False,
+    ) -> None:
+        self.folder, self.size, self.views, self.seed = folder, size, views, seed
+        self.stylized, self.min_crop, self.strict = stylized, min_crop, strict
+        self.copies = stylized_views(stylized) if stylized and views else styles
+
+    def __len__(self) -> int:
+        return len(self.folder)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        epoch, index = key
+        rng = np.random.default_rng((self.seed, epoch, index))
+        unreadable = ""
+        for step in range(len(self.folder)):
+            number = (index + step) % len(self.folder)
+            try:
+                sample = self._make(number, rng)
+            except UnreadableImage as error:
+                if self.strict:
+                    raise UserError(f"unreadable image {error} (remove it, or leave out --strict)") from error
+                unreadable = unreadable or str(error)
+            else:
+                sample.unreadable = unreadable
+                return sample
+        raise UserError(f"none of the {len(self.folder)} training images could be read, first {unreadable}")
+
+    def _make(self, number: int, rng: np.random.Generator) -> Sample:
+        path = self.folder.paths[number]
+        image = load_rgb(path)
+        crop = random_crop(*image.size, rng, scale=(self.min_crop, 1.0))
+        styles = draw_styles(rng, self.copies, self.views) if self.views else np.empty(0, dtype=np.int64)
+        views = []
+        if self.stylized is not None:
+            copies = [view_path(self.stylized, self.folder.root, path, int(style)) for style in styles]
+            views = [to_tensor(crop(load_rgb(copy), self.size)) for copy in copies]
+        return Sample(to_tensor(crop(image, self.size)), self.folder.labels[number], views, styles)
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        """Samples to a batch, views after one another: all first views, then all second ones."""
+        views = styles = None
+        if self.views and self.stylized is not None:
+            views = torch.stack([sample.views[v] for v in range(self.views) for sample in samples])
+        elif self.views:
+            styles = torch.from_numpy(np.stack([sample.styles for sample in samples], axis=1).reshape(-1))
+        return Batch(
+            images=torch.stack([sample.image for sample in samples]),
+            labels=torch.tensor([sample.label for sample in samples]),
+            views=views,
+            styles=styles,
+            unreadable=[sample.unreadable for sample in samples if sample.unreadable],
+        )

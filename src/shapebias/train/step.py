@@ -1,0 +1,100 @@
+"""One training step's forward half: views made or taken, passed through the network, loss computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from shapebias.objective import MMSILoss, Weights, correlation, objective
+from shapebias.stylize.adain import AdaIN
+from shapebias.train.samples import Batch
+from shapebias.train.schemes import Phase
+
+
+class Stylizing:
+    """Stylizes the images of a batch in the styles drawn for them; content is encoded once for all views."""
+
+    def __init__(self, stylizer: AdaIN, codes: Tensor, alpha: float) -> None:
+        self.stylizer, self.codes, self.alpha = stylizer, codes, alpha
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Views (V * N, 3, S, S) of ``batch.images``, view after view, without gradients."""
+        assert batch.styles is not None
+        with torch.no_grad():
+            return self.stylizer.stylize(batch.images, self.codes[batch.styles], self.alpha)
+
+
+@dataclass
+class Outcome:
+    """A step's loss and what is worth watching, still on the device; ``values`` are scalars by column name."""
+
+    loss: Tensor
+    values: dict[str, Tensor]
+
+
+def weights_of(phase: Phase, lambda_m: float, lambda_s: float) -> Weights:
+    """The weights of Eq. 4 for a phase."""
+    stylized = lambda_s if phase.stylized is None else phase.stylized
+    return Weights(natural=phase.natural, stylized=stylized, mmsi=lambda_m if phase.mmsi else 0.0)
+
+
+def forward_step(
+    model: Callable[..., Any],
+    batch: Batch,
+    phase: Phase,
+    weights: Weights,
+    mmsi: MMSILoss,
+    *,
+    stylizing: Stylizing | None = None,
+    joined: bool = True,
+) -> Outcome:
+    """Pass a batch and its views through ``model`` and compute the objective.
+
+    ``joined`` passes everything as one batch, so that batch norm sees natural and stylized images
+    together; apart, each kind is normalised by its own statistics. See docs/training.md for what was
+    measured.
+    """
+    count = len(batch.images)
+    groups = [batch.images] if phase.natural else []
+    if phase.views:
+        views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
+        assert views is not None, "a phase with views needs stylized copies or a stylizer"
+        groups += list(views.split(count))
+    wants_latents = phase.mmsi
+    outputs = _joined(model, groups, wants_latents) if joined else [_outputs(model, g, wants_latents) for g in groups]
+    logits = [output[0] for output in outputs]
+    natural = logits[0] if phase.natural else None
+    view_logits = logits[1:] if phase.natural else logits
+    pairs = list(zip(outputs[-2][1], outputs[-1][1], strict=True)) if phase.mmsi else []
+    loss, parts = objective(natural, view_logits, pairs, batch.labels, weights, mmsi)
+    values = {name: value.detach() for name, value in parts.items()}
+    with torch.no_grad():
+        values["loss"] = loss.detach()
+        if natural is not None:
+            values["train_top1"] = _top1(natural, batch.labels)
+        if view_logits:
+            values["train_stylized_top1"] = _top1(torch.cat(view_logits), batch.labels.repeat(len(view_logits)))
+        if pairs:
+            last_a, last_b = pairs[-1]
+            values["rho"] = correlation(last_a, last_b, axis=mmsi.axis).abs().mean()
+            values["spread"] = last_a.float().std(0).mean() / last_a.float().abs().mean().clamp(min=1e-12)
+    return Outcome(loss, values)
+
+
+def _outputs(model: Callable[..., Any], images: Tensor, latents: bool) -> tuple[Tensor, list[Tensor]]:
+    return model(images, latents=True) if latents else (model(images), [])
+
+
+def _joined(model: Callable[..., Any], groups: list[Tensor], latents: bool) -> list[tuple[Tensor, list[Tensor]]]:
+    images = groups[0] if len(groups) == 1 else torch.cat(groups)
+    logits, stages = _outputs(model, images, latents)
+    split = [stage.split(len(groups[0])) for stage in stages]
+    return [(part, [stage[n] for stage in split]) for n, part in enumerate(logits.split(len(groups[0])))]
+
+
+def _top1(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(1) == labels).float().mean()
