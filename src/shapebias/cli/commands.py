@@ -128,12 +128,13 @@ def stylize(
 
 
 def stylizer_train(
-    content: Path, styles: Sequence[Path], perceptual: str, out: Path, workers: int, recipe: Any
+    content: Path, styles: Sequence[Path], perceptual: str, out: Path, workers: int, **recipe: Any
 ) -> None:
     """Train the small AdaIN and encode its bank."""
+    from shapebias.stylizer_training.recipe import Recipe
     from shapebias.stylizer_training.train import train_stylizer
 
-    for path in train_stylizer(content, list(styles), perceptual, out, recipe, workers=workers):
+    for path in train_stylizer(content, list(styles), perceptual, out, Recipe(**recipe), workers=workers):
         say(f"wrote {path}")
 
 

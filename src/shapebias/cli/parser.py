@@ -156,7 +156,7 @@ def _stylizer_train() -> Parser:
     )
     training.add_argument("--out", type=Path, required=True, help="folder of the stylizer")
     training.add_argument("--workers", type=int, default=1, help="processes that decode images")
-    training.add_class_arguments(Recipe, nested_key="recipe")
+    training.add_class_arguments(Recipe)
     return training
 
 

@@ -117,10 +117,13 @@ class AdaIN(nn.Module):
         return torch.sigmoid(self.to_rgb(x).float())
 
     def _grain(self, features: Tensor, scale: int) -> Tensor:
-        """Add a fixed noise pattern, so that flat areas can take on texture too."""
+        """Add a fixed noise pattern, so that flat areas can take on texture too; in training it is shifted about."""
         height, width = features.shape[-2:]
         rows, columns = -(-height // NOISE_TILE), -(-width // NOISE_TILE)
-        tile = self.noise[scale].to(features.dtype).repeat(rows, columns)[:height, :width]
+        tile = self.noise[scale].to(features.dtype)
+        if self.training:
+            tile = tile.roll(torch.randint(NOISE_TILE, (2,)).tolist(), (0, 1))
+        tile = tile.repeat(rows, columns)[:height, :width]
         return features + self.grain[scale].to(features.dtype)[:, None, None] * tile
 
     def forward(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
