@@ -1,1 +1,60 @@
-"""Train vision networks to see shape instead of texture, measure it, and show it."""
+"""Train vision networks to see shape instead of texture, measure it, and show it.
+
+The public names are imported when they are first used, so that ``import shapebias`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shapebias.errors import UserError
+    from shapebias.measure import Entry, Results, evaluate
+    from shapebias.models import Classifier, load_model
+    from shapebias.objective import MMSILoss, mmsi_loss, mutual_shape_information
+    from shapebias.stylize import AdaIN, StyleBank, load_styles, load_stylizer
+
+_HOMES = {
+    "AdaIN": "shapebias.stylize",
+    "Classifier": "shapebias.models",
+    "Entry": "shapebias.measure",
+    "MMSILoss": "shapebias.objective",
+    "Results": "shapebias.measure",
+    "StyleBank": "shapebias.stylize",
+    "UserError": "shapebias.errors",
+    "evaluate": "shapebias.measure",
+    "load_model": "shapebias.models",
+    "load_styles": "shapebias.stylize",
+    "load_stylizer": "shapebias.stylize",
+    "mmsi_loss": "shapebias.objective",
+    "mutual_shape_information": "shapebias.objective",
+}
+
+__all__ = [
+    "AdaIN",
+    "Classifier",
+    "Entry",
+    "MMSILoss",
+    "Results",
+    "StyleBank",
+    "UserError",
+    "evaluate",
+    "load_model",
+    "load_styles",
+    "load_stylizer",
+    "mmsi_loss",
+    "mutual_shape_information",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'shapebias' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

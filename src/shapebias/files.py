@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from shapebias.errors import UserError
 
 
@@ -39,7 +41,7 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
                 os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk by its own error
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -72,7 +74,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def claim_folder(folder: Path, identity: dict[str, Any], *, marker: str, describe: Callable[[dict[str, Any]], str]) -> bool:
+def claim_folder(
+    folder: Path, identity: dict[str, Any], *, marker: str, describe: Callable[[dict[str, Any]], str]
+) -> bool:
     """Make ``folder`` ours for the work that ``identity`` describes; whether it already was.
 
     The identity is kept in ``folder/marker``. A folder that holds other work is refused with the
@@ -82,6 +86,8 @@ def claim_folder(folder: Path, identity: dict[str, Any], *, marker: str, describ
     path = folder / marker
     if path.is_file():
         found = read_json(path)
+        if not isinstance(found, dict):
+            raise UserError(f"{path} is not a description of ours: choose another --out")
         if found != identity:
             keys = [k for k in sorted({*found, *identity}) if found.get(k) != identity.get(k)]
             difference = ", ".join(f"{k}: {found.get(k)!r} there, {identity.get(k)!r} now" for k in keys)
@@ -95,5 +101,15 @@ def claim_folder(folder: Path, identity: dict[str, Any], *, marker: str, describ
     return False
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"cannot write {path}: {error.strerror or error}: free some space or choose another folder")
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and try it out, before the work whose results it is to hold."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(path: Path, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or error
+    return UserError(f"cannot write {path}: {reason}: free some space or choose another folder")

@@ -6,6 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -52,15 +56,16 @@ class _Lines(Bar):
 
 class _Live(Bar):
     last = 0.0
+    shown: ClassVar[bool] = False  # a terminal has room for one
 
     def show(self) -> None:
         now = time.monotonic()
         if now - self.last < 0.1 and self.done < self.total:
             return
         self.last = now
-        self._status.update(self._draw())
+        self._status.update(self._draw(), refresh=True)
 
-    def _draw(self) -> object:
+    def _draw(self) -> Table:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
@@ -73,28 +78,23 @@ class _Live(Bar):
         from rich.live import Live
 
         self._status = Live(self._draw(), console=Console(stderr=True), auto_refresh=False, transient=False)
-        self._status.update = _refreshing(self._status)
-        self._status.__enter__()
+        self._status.start(refresh=True)
+        _Live.shown = True
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._status.__exit__(None, None, None)
-
-
-def _refreshing(live: object):  # noqa: ANN202
-    plain = live.update
-
-    def update(drawing: object) -> None:
-        plain(drawing, refresh=True)
-
-    return update
+        _Live.shown = False
+        self._status.stop()
 
 
 @contextmanager
 def progress(title: str, *, total: int, done: int = 0, unit: str = "images") -> Iterator[Bar]:
     """A bar for ``total`` units of which ``done`` are already there."""
-    bar = _Lines(title, total, done, unit)
-    yield bar
+    if sys.stderr.isatty() and not _Live.shown:
+        with _Live(title, total, done, unit) as bar:
+            yield bar
+    else:
+        yield _Lines(title, total, done, unit)
 
 
 def _clock(seconds: float) -> str:

@@ -49,6 +49,8 @@ def evaluate(
     json: bool,
 ) -> None:
     """Measure networks."""
+    from shapebias.device import choose_device
+    from shapebias.measure.contract import check_numbers
     from shapebias.measure.evaluate import check_suites, evaluate_all
     from shapebias.measure.table import print_table
     from shapebias.models.load import load_model
@@ -56,8 +58,8 @@ def evaluate(
     names = [name.strip() for name in suites.split(",") if name.strip()]
     check_suites(names)
     folders = parse_data(data)
-    if batch_size < 1:
-        raise UserError(f"--batch_size must be at least 1, not {batch_size}")
+    check_numbers(seed, batch_size, workers)
+    choose_device(device)
     networks = [load_model(spec) for spec in models]
     results = evaluate_all(
         networks,
@@ -112,15 +114,17 @@ def stylize(
     strict: bool,
 ) -> None:
     """Stylize a folder."""
+    from shapebias.device import choose_device
     from shapebias.stylize import load_styles, load_stylizer
     from shapebias.stylize.folder import StylizeSettings, stylize_folder
 
     settings = StylizeSettings(per_image=per_image, alpha=alpha, size=size, same_styles=same_styles, seed=seed)
+    device = choose_device(device)
     stylizer, digest = load_stylizer()
     bank = load_styles(styles, stylizer, digest)
     bank = bank.split("train") if styles is None else bank
     unreadable = stylize_folder(
-        source, out, stylizer, bank, settings, batch_size=batch_size, device=device or _best(), strict=strict
+        source, out, stylizer, bank, settings, batch_size=batch_size, device=device, strict=strict
     )
     for reason in unreadable:
         say(f"warning: left out unreadable image {reason}")
@@ -163,11 +167,11 @@ def shapes16(out: Path, size: int, train_per_class: int, test_per_class: int, ow
     say(f"wrote {out}: train, test, cue-conflict, silhouettes, shapes16.json")
 
 
-def _best() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, allow_nan=False))
+    try:
+        print(json.dumps(value, indent=2, allow_nan=False), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # type: ignore[assignment] - or the interpreter tries again at exit
+        raise UserError(f"cannot write to standard output: {error.strerror}") from error

@@ -14,10 +14,12 @@ from types import FrameType
 from shapebias.cli.parser import COMMANDS, build_parser
 from shapebias.errors import UserError
 
+TERMINATED = 143
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    signal.signal(signal.SIGTERM, _terminated)
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         parser = build_parser()
         config = parser.parse_args(with_underscores(sys.argv[1:] if arguments is None else arguments))
@@ -34,8 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("shapebias: interrupted; every finished file is whole, run the same command to go on", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader of our output has gone; keep the interpreter from flushing to it at exit
+        sys.stdout = None
         return 1
+    except SystemExit as leaving:
+        if leaving.code == TERMINATED:
+            print("shapebias: terminated; every finished file is whole, run the same command to go on", file=sys.stderr)
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 
@@ -50,9 +59,9 @@ def with_underscores(arguments: Sequence[str]) -> list[str]:
         name, sign, value = argument[2:].partition("=")
         return f"--{name.replace('-', '_')}{sign}{value}"
 
-    return [spelled(a) if a.startswith("--") and len(a) > 2 else a for a in arguments]
+    plain = list(arguments).index("--") if "--" in arguments else len(arguments)
+    return [spelled(a) if a.startswith("--") and n < plain else a for n, a in enumerate(arguments)]
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    print("shapebias: terminated; every finished file is whole, run the same command to go on", file=sys.stderr)
-    sys.exit(143)
+    sys.exit(TERMINATED)

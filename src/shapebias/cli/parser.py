@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -131,7 +132,9 @@ def _evaluate() -> Parser:
 
 
 def _stylize() -> Parser:
-    parser = _parser("Write stylized copies of every image below SRC to OUT; goes on where it was killed.", STYLIZE_EXAMPLES)
+    parser = _parser(
+        "Write stylized copies of every image below SRC to OUT; goes on where it was killed.", STYLIZE_EXAMPLES
+    )
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of images")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the copies")
     parser.add_argument("--styles", type=Path, default=None, help="folder of styles or a bank; default the package's")
@@ -199,6 +202,5 @@ def _version() -> str:
 
 
 def _plain(message: str) -> str:
-    return " ".join(str(message).split())
-
-
+    message = re.sub(r'Parser key "([\w.]+)":', r"--\1:", " ".join(str(message).split()))
+    return re.sub(r"<class '(\w+)'>", r"\1", message)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shapebias.data.folder import list_images
+from shapebias.data.folder import fingerprint, list_images
 from shapebias.errors import UserError
 
 _NAME = re.compile(r"([a-z]+)\d+-([a-z]+)\d+")
@@ -31,10 +30,7 @@ class CueConflictFolder:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over every image's relative path and size in bytes."""
-        digest = hashlib.sha256()
-        for path in self.paths:
-            digest.update(f"{path.relative_to(self.root).as_posix()}\0{path.stat().st_size}\n".encode())
-        return digest.hexdigest()
+        return fingerprint(self.root, self.paths)
 
     @classmethod
     def scan(cls, root: Path) -> CueConflictFolder:

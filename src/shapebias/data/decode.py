@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +31,16 @@ def load_rgb(path: Path | str) -> Image.Image:
     try:
         if Path(path).stat().st_size == 0:
             raise UnreadableImage(path, "empty file")
-        with Image.open(path) as image:
+        # large images, odd palettes and broken EXIF would warn
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             image.load()
             return to_rgb(ImageOps.exif_transpose(image))
     except UnreadableImage:
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImage(path, "not an image") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(path, str(error) or type(error).__name__) from error
+    except Exception as error:  # a damaged file can raise nearly anything in its decoder
+        raise UnreadableImage(path, " ".join(str(error).split()) or type(error).__name__) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -54,9 +56,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> np.ndarray:
-    """Grey levels of 16 or 32 bits, or floats, to 0..255; floats up to 1 are taken as fractions."""
-    grey = np.asarray(image).astype(np.float64)
-    top = 65535.0
-    if image.mode == "F":
-        top = 1.0 if grey.max() <= 1.0 else 255.0
+    """Grey levels of 16 or 32 bits, or floats, to 0..255.
+
+    Whole numbers up to 65535 are taken as 16 bits, larger ones as 31; floats up to 1 as fractions.
+    """
+    grey = np.nan_to_num(np.asarray(image).astype(np.float64))
+    low, high = (1.0, 255.0) if image.mode == "F" else (65535.0, 2.0**31 - 1)
+    top = low if grey.max() <= low else high
     return np.clip(np.rint(grey * (255.0 / top)), 0, 255).astype(np.uint8)

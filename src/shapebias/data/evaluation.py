@@ -28,7 +28,7 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """A PIL RGB image as float32 (3, size, size) in [0, 1]."""
-        short = int(self.size / self.crop)
+        short = int(self.size / self.crop + 1e-6)
         width, height = image.size
         scale = short / min(width, height)
         wanted = (max(self.size, int(width * scale + 1e-6)), max(self.size, int(height * scale + 1e-6)))

@@ -30,10 +30,7 @@ class ImageFolder:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over every image's relative path and size in bytes: cheap, and changes with the set."""
-        digest = hashlib.sha256()
-        for path in self.paths:
-            digest.update(f"{path.relative_to(self.root).as_posix()}\0{path.stat().st_size}\n".encode())
-        return digest.hexdigest()
+        return fingerprint(self.root, self.paths)
 
     @classmethod
     def scan(cls, root: Path) -> ImageFolder:
@@ -62,6 +59,15 @@ class ImageFolder:
         )
 
 
+def fingerprint(root: Path, paths: Sequence[Path]) -> str:
+    """SHA-256 over every image's path relative to ``root`` and size in bytes (-1 for a link to nothing)."""
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size if path.exists() else -1
+        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\n".encode())
+    return digest.hexdigest()
+
+
 def list_images(folder: Path) -> list[Path]:
     """Every image file below ``folder``, sorted by its path; hidden files are left out."""
     folder = Path(folder)
@@ -84,4 +90,5 @@ def _images_below(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES
         and not any(name.startswith(".") for name in path.relative_to(folder).parts)
+        and not path.is_dir()
     )

@@ -15,7 +15,7 @@ from shapebias.measure.intervals import wilson
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
 from shapebias.stylize import load_styles, load_stylizer
-from shapebias.stylize.folder import MANIFEST, StylizeSettings, stylize_folder
+from shapebias.stylize.folder import MANIFEST, StylizeSettings, stylize_folder, stylized_views, unreadable_sources
 
 
 class Accuracy:
@@ -31,13 +31,15 @@ class Accuracy:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.folder = ImageFolder.scan(part(setting.data, TEST_NAMES) or setting.data)
+        self.left_out: list[str] = []  # unreadable images that were left out before
 
     def run(self, model: Classifier) -> Outcome:
         """Top-1, and top-5 where there are more than five classes."""
         targets = torch.tensor(class_targets(model, self.folder))
-        top = min(5, len(model.identity.classes or range(1000)))
+        classes = len(model.identity.classes or ())
+        top = 5 if classes > 5 else 1
         indices, answers, unreadable = predictions(
-            model, self.folder.paths, self.setting, self.benchmark, read=lambda logits: _top(logits, top)
+            model, self.folder.paths, self.setting, self.benchmark, read=lambda logits: _top(logits, top, classes)
         )
         labels = np.array(self.folder.labels)[indices]
         right = (answers == targets[labels][:, None]).numpy()
@@ -47,7 +49,9 @@ class Accuracy:
                 for i, name in enumerate(self.folder.classes)
                 if (labels == i).any()
             },
-            "data": data_details(self.folder.root, len(indices), self.folder.fingerprint, unreadable),
+            "data": data_details(
+                self.folder.root, len(indices), self.folder.fingerprint, [*self.left_out, *unreadable]
+            ),
         }
         entries = [self._entry("top1", right[:, 0], details)]
         if top == 5:
@@ -79,10 +83,14 @@ class Stylized(Accuracy):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         if (setting.data / MANIFEST).is_file():
+            copies = setting.data
+            stylized_views(copies)  # refuses one that is not finished
             self.condition = {"styles": "as given"}
-            return
-        self.condition = {"styles": "held-out"}
-        self.folder = ImageFolder.scan(held_out_copies(self.folder.root, setting, "stylized", per_image=1))
+        else:
+            copies = held_out_copies(self.folder.root, setting, "stylized", per_image=1)
+            self.folder = ImageFolder.scan(copies)
+            self.condition = {"styles": "held-out"}
+        self.left_out = unreadable_sources(copies)
 
 
 def held_out_copies(source: Path, setting: Setting, name: str, *, per_image: int, same_styles: bool = False) -> Path:
@@ -111,20 +119,22 @@ def class_targets(model: Classifier, folder: ImageFolder) -> list[int]:
     if missing:
         raise UserError(
             f"{folder.root} and {model.identity.name} have different classes: the network has no "
-            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}; its classes are {', '.join(classes[:5])} ..."
+            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}; it has {', '.join(classes[:5])} ..."
         )
     return [classes.index(name) for name in folder.classes]
 
 
-def _top(logits: torch.Tensor, count: int) -> torch.Tensor:
-    check_logits(logits)
+def _top(logits: torch.Tensor, count: int, classes: int) -> torch.Tensor:
+    check_logits(logits, classes)
     return logits.topk(count, dim=1).indices
 
 
-def check_logits(logits: torch.Tensor) -> None:
+def check_logits(logits: torch.Tensor, classes: int | None = None) -> None:
     """Refuse outputs that are not finite (N, classes)."""
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise UserError(f"the network's output is {shape}, not (N, classes) logits")
+    if classes is not None and logits.shape[1] != classes:
+        raise UserError(f"the network has {logits.shape[1]} outputs but {classes} class names")
     if not logits.isfinite().all():
         raise UserError("the network's output holds NaN or infinity")

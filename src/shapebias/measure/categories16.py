@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+# fmt: off
 CATEGORIES = (
-    "airplane bear bicycle bird boat bottle car cat chair clock dog elephant keyboard knife oven truck".split()
+    "airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat",
+    "chair", "clock", "dog", "elephant", "keyboard", "knife", "oven", "truck",
 )
+# fmt: on
 
 
 def _span(*parts: int | tuple[int, int]) -> tuple[int, ...]:
@@ -29,9 +32,7 @@ MEMBERS: dict[str, tuple[int, ...]] = {
     "cat": _span((281, 286)),
     "chair": (423, 559, 765, 857),
     "clock": (409, 530, 892),
-    "dog": _span(
-        (152, 191), (193, 203), (205, 226), (228, 241), (243, 250), (252, 257), 259, (261, 263), (265, 268)
-    ),
+    "dog": _span((152, 191), (193, 203), (205, 226), (228, 241), (243, 250), (252, 257), 259, (261, 263), (265, 268)),
     "elephant": (385, 386),
     "keyboard": (508, 878),
     "knife": (499,),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from shapebias.data.evaluation import ImageBatches
+from shapebias.errors import UserError
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress
@@ -27,6 +28,9 @@ class Setting:
     device: str = "cpu"
     workers: int = 0
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        check_numbers(self.seed, self.batch_size, self.workers)
 
 
 @dataclass
@@ -55,6 +59,13 @@ class Evaluator(Protocol):
     def run(self, model: Classifier) -> Outcome:
         """Measure ``model``, which is in evaluation mode and on the setting's device."""
         ...
+
+
+def check_numbers(seed: int, batch_size: int, workers: int) -> None:
+    """Refuse numbers out of range, naming the option."""
+    for name, value, lowest in (("seed", seed, 0), ("batch_size", batch_size, 1), ("workers", workers, 0)):
+        if value < lowest:
+            raise UserError(f"--{name} must be at least {lowest}, not {value}")
 
 
 def predictions(
@@ -95,5 +106,3 @@ def predictions(
 def data_details(folder: Path, images: int, fingerprint: str, unreadable: list[str]) -> dict[str, Any]:
     """What a figure was measured on."""
     return {"folder": str(folder), "images": images, "fingerprint": fingerprint, "unreadable": unreadable}
-
-

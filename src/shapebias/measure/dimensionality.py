@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from shapebias.data.folder import TEST_NAMES, ImageFolder, part
 from shapebias.errors import UserError
+from shapebias.files import read_json
 from shapebias.measure.accuracy import held_out_copies
 from shapebias.measure.contract import Outcome, Setting, data_details, predictions
 from shapebias.measure.intervals import RESAMPLES
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
-from shapebias.stylize.folder import MANIFEST, stylized_views, view_path
+from shapebias.stylize.folder import MANIFEST, stylized_views, unreadable_sources, view_path
 
 TEXTURES = 5
 PAIRS = 2000
@@ -108,33 +108,47 @@ class Dimensionality:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        source = part(setting.data, TEST_NAMES) or setting.data
-        self.folder = ImageFolder.scan(source)
-        self.grid = held_out_copies(source, setting, "texture-grid", per_image=TEXTURES, same_styles=True)
-        self.textures = stylized_views(self.grid)
+        self.folder = ImageFolder.scan(part(setting.data, TEST_NAMES) or setting.data)
+        images = list(zip(self.folder.paths, self.folder.labels, strict=True))
+        if (setting.data / MANIFEST).is_file():
+            grid, root = setting.data, self.folder.root
+            if not read_json(grid / MANIFEST).get("same_styles"):
+                raise UserError(f"the images in {grid} have different styles: stylize them with --same-styles")
+            first = "-style0.png"
+            images = [(p.with_name(p.name.removesuffix(first)), n) for p, n in images if p.name.endswith(first)]
+        else:
+            grid = held_out_copies(self.folder.root, setting, "texture-grid", per_image=TEXTURES, same_styles=True)
+            root = grid
+        self.textures = stylized_views(grid)
         if self.textures < 2:
-            raise UserError(f"{self.grid} holds one texture only: at least two are needed ({MANIFEST})")
+            raise UserError(f"{grid} holds one texture only: at least two are needed ({MANIFEST})")
+        self.unreadable = unreadable_sources(grid)
+        views = [
+            ([view_path(root, self.folder.root, path, view) for view in range(self.textures)], label)
+            for path, label in images
+        ]
+        views = [(paths, label) for paths, label in views if paths[0].exists()]  # others were unreadable
+        self.copies = [path for paths, _ in views for path in paths]
+        self.labels = np.array([label for _, label in views])
+        if len(set(self.labels.tolist())) < 2:
+            raise UserError(f"the readable images of {self.folder.root} are of one class: at least two are needed")
 
     def run(self, model: Classifier) -> Outcome:
         """Latents of the whole grid, pairs, scores, neurons."""
         folder, textures, seed = self.folder, self.textures, self.setting.seed
-        grid = [view_path(self.grid, folder.root, path, v) for path in folder.paths for v in range(textures)]
-        grid = [path for path in grid if path.exists()]  # copies of unreadable images are not there
-        complete = [n for n, p in enumerate(folder.paths) if view_path(self.grid, folder.root, p, 0).exists()]
 
         def read(output: tuple[torch.Tensor, list[torch.Tensor]]) -> torch.Tensor:
             return output[1][-1].float()
 
         indices, latents, unreadable = predictions(
-            model, grid, self.setting, self.benchmark, read=read, latents=True
+            model, self.copies, self.setting, self.benchmark, read=read, latents=True
         )
-        if len(indices) != len(grid):
+        if len(indices) != len(self.copies):
             raise UserError(f"unreadable copy {unreadable[0]}: delete it and run again, it is made anew")
-        z = latents.numpy().reshape(len(complete), textures, -1)
-        labels = np.array(folder.labels)[complete]
+        z = latents.numpy().reshape(len(self.labels), textures, -1)
         if not np.isfinite(z).all():
             raise UserError(f"the latents of {model.identity.name} hold NaN or infinity")
-        chosen = draw_pairs(labels, textures, PAIRS, seed=seed)
+        chosen = draw_pairs(self.labels, textures, PAIRS, seed=seed)
         pairs = {name: Pairs(z[i[:, 0], i[:, 1]], z[i[:, 2], i[:, 3]]) for name, i in chosen.items()}
         try:
             score = scores(pairs)
@@ -148,7 +162,7 @@ class Dimensionality:
             "neurons": width,
             "textures": textures,
             "note": "softmax over three scores: scores of 0 give 21.2 %; not a count of identified neurons",
-            "data": data_details(folder.root, len(complete), folder.fingerprint, []),
+            "data": data_details(folder.root, len(self.labels), folder.fingerprint, self.unreadable),
         }
         if width > PAIRS:
             details["warning"] = f"fewer pairs ({PAIRS}) than neurons ({width})"

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError, unknown
+from shapebias.files import make_folder
 from shapebias.measure.accuracy import Accuracy, Stylized
 from shapebias.measure.contract import Evaluator, Outcome, Setting
 from shapebias.measure.dimensionality import Dimensionality
@@ -52,7 +54,8 @@ def evaluate(
         data: one folder for all suites, or a folder per suite; the key "" serves those without their own.
         seed: of styles, pairs and resampling.
         batch_size: images per forward pass.
-        device: "cpu", "cuda" or "mps"; by default the best there is.
+        device: "cpu", "cuda" or "mps"; by default cuda if there, else cpu. The network is moved there; whether
+            its modules were in training mode is put back.
 
     Returns:
         The figures; ``Results.save`` writes them.
@@ -60,18 +63,23 @@ def evaluate(
     Raises:
         UserError: unknown suites, unusable data or networks.
     """
-    network = load_model(model) if isinstance(model, str) else wrap(model).eval()
+    modes = [(module, module.training) for module in ([] if isinstance(model, str) else model.modules())]
+    network = load_model(model) if isinstance(model, str) else wrap(model)
     folders = {"": data} if isinstance(data, str | Path) else data
-    with tempfile.TemporaryDirectory(prefix="shapebias-") as scratch:
-        return evaluate_all(
-            [network],
-            suites=suites,
-            data={key: Path(folder) for key, folder in folders.items()},
-            out=Path(scratch),
-            seed=seed,
-            batch_size=batch_size,
-            device=device,
-        )[0]
+    try:
+        with tempfile.TemporaryDirectory(prefix="shapebias-") as scratch:
+            return evaluate_all(
+                [network],
+                suites=suites,
+                data={key: Path(folder) for key, folder in folders.items()},
+                out=Path(scratch),
+                seed=seed,
+                batch_size=batch_size,
+                device=device,
+            )[0]
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def evaluate_all(
@@ -95,8 +103,11 @@ def evaluate_all(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"two models are called '{twice[0]}': their results would overwrite each other")
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    evaluators = _build(suites, data, out, seed, batch_size or BATCH_SIZE, where, workers, strict)
+    where = choose_device(device)
+    make_folder(out)
+    evaluators = _build(
+        suites, data, out, seed, BATCH_SIZE if batch_size is None else batch_size, where, workers, strict
+    )
     measured: list[tuple[Results, dict[str, Outcome]]] = []
     for model in models:
         model.to(device=where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

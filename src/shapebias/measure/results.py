@@ -93,8 +93,11 @@ class Results:
         value = read_json(path)
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             raise UserError(f"{path} is not a results file of this version (schema {SCHEMA})")
-        entries = [Entry(**{**entry, "ci95": entry["ci95"] and tuple(entry["ci95"])}) for entry in value["results"]]
-        return cls(value["model"], value["environment"], entries)
+        try:
+            entries = [Entry(**{**entry, "ci95": entry["ci95"] and tuple(entry["ci95"])}) for entry in value["results"]]
+            return cls(value["model"], value["environment"], entries)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is a damaged results file ({type(error).__name__}: {error})") from error
 
 
 def write_comparison(path: Path, paired: Sequence[dict[str, Any]], networks: Sequence[Results]) -> None:

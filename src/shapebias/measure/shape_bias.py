@@ -57,7 +57,7 @@ class ShapeBias:
         names, mapping = self._answers(model)
 
         def read(logits: torch.Tensor) -> torch.Tensor:
-            check_logits(logits)
+            check_logits(logits, len(names) if mapping == "own" else None)
             if mapping == "mean" and logits.shape[1] != 1000:
                 raise UserError(
                     f"{model.identity.name} has {logits.shape[1]} outputs: for the 16 categories it needs ImageNet's "

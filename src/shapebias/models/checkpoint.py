@@ -115,7 +115,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def _advice(path: Path) -> str:
     return (
-        f"it may be damaged or hold pickled code, which is never run: save its state dict again, as safetensors"
+        "it may be damaged or hold pickled code, which is never run: save its state dict again, as safetensors"
         if path.exists()
         else "no such file"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -53,32 +54,43 @@ class Classifier(nn.Module):
         self.network, self.identity, self.preprocessing = network, identity, preprocessing
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self._seen: dict[int, Tensor] = {}
-        self._stages = max(1, len(stages))
-        if not stages:
-            _classifying_layer(network).register_forward_pre_hook(self._keep_input)
+        self.stages = tuple(stages)
         modules = dict(network.named_modules())
-        for number, stage in enumerate(stages):
+        for stage in stages:
             if stage not in modules:
                 raise UserError(f"{identity.architecture} has no stage '{stage}': it has {', '.join(_stages(network))}")
-            modules[stage].register_forward_hook(lambda _m, _i, output, n=number: self._keep(n, output))
 
     def forward(self, images: Tensor, *, latents: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
         """Logits of ``images``, and with ``latents`` the pooled latents of each stage."""
-        self._seen.clear()
-        logits = self.network((images - self.mean) / self.std)
+        images = (images - self.mean) / self.std
         if not latents:
-            self._seen.clear()
-            return logits
-        kept = [self._seen[number] for number in range(self._stages)]
-        self._seen.clear()
-        return logits, kept
+            return self.network(images)
+        with _listening(self.network, self.stages) as seen:
+            logits = self.network(images)
+        return logits, [seen[number] for number in range(max(1, len(self.stages)))]
 
-    def _keep_input(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._keep(0, inputs[0])
 
-    def _keep(self, number: int, output: Tensor) -> None:
-        self._seen[number] = output.mean((2, 3)) if output.ndim == 4 else output.flatten(1)
+@contextmanager
+def _listening(network: nn.Module, stages: Sequence[str]) -> Iterator[dict[int, Tensor]]:
+    """Collect the pooled latents of a pass; the network carries no hooks before and after."""
+    seen: dict[int, Tensor] = {}
+
+    def keep(number: int, output: Tensor) -> None:
+        seen[number] = output.mean((2, 3)) if output.ndim == 4 else output.flatten(1)
+
+    if stages:
+        handles = [
+            network.get_submodule(stage).register_forward_hook(lambda _m, _i, output, n=number: keep(n, output))
+            for number, stage in enumerate(stages)
+        ]
+    else:
+        layer = _classifying_layer(network)
+        handles = [layer.register_forward_pre_hook(lambda _m, inputs: keep(0, inputs[0]))]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def timm_classifier(
@@ -113,11 +125,16 @@ def timm_classifier(
         preprocessing = Preprocessing(
             size=config["input_size"][-1],
             crop=config.get("crop_pct") or 0.875,
-            interpolation=config["interpolation"] if config["interpolation"] in {"bicubic", "bilinear"} else "bicubic",
+            interpolation=known_interpolation(config["interpolation"]),
         )
     else:
         preprocessing = Preprocessing(size=size, crop=1.0, interpolation="bicubic")
     return Classifier(network, identity, preprocessing, mean=config["mean"], std=config["std"], stages=stages)
+
+
+def known_interpolation(name: str) -> str:
+    """``name`` if images can be resized by it here, else bicubic."""
+    return name if name in {"bicubic", "bilinear"} else "bicubic"
 
 
 def unknown_timm(name: str) -> UserError:

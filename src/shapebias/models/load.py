@@ -13,7 +13,14 @@ from shapebias.errors import UserError, unknown
 from shapebias.files import read_json
 from shapebias.libraries import torchvision
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
-from shapebias.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, Identity, timm_classifier
+from shapebias.models.classifier import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Classifier,
+    Identity,
+    known_interpolation,
+    timm_classifier,
+)
 from shapebias.models.hashing import weights_sha256
 
 FORMS = "a run folder, a .safetensors checkpoint, timm:NAME, torchvision:NAME or package.module:callable"
@@ -36,7 +43,7 @@ def load_model(spec: str) -> Classifier:
     if path.is_dir():
         return _from_run(path)
     if path.is_file():
-        return load_classifier(path, name=path.parent.name if path.name == MODEL_FILE else path.stem)
+        return load_classifier(path, name=path.resolve().parent.name if path.name == MODEL_FILE else path.stem)
     if name and kind.replace(".", "").isidentifier():
         return _hashed(_from_callable(spec, kind, name))
     raise UserError(f"no model '{spec}': give {FORMS}")
@@ -52,8 +59,8 @@ def wrap(network: nn.Module, *, name: str = "network", classes: tuple[str, ...] 
     config = getattr(network, "pretrained_cfg", None) or {}
     preprocessing = Preprocessing(
         size=config.get("input_size", (3, 224, 224))[-1],
-        crop=config.get("crop_pct", 0.875),
-        interpolation=config.get("interpolation", "bilinear"),
+        crop=config.get("crop_pct") or 0.875,
+        interpolation=known_interpolation(config.get("interpolation", "bilinear")),
     )
     identity = Identity(name=name, spec=name, architecture=type(network).__name__, classes=classes)
     model = Classifier(
@@ -72,7 +79,7 @@ def _from_run(folder: Path) -> Classifier:
     run = read_json(folder / "run.json")
     if not (folder / MODEL_FILE).is_file():
         raise UserError(f"the run in {folder} is not finished: run the same 'shapebias train' again, it goes on")
-    model = load_classifier(folder / MODEL_FILE, name=folder.name)
+    model = load_classifier(folder / MODEL_FILE, name=folder.resolve().name)
     if run.get("weights_sha256") not in (None, model.identity.weights_sha256):
         raise UserError(f"{folder / MODEL_FILE} is not the file its run.json records (its SHA-256 differs)")
     return model
@@ -98,14 +105,20 @@ def _torchvision(spec: str, name: str) -> Classifier:
 
 
 def _from_callable(spec: str, module_name: str, attribute: str) -> Classifier:
-    sys.path.insert(0, str(Path.cwd()))
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
     try:
         make = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"no model '{spec}' ({error}): give {FORMS}") from error
+    except Exception as error:
+        raise UserError(f"importing the module of '{spec}' failed: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.pop(0)
-    network = make()
+        sys.path.remove(here)
+    try:
+        network = make()
+    except Exception as error:
+        raise UserError(f"calling '{spec}' without arguments failed: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"'{spec}' returned {type(network).__name__}, not a torch.nn.Module")
     return wrap(network, name=attribute)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +13,7 @@ from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shapebias.data.crop import centre_crop, to_tensor
@@ -41,8 +43,6 @@ class StyleBank:
     @cached_property
     def sha256(self) -> str:
         """A hash of the codes and names."""
-        import hashlib
-
         digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(self.codes.contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -72,6 +72,7 @@ class StyleBank:
                     image = load_rgb(path)
                 except UnreadableImage as error:
                     unreadable.append(error)
+                    print(f"warning: left out unreadable style {error}", file=sys.stderr)
                 else:
                     style = to_tensor(centre_crop(*image.size)(image, size))[None].to(device)
                     codes.append(stylizer.encode_style(style)[0].float().cpu())
@@ -113,8 +114,6 @@ def load_stylizer(path: Path | None = None) -> tuple[AdaIN, str]:
     path = path or packaged("adain-small.safetensors")
     network = AdaIN()
     try:
-        from safetensors.torch import load_file
-
         network.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise UserError(f"no stylizer {path}") from error
@@ -134,7 +133,8 @@ def load_styles(source: Path | None, stylizer: AdaIN, stylizer_sha256: str) -> S
         return StyleBank.encode(stylizer, stylizer_sha256, [Path(source)])
     bank = StyleBank.load(Path(source) if source else packaged("styles.safetensors"))
     if bank.stylizer_sha256 != stylizer_sha256:
-        raise UserError(f"the codes in {source} were made by another stylizer: encode its images again")
+        which = f"the codes in {source}" if source else "the package's style codes"
+        raise UserError(f"{which} were made by another stylizer: give a folder of style images instead")
     return bank
 
 

@@ -28,6 +28,7 @@ from shapebias.stylize.views import draw_styles
 
 MANIFEST = "stylize.json"
 WORKING_SIDE = 256
+WAITING = 16
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class StylizeSettings:
             raise UserError(f"--per-image must be at least 1, not {self.per_image}")
         if self.size < 16:
             raise UserError(f"--size must be at least 16 pixels, not {self.size}")
+        if self.seed < 0:
+            raise UserError(f"--seed must be 0 or more, not {self.seed}")
 
 
 def view_path(folder: Path, source: Path, image: Path, view: int) -> Path:
@@ -67,6 +70,12 @@ def stylized_views(folder: Path) -> int:
     if not (Path(folder) / "styles.csv").is_file():
         raise UserError(f"{folder} is not finished: run the same 'shapebias stylize' again, it goes on")
     return int(read_json(path)["per_image"])
+
+
+def unreadable_sources(folder: Path) -> list[str]:
+    """The images that ``stylize_folder`` could not read, one "path: reason" each."""
+    path = Path(folder) / "unreadable.json"
+    return [str(reason) for reason in read_json(path)] if path.is_file() else []
 
 
 def stylize_folder(
@@ -90,7 +99,11 @@ def stylize_folder(
         The unreadable images, one "path: reason" each.
     """
     source, out = Path(source), Path(out)
+    if batch_size < 1:
+        raise UserError(f"--batch_size must be at least 1, not {batch_size}")
     images = list_images(source)
+    if out.resolve().is_relative_to(source.resolve()):
+        raise UserError(f"{out} lies in {source}, whose images it would add to: choose another --out")
     digest = hashlib.sha256("\n".join(p.relative_to(source).as_posix() for p in images).encode()).hexdigest()
     identity: dict[str, Any] = {
         "schema": "shapebias/stylize/1",
@@ -104,8 +117,8 @@ def stylize_folder(
         "stylizer_sha256": bank.stylizer_sha256,
         "styles_sha256": bank.sha256,
     }
-    claim_folder(out, identity, marker=MANIFEST, describe=lambda _: "stylization")
     chosen = {image: _styles_of(image.relative_to(source), settings, len(bank)) for image in images}
+    claim_folder(out, identity, marker=MANIFEST, describe=lambda _: "stylization")
     missing = [p for p in images if not all(view_path(out, source, p, v).exists() for v in range(settings.per_image))]
     unreadable: list[str] = []
     stylizer = stylizer.to(device)
@@ -136,7 +149,7 @@ def _styles_of(relative: Path, settings: StylizeSettings, styles: int) -> np.nda
 def _same_size_batches(
     paths: Sequence[Path], size: int, batch_size: int, unreadable: list[str], strict: bool
 ) -> Iterator[tuple[list[Path], Tensor]]:
-    """Batches of images of equal size; those of rarer sizes wait until their batch is full or all are read."""
+    """Batches of images of equal size; those of rarer sizes wait, up to ``WAITING`` batches of them."""
     waiting: dict[tuple[int, int], list[tuple[Path, Tensor]]] = defaultdict(list)
     for path in paths:
         try:
@@ -148,12 +161,16 @@ def _same_size_batches(
             continue
         group = waiting[image.size]
         group.append((path, to_tensor(image)))
-        if len(group) == batch_size:
-            yield [p for p, _ in group], torch.stack([tensor for _, tensor in group])
-            group.clear()
-    for group in waiting.values():
-        if group:
-            yield [p for p, _ in group], torch.stack([tensor for _, tensor in group])
+        if len(group) < batch_size and sum(map(len, waiting.values())) < WAITING * batch_size:
+            continue
+        fullest = max(waiting.values(), key=len)
+        yield _stacked(fullest)
+        fullest.clear()
+    yield from (_stacked(group) for group in waiting.values() if group)
+
+
+def _stacked(group: list[tuple[Path, Tensor]]) -> tuple[list[Path], Tensor]:
+    return [path for path, _ in group], torch.stack([tensor for _, tensor in group])
 
 
 def _reduced(image: Image.Image, size: int) -> Image.Image:
@@ -168,5 +185,7 @@ def _write_styles(out: Path, source: Path, chosen: dict[Path, np.ndarray], bank:
     writer = csv.writer(text)
     writer.writerow(["image", "view", "style"])
     for image, styles in chosen.items():
+        if not view_path(out, source, image, 0).exists():  # unreadable
+            continue
         writer.writerows((image.relative_to(source).as_posix(), view, bank.names[s]) for view, s in enumerate(styles))
     write_text(out / "styles.csv", text.getvalue())

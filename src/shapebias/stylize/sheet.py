@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from shapebias.data.crop import centre_crop, to_image, to_tensor
-from shapebias.data.decode import load_rgb
+from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.folder import list_images
 from shapebias.errors import UserError
 from shapebias.files import atomic
@@ -35,6 +35,9 @@ def contact_sheet(
     """
     if not 0 <= alpha <= 1:
         raise UserError(f"--alpha must lie between 0 and 1, not {alpha}")
+    for name, value, lowest in (("rows", rows, 1), ("columns", columns, 1), ("size", size, 16), ("seed", seed, 0)):
+        if value < lowest:
+            raise UserError(f"--{name} must be at least {lowest}, not {value}")
     network, digest = load_stylizer(stylizer)
     rng = np.random.default_rng(seed)
     content = _squares(_some(list_images(images), rows, rng), size)
@@ -62,5 +65,8 @@ def _some(paths: list[Path], count: int, rng: np.random.Generator) -> list[Path]
 
 
 def _squares(paths: list[Path], size: int) -> Tensor:
-    pictures = [load_rgb(path) for path in paths]
+    try:
+        pictures = [load_rgb(path) for path in paths]
+    except UnreadableImage as error:
+        raise UserError(f"unreadable image {error}: remove it, or choose others with --seed") from error
     return torch.stack([to_tensor(centre_crop(*picture.size)(picture, size)) for picture in pictures])

@@ -24,7 +24,7 @@ class Recipe:
         seed: of weights, crops and pairs.
     """
 
-    steps: int = 6000
+    steps: int = 4000
     size: int = 64
     batch_size: int = 8
     learning_rate: float = 6e-4

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from shapebias.data.evaluation import ImageBatches
 from shapebias.data.folder import TEST_NAMES, TRAIN_NAMES, ImageFolder, part
 from shapebias.data.order import EpochBatches
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.models.checkpoint import MODEL_FILE, load_weights, save_classifier
-from shapebias.models.classifier import Classifier, Identity, timm_classifier
+from shapebias.models.checkpoint import MODEL_FILE, save_classifier
 from shapebias.objective import MMSILoss
-from shapebias.progress import Bar, progress
+from shapebias.progress import progress
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.train.collapse import collapse_warning
 from shapebias.train.config import TrainConfig
-from shapebias.train.record import load_state, open_run, save_state, write_examples, write_metrics, write_run
+from shapebias.train.network import build_network
+from shapebias.train.readings import Readings
+from shapebias.train.record import (
+    STATE_FILE,
+    load_state,
+    open_run,
+    save_state,
+    write_examples,
+    write_metrics,
+    write_run,
+)
 from shapebias.train.samples import Batch, TrainingSamples
+from shapebias.train.schedule import learning_rate
 from shapebias.train.schemes import Phase, find_scheme
 from shapebias.train.step import Stylizing, forward_step, weights_of
+from shapebias.train.validation import validate
 
 EXAMPLES = 8
-STEPS_BETWEEN_READINGS = 10
 
 
 def train(config: TrainConfig) -> Path:
@@ -47,7 +53,8 @@ def train(config: TrainConfig) -> Path:
     fabric = Fabric(accelerator=config.device, devices=config.devices, precision=config.precision)
     fabric.launch()
     made_with = environment(str(fabric.device))
-    if open_run(config, folder, made_with):
+    finished = open_run(config, folder, made_with) if fabric.is_global_zero else False
+    if fabric.broadcast(finished):
         fabric.print(f"{config.out} is finished already", file=sys.stderr)
         return config.out
     return _Run(config, fabric, folder, ImageFolder.scan(test) if test else None, made_with).run()
@@ -63,7 +70,7 @@ class _Run:
         if test is not None and test.classes != folder.classes:
             raise UserError(f"{test.root} and {folder.root} hold different classes")
         fabric.seed_everything(config.seed, verbose=False)
-        self.classifier = _build(config, folder)
+        self.classifier = build_network(config, folder)
         self.rows: list[dict[str, Any]] = []
         self.unreadable: set[str] = set()
         self.warnings: list[str] = []
@@ -83,7 +90,7 @@ class _Run:
         if fabric.is_global_zero:
             weights = save_classifier(config.out / MODEL_FILE, self.classifier)
             self._write_run(weights_sha256=weights)
-            (config.out / "state.pt").unlink(missing_ok=True)
+            (config.out / STATE_FILE).unlink(missing_ok=True)
         fabric.barrier()
         return config.out
 
@@ -125,7 +132,7 @@ class _Run:
             for epoch in range(first, config.epochs):
                 batches.epoch = number * config.epochs + epoch
                 began = time.monotonic()
-                readings = _Readings(bar)
+                readings = Readings(bar)
                 model.train()
                 for index, batch in enumerate(loader):
                     step = epoch * len(batches) + index
@@ -192,21 +199,7 @@ class _Run:
         write_examples(self.config.out, batch.images, views)
 
     def _validate(self) -> float | None:
-        if self.test is None:
-            return None
-        self.classifier.eval()
-        right = count = 0
-        labels = torch.tensor(self.test.labels)
-        paths = list(self.test.paths[self.fabric.global_rank :: self.fabric.world_size])
-        labels = labels[self.fabric.global_rank :: self.fabric.world_size]
-        batches = ImageBatches(paths, self.classifier.preprocessing, batch_size=64, workers=self.config.workers)
-        with torch.inference_mode():
-            for indices, images in batches:
-                answers = self.classifier(images.to(self.fabric.device)).argmax(1).cpu()
-                right += int((answers == labels[indices]).sum())
-                count += len(indices)
-        right, count = (int(self.fabric.all_reduce(torch.tensor(n), reduce_op="sum")) for n in (right, count))
-        return right / count
+        return validate(self.classifier, self.test, self.fabric, workers=self.config.workers) if self.test else None
 
     def _notice_collapse(self, averages: dict[str, float], lambda_m: float) -> None:
         warning = collapse_warning(
@@ -257,53 +250,3 @@ class _Run:
             data={"unreadable": sorted(self.unreadable)},
             **values,
         )
-
-
-class _Readings:
-    """Sums of a step's values, kept on the device and read now and then, so that steps do not wait."""
-
-    def __init__(self, bar: Bar) -> None:
-        self.bar, self.sums, self.count, self.pending = bar, defaultdict[str, Any](float), 0, 0
-
-    def add(self, values: dict[str, Tensor], images: int) -> None:
-        for name, value in values.items():
-            self.sums[name] = self.sums[name] + value
-        self.count += 1
-        self.pending += images
-        if self.count % STEPS_BETWEEN_READINGS == 0:
-            shown = {n: float(values[n]) for n in ("loss", "natural", "stylized", "mmsi", "rho") if n in values}
-            self.bar.advance(self.pending, **shown)
-            self.pending = 0
-
-    def averages(self) -> dict[str, float]:
-        self.bar.advance(self.pending)
-        return {name: float(total) / self.count for name, total in self.sums.items()}
-
-
-def learning_rate(peak: float, step: int, total: int, *, warmup: int) -> float:
-    """Linear over the first ``warmup`` steps (at most a tenth of all), then a cosine down to zero."""
-    warmup = max(1, min(warmup, total // 10))
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-
-def _build(config: TrainConfig, folder: ImageFolder) -> Classifier:
-    identity = Identity(
-        name=config.out.name,
-        spec=str(config.out),
-        architecture=config.model,
-        classes=folder.classes,
-        scheme=config.scheme,
-    )
-    pretrained = config.init == "pretrained"
-    model = timm_classifier(
-        config.model, identity, pretrained=pretrained, size=config.size, stages=config.stages
-    )
-    if config.init not in ("none", "pretrained"):
-        path = Path(config.init)
-        path = path / MODEL_FILE if path.is_dir() else path
-        left = load_weights(model.network, path, except_head=True)
-        if left:
-            print(f"{path}: its classifying layer has other classes and was left out ({', '.join(left)})", file=sys.stderr)
-    return model

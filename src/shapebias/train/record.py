@@ -19,9 +19,10 @@ from shapebias.train.config import TrainConfig
 
 SCHEMA = "shapebias/run/1"
 COLUMNS = (
-    "phase,epoch,step,images,lr,loss,natural,stylized,mmsi,rho,spread,train_top1,train_stylized_top1,val_top1,"
-    "images_per_second,seconds"
-).split(",")
+    *("phase", "epoch", "step", "images", "lr"),
+    *("loss", "natural", "stylized", "mmsi", "rho", "spread"),
+    *("train_top1", "train_stylized_top1", "val_top1", "images_per_second", "seconds"),
+)
 # Settings that may change between a run and its continuation: they do not change what is computed.
 FREE = ("out", "workers", "strict")
 STATE_FILE = "state.pt"

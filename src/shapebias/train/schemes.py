@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shapebias.errors import UserError, unknown
+from shapebias.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,4 @@ def find_scheme(name: str) -> tuple[Phase, ...]:
     """The phases of the scheme called ``name``; an unknown one is refused with the nearest name."""
     if name not in SCHEMES:
         raise unknown("scheme", name, SCHEMES)
-    if len(SCHEMES[name]) > 1:  # pragma: no cover - the loop runs any number of phases; see the changelog
-        raise UserError(f"scheme '{name}' has several phases")
     return SCHEMES[name]

@@ -1,0 +1,25 @@
+"""Which device the work runs on."""
+
+from __future__ import annotations
+
+import torch
+
+from shapebias.errors import UserError
+
+
+def choose_device(name: str | None) -> str:
+    """``name`` if it can be used here; without one, the best there is: cuda, else cpu.
+
+    Raises:
+        UserError: no such device, or not on this machine.
+    """
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in {"cpu", "cuda", "mps"} or (number and not number.isdecimal()):
+        raise UserError(f"unknown device '{name}': choose cpu, cuda or mps")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}): try cpu") from error
+    return name

@@ -1,0 +1,39 @@
+"""The network a run begins with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from shapebias.data.folder import ImageFolder
+from shapebias.models.checkpoint import MODEL_FILE, load_weights
+from shapebias.models.classifier import Classifier, Identity, timm_classifier
+from shapebias.train.config import TrainConfig
+
+
+def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
+    """A timm network for the folder's classes, with the weights that ``config.init`` names.
+
+    A classifying layer of another number of classes is left at its random start, and said so.
+
+    Raises:
+        UserError: no such network, or weights that do not fit it.
+    """
+    identity = Identity(
+        name=config.out.name,
+        spec=str(config.out),
+        architecture=config.model,
+        classes=folder.classes,
+        scheme=config.scheme,
+    )
+    pretrained = config.init == "pretrained"
+    model = timm_classifier(config.model, identity, pretrained=pretrained, size=config.size, stages=config.stages)
+    if config.init not in ("none", "pretrained"):
+        path = Path(config.init)
+        path = path / MODEL_FILE if path.is_dir() else path
+        left = load_weights(model.network, path, except_head=True)
+        if left:
+            print(
+                f"{path}: its classifying layer has other classes and was left out ({', '.join(left)})", file=sys.stderr
+            )
+    return model

@@ -1,0 +1,58 @@
+"""Fixtures that several test files share: small image folders, styles, and the reference data beside the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shapebias.stylize import AdaIN, StyleBank
+
+
+def noise_image(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Path:
+    """An RGB picture of noise, ``size`` (width, height), in the format that the name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def class_folder(root: Path, classes: tuple[str, ...] = ("bear", "cat"), per_class: int = 2) -> Path:
+    """A folder of classes of noise pictures."""
+    for c, name in enumerate(classes):
+        for i in range(per_class):
+            noise_image(root / name / f"{i}.png", seed=100 * c + i)
+    return root
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two classes of two pictures."""
+    return class_folder(tmp_path / "images")
+
+
+@pytest.fixture
+def stylizer() -> AdaIN:
+    """An untrained small stylizer."""
+    torch.manual_seed(0)
+    return AdaIN(channels=(4, 6, 8), blocks=1).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def bank(stylizer: AdaIN) -> StyleBank:
+    """Twelve codes of noise for ``stylizer``."""
+    generator = torch.Generator().manual_seed(0)
+    codes = stylizer.encode_style(torch.rand(12, 3, 32, 32, generator=generator))
+    return StyleBank(codes, tuple(f"style{i}" for i in range(12)), "stylizer")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The reference data that may lie beside the project."""
+    folder = Path(__file__).parents[1].parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("the reference data beside the project are not here")
+    return folder

@@ -1,0 +1,109 @@
+"""The results file: what is in it, what it refuses, and that it reads back the same."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from shapebias.errors import UserError
+from shapebias.measure.results import Entry, Results, write_comparison
+from shapebias.measure.table import print_table, rows
+
+
+def results(*entries, name="net"):
+    return Results({"name": name, "classes": ["a", "b"]}, {"torch": "x", "seed": 0}, list(entries))
+
+
+TOP1 = Entry("accuracy", "top1", 0.5, 10, (0.25, 0.75), {}, {"per_category": {"a": {"n": 1, "value": 0.5}}})
+SHAPE = Entry("shape-bias", "shape_bias", math.nan, 0, None, {"mapping": "own"}, {"inner": [math.nan, math.inf, (1,)]})
+
+
+def test_the_file_has_its_schema_and_no_nan(tmp_path):
+    path = tmp_path / "results.json"
+    results(TOP1, SHAPE).save(path)
+    text = path.read_text()
+    assert "NaN" not in text
+    found = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert found["schema"] == "shapebias/results/1"
+    assert set(found) == {"schema", "model", "environment", "results"}
+    top1, shape = found["results"]
+    assert list(top1) == ["benchmark", "metric", "condition", "value", "ci95", "n", "details"]
+    assert (top1["value"], top1["ci95"], top1["n"]) == (0.5, [0.25, 0.75], 10)
+    assert shape["value"] is None
+    assert shape["ci95"] is None
+    assert shape["details"] == {"inner": [None, None, [1]]}
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "results.json"
+    results(TOP1, SHAPE).save(path)
+    found = Results.load(path)
+    assert found.results[0] == TOP1
+    assert found.results[1].value is None
+    assert found.model == {"name": "net", "classes": ["a", "b"]}
+    assert found.environment == {"torch": "x", "seed": 0}
+    found.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_a_figure_given_twice_is_refused_unless_its_condition_differs(tmp_path):
+    with pytest.raises(ValueError, match="given twice"):
+        results(TOP1, TOP1).save(tmp_path / "a.json")
+    assert not (tmp_path / "a.json").exists()
+    results(SHAPE, Entry("shape-bias", "shape_bias", 0.5, 1, None, {"mapping": "mean"})).save(tmp_path / "b.json")
+    assert Entry("a", "b", 0, 1, None, {"x": 1, "y": 2}).key == Entry("a", "b", 1, 2, None, {"y": 2, "x": 1}).key
+
+
+def test_get_finds_the_one_figure():
+    mean = Entry("shape-bias", "shape_bias", 0.5, 1, None, {"mapping": "mean"})
+    found = results(TOP1, SHAPE, mean)
+    assert found.get("accuracy", "top1") is TOP1
+    assert found.get("shape-bias", "shape_bias", mapping="mean") is mean
+    with pytest.raises(KeyError, match="2 figures"):
+        found.get("shape-bias", "shape_bias")
+    with pytest.raises(KeyError, match="0 figures"):
+        found.get("accuracy", "top5")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{}",
+        '{"schema": "shapebias/results/0"}',
+        '{"schema": "shapebias/results/1"}',
+        '{"schema": "shapebias/results/1", "model": {}, "environment": {}, "results": [{"ci95": null}]}',
+        '{"schema": "shapebias/results/1", "model": {}, "environment": {}, "results": [3]}',
+        '{"schema": "shapebias/results/1", "model": {}, "environment": {}, "results": null}',
+        "{",
+    ],
+)
+def test_other_files_are_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"results\.json") as caught:
+        Results.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_comparison_names_the_networks(tmp_path):
+    paired = [{"metric": "top1", "difference": math.nan, "ci95": (0.0, 1.0)}]
+    write_comparison(tmp_path / "c.json", paired, [results(name="x"), results(name="y")])
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert found["schema"] == "shapebias/comparison/1"
+    assert found["models"] == ["x", "y"]
+    assert found["paired"] == [{"metric": "top1", "difference": None, "ci95": [0.0, 1.0]}]
+
+
+def test_table_in_percent_with_dashes_for_what_is_not_there(capsys):
+    both = [results(TOP1, SHAPE, name="x"), results(TOP1, name="y")]
+    assert rows(both) == [
+        ("accuracy top1", "50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"),
+        ("shape-bias shape_bias", "-", "-"),
+    ]
+    print_table(both)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "50.0 [25.0, 75.0]" in captured.err
