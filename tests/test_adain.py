@@ -7,7 +7,7 @@ import doctest
 import numpy as np
 import pytest
 import torch
-from conftest import noise_image
+import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
 import shapebias.stylize.adain as module
@@ -153,7 +153,8 @@ def test_docstring_example():
 
 
 def edges(image):
-    grey = image.mean(-3)
+    """Gradients after averaging over 4 x 4 pixels: outlines, not brush strokes."""
+    grey = F.avg_pool2d(image, 4).mean(-3)
     across, down = grey.diff(dim=-1)[..., 1:, :], grey.diff(dim=-2)[..., :, 1:]
     return (across.square() + down.square()).sqrt().flatten()
 
@@ -185,12 +186,12 @@ def test_the_shipped_stylizer_and_bank_belong_together():
     assert not network.training
 
 
-def test_shipped_stylizer_keeps_outlines_and_takes_colours(tmp_path):
+def test_shipped_stylizer_keeps_outlines_and_takes_colours():
     network, _ = load_stylizer()
     content = torch.stack([drawing(seed) for seed in range(4)])
     colours = torch.tensor([[0.85, 0.2, 0.15], [0.15, 0.3, 0.8], [0.2, 0.65, 0.2], [0.8, 0.75, 0.3]])
-    grain = to_tensor(Image.open(noise_image(tmp_path / "a.png", 0, (96, 96)))) * 0.3 - 0.15
-    styles = (colours[:, :, None, None] + grain).clamp(0, 1)
+    wave = torch.linspace(0, 25, 96).sin()
+    styles = (colours[:, :, None, None] + 0.15 * wave[:, None] * wave).clamp(0, 1)
     with torch.inference_mode():
         found = network.stylize(content, network.encode_style(styles))
     own, other = [], []
@@ -199,7 +200,7 @@ def test_shipped_stylizer_keeps_outlines_and_takes_colours(tmp_path):
         own.append(same.pop(i))
         other += same
     assert min(own) > max(other)
-    assert np.mean(own) > np.mean(other) + 0.2
+    assert np.mean(own) > np.mean(other) + 0.3
     before = (content.mean((2, 3)) - colours).norm(dim=1)
     after = (found.mean((2, 3)) - colours).norm(dim=1)
     assert (after < before).all()

@@ -167,7 +167,7 @@ def test_crop_areas_are_uniform_and_half_are_mirrored():
     rng = np.random.default_rng(0)
     crops = [random_crop(300, 300, rng, scale=(0.2, 0.6)) for _ in range(2000)]
     areas = np.array([(right - left) * (bottom - top) for left, top, right, bottom in (crop.box for crop in crops)])
-    assert 0.2 - 1e-9 <= areas.min()
+    assert areas.min() >= 0.2 - 1e-9
     assert areas.max() <= 0.6 + 1e-9
     histogram = np.histogram(areas, bins=4, range=(0.2, 0.6))[0]
     assert abs(histogram - 500).max() < 90  # within 4.6 standard deviations of a uniform draw

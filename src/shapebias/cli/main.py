@@ -23,7 +23,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser = build_parser()
         config = parser.parse_args(with_underscores(sys.argv[1:] if arguments is None else arguments))
-        config = parser.instantiate_classes(config)
         name = config.command
         options = config[name]
         if name == "stylizer":

@@ -101,7 +101,7 @@ class Dimensionality:
     Every image of the data folder (or its ``val/`` or ``test/``) is stylized in the same five held-out
     styles, below the output folder; a folder made by ``shapebias stylize --same-styles`` is taken as it is.
     The latents are the inputs of the classifying layer. ``n`` is the number of pairs per factor; intervals
-    are bootstrapped over pairs, of the softmax share before it is cut to whole neurons.
+    are bootstrapped over pairs. Whole numbers of neurons stand in the details.
     """
 
     benchmark = "dimensionality"
@@ -155,11 +155,12 @@ class Dimensionality:
         except ValueError as error:
             raise UserError(f"the neurons of {model.identity.name} cannot be told apart: {error}") from error
         width = z.shape[-1]
-        counted, low_high = neurons(score, width), _intervals(pairs, seed)
+        share, low_high = shares(score), _intervals(pairs, seed)
         details = {
             "scores": score,
             "pairs": PAIRS,
             "neurons": width,
+            "neurons_per_factor": neurons(score, width),
             "textures": textures,
             "note": "softmax over three scores: scores of 0 give 21.2 %; not a count of identified neurons",
             "data": data_details(folder.root, len(self.labels), folder.fingerprint, self.unreadable),
@@ -171,7 +172,7 @@ class Dimensionality:
                 Entry(
                     self.benchmark,
                     f"{name}_neurons",
-                    counted[name] / width,
+                    share[name],
                     PAIRS,
                     low_high[name],
                     {"textures": textures},

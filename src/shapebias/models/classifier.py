@@ -52,8 +52,8 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.identity, self.preprocessing = network, identity, preprocessing
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
         self.stages = tuple(stages)
         modules = dict(network.named_modules())
         for stage in stages:

@@ -95,7 +95,7 @@ class AdaIN(nn.Module):
         """
         features, own = self.encode_content(content)
         views = len(codes) // len(content)
-        if views * len(content) != len(codes):
+        if views < 1 or views * len(content) != len(codes):
             raise ValueError(f"{len(codes)} codes do not divide over {len(content)} images")
         if views > 1:
             features, own = features.repeat(views, 1, 1, 1), own.repeat(views, 1)

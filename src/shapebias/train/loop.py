@@ -160,7 +160,7 @@ class _Run:
                         "epoch": number * config.epochs + epoch + 1,
                         "step": self.steps,
                         "images": self.images,
-                        "lr": rate,
+                        "lr": optimizer.param_groups[0]["lr"],
                         **averages,
                         "val_top1": self._validate(),
                         "images_per_second": len(batches) * per_step / taken,
