@@ -1,6 +1,7 @@
 """What is shipped: the built package in an environment of its own, its declarations, the tracked files."""
 
 import ast
+import hashlib
 import re
 import shutil
 import subprocess
@@ -176,3 +177,11 @@ def test_no_tracked_text_names_an_index_or_a_machine(tracked: list[Path]):
         pattern = hosts if path.parent == ROOT / "tests" else f"{hosts}|{paths}"
         found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in re.finditer(pattern, text)]
     assert not found
+
+
+def test_the_model_card_names_the_shipped_files_by_hash() -> None:
+    weights = ROOT / "src" / "shapebias" / "stylize" / "weights"
+    card = (weights / "MODEL_CARD.md").read_text()
+    for name in ("adain-small.safetensors", "styles.safetensors"):
+        digest = hashlib.sha256((weights / name).read_bytes()).hexdigest()
+        assert f"`{name}`" in card and digest in card, f"the card does not name {name} as it is: {digest}"

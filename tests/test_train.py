@@ -82,9 +82,20 @@ def test_image_and_ready_views_share_one_crop(tmp_path):
 
 def test_views_need_two_different_styles(images, stylizer, bank, tmp_path):
     stylize_folder(images, tmp_path / "one", stylizer, bank, StylizeSettings(per_image=1))
-    samples = TrainingSamples(ImageFolder.scan(images), size=24, views=2, stylized=tmp_path / "one")
     with pytest.raises(UserError, match="2 different styles"):
-        samples[(0, 0)]
+        TrainingSamples(ImageFolder.scan(images), size=24, views=2, stylized=tmp_path / "one")
+
+
+def test_copies_of_other_images_are_refused(stylized, tmp_path):
+    other = ImageFolder.scan(class_folder(tmp_path / "other", ("dog", "oven")))
+    with pytest.raises(UserError, match="holds no copies"):
+        TrainingSamples(other, size=24, views=2, stylized=stylized)
+
+
+def test_a_mistake_leaves_the_output_folder_free(images, tmp_path):
+    with pytest.raises(UserError, match="unknown model"):
+        train(config(images, tmp_path / "run", model="resnett18"))
+    assert not (tmp_path / "run").exists()
 
 
 class Toy(torch.nn.Module):
@@ -140,7 +151,7 @@ def test_a_run_leaves_everything_behind(images, stylized, tmp_path):
     out = train(config(images, tmp_path / "run", stylized=stylized))
     run = json.loads((out / "run.json").read_text())
     assert run["scheme"] == "mmsi-sin-in" and run["images_seen"] == 2 * 4 * 3 and run["weights_sha256"]
-    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    rows = list(csv.DictReader((out / "metrics.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"] and rows[-1]["images"] == "24"
     assert all(float(rows[0][name]) == float(rows[0][name]) for name in ("loss", "natural", "stylized", "mmsi", "rho"))
     assert len(list((out / "examples").glob("*.png"))) == 24
@@ -162,12 +173,12 @@ def test_killed_between_epochs_it_goes_on_to_the_same_end(images, stylized, tmp_
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save_state", save_then_kill)
-    for _ in range(2):
+    for _ in range(3):  # the last time after its last epoch, before its weights are written
         with pytest.raises(KeyboardInterrupt):
             train(config(images, tmp_path / "parts", **settings))
     monkeypatch.setattr(loop, "save_state", original)
     parts = train(config(images, tmp_path / "parts", **settings))
-    assert len(calls) == 2
+    assert len(calls) == 3
     a, b = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
     assert train(config(images, tmp_path / "parts", **settings)) == parts  # finished: nothing is done again

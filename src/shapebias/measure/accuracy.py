@@ -55,7 +55,7 @@ class Accuracy:
         }
         entries = [self._entry("top1", right[:, 0], details)]
         if top == 5:
-            entries.append(self._entry("top5", right.any(1), {}))
+            entries.append(self._entry("top5", np.asarray(right.any(axis=1)), {}))
         names = tuple(self.folder.paths[i].relative_to(self.folder.root).as_posix() for i in indices)
         return Outcome(entries, names, {"top1": right[:, :1].astype(np.float64)})
 

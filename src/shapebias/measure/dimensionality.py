@@ -200,9 +200,9 @@ def _intervals(pairs: Mapping[str, Pairs], seed: int) -> dict[str, tuple[float, 
         products = weights @ (a * b).sum(1)
         # mean of (a - m)(b - m) with m the average of both sides' means
         parts[name] = (products - (both**2).sum(1), both, squares)
-    mean = sum(part[1] for part in parts.values()) / len(parts)
-    variance = sum(part[2] for part in parts.values()) / len(parts) - (mean**2).sum(1)
+    mean = np.mean([part[1] for part in parts.values()], axis=0)
+    variance = np.mean([part[2] for part in parts.values()], axis=0) - (mean**2).sum(axis=1)
     powers = {name: np.exp(part[0] / variance) for name, part in parts.items()}
     powers["residual"] = np.full(resamples, np.e)
-    total = sum(powers.values())
+    total = np.sum(list(powers.values()), axis=0)
     return {name: tuple(map(float, np.percentile(power / total, [2.5, 97.5]))) for name, power in powers.items()}  # type: ignore[misc]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Z95 = 1.959963984540054
 RESAMPLES = 2000
@@ -50,7 +51,7 @@ def bootstrap(
     return float(low), float(high)
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], *, seed: int) -> tuple[float, tuple[float, float] | None]:
+def paired_difference(a: ArrayLike, b: ArrayLike, *, seed: int) -> tuple[float, tuple[float, float] | None]:
     """Mean of ``a`` minus mean of ``b`` over the same images, with its bootstrap interval."""
     difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     return float(difference.mean()), bootstrap(lambda means: means[:, 0], difference[:, None], seed=seed)

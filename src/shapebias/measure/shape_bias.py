@@ -67,7 +67,7 @@ class ShapeBias:
 
         indices, probabilities, unreadable = predictions(model, folder.paths, self.setting, self.benchmark, read=read)
         scores = probabilities.numpy() if mapping == "own" else category_probabilities(probabilities.numpy())
-        answers = [names[n] for n in scores.argmax(1)]
+        answers = [names[int(n)] for n in scores.argmax(1)]
         shapes, textures = ([values[i] for i in indices] for values in (folder.shapes, folder.textures))
         file = f"cue-conflict_{model.identity.name.replace('_', '-').replace('/', '-')}_session-1.csv"
         images = [folder.paths[i] for i in indices]

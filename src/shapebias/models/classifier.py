@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +41,9 @@ class Classifier(nn.Module):
     ``latents=True`` it also returns the pooled latents (N, D) of every stage of ``stages``: by default
     one, the input of the classifying layer; or named modules, whose maps are averaged over space.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -78,14 +83,15 @@ def _listening(network: nn.Module, stages: Sequence[str]) -> Iterator[dict[int, 
     def keep(number: int, output: Tensor) -> None:
         seen[number] = output.mean((2, 3)) if output.ndim == 4 else output.flatten(1)
 
+    def after(number: int) -> Callable[[nn.Module, Any, Tensor], None]:
+        return lambda _module, _inputs, output: keep(number, output)
+
     if stages:
-        handles = [
-            network.get_submodule(stage).register_forward_hook(lambda _m, _i, output, n=number: keep(n, output))
-            for number, stage in enumerate(stages)
-        ]
+        modules = [network.get_submodule(stage) for stage in stages]
+        handles = [module.register_forward_hook(after(number)) for number, module in enumerate(modules)]
     else:
         layer = _classifying_layer(network)
-        handles = [layer.register_forward_pre_hook(lambda _m, inputs: keep(0, inputs[0]))]
+        handles = [layer.register_forward_pre_hook(lambda _module, inputs: keep(0, inputs[0]))]
     try:
         yield seen
     finally:
@@ -105,14 +111,12 @@ def timm_classifier(
     Raises:
         UserError: no such network, or its pretrained weights cannot be downloaded.
     """
-    from shapebias.errors import unknown
-
     base = name.split(".")[0]
     if not timm.is_model(base):
-        raise unknown_timm(base) if len(base) < 60 else unknown("timm model", name, [])
-    kwargs = {} if identity.classes is None else {"num_classes": len(identity.classes)}
+        raise unknown_timm(base)
+    kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
     try:
-        network = timm.create_model(name, pretrained=pretrained, **kwargs)
+        network: Any = timm.create_model(name, pretrained=pretrained, **kwargs)
     except Exception as error:
         if not pretrained:
             raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
@@ -120,7 +124,7 @@ def timm_classifier(
             f"the pretrained weights of '{name}' could not be loaded ({_first_line(error)}): "
             "connect to the network once, or give a weights file instead"
         ) from error
-    config = network.pretrained_cfg
+    config: dict[str, Any] = network.pretrained_cfg
     if size is None:
         preprocessing = Preprocessing(
             size=config["input_size"][-1],
@@ -139,8 +143,6 @@ def known_interpolation(name: str) -> str:
 
 def unknown_timm(name: str) -> UserError:
     """An unknown timm model, with the nearest names there are."""
-    import difflib
-
     near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models() for the names there are"
     return UserError(f"unknown model '{name}': {hint}")
@@ -148,10 +150,10 @@ def unknown_timm(name: str) -> UserError:
 
 def _classifying_layer(network: nn.Module) -> nn.Module:
     """The layer that makes the logits: timm's classifier, else the last linear layer."""
-    if hasattr(network, "get_classifier") and isinstance(network.get_classifier(), nn.Module):
-        layer = network.get_classifier()
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            return layer
+    get_classifier: Any = getattr(network, "get_classifier", None)
+    layer = get_classifier() if get_classifier else None
+    if isinstance(layer, nn.Linear | nn.Conv2d):
+        return layer
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     if not layers:
         raise UserError(f"{type(network).__name__} has no linear layer to take latents from: name a stage")

@@ -89,7 +89,7 @@ def _torchvision(spec: str, name: str) -> Classifier:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise unknown("torchvision model", name, known)
-    weights = torchvision.models.get_model_weights(name).DEFAULT
+    weights = torchvision.models.get_model_weights(name)["DEFAULT"]
     try:
         network = torchvision.models.get_model(name, weights=weights)
     except OSError as error:

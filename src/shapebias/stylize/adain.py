@@ -45,6 +45,8 @@ class AdaIN(nn.Module):
         torch.Size([2, 3, 48, 40])
     """
 
+    noise: Tensor
+
     def __init__(self, channels: tuple[int, int, int] = (32, 48, 96), blocks: int = 2) -> None:
         super().__init__()
         fine, middle, coarse = channels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,9 @@ class Perceptual(nn.Module):
 
     ``mean`` and ``std`` normalise the input, three values each in RGB order.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -67,10 +71,10 @@ def _from_torchvision() -> Perceptual:
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     network = Perceptual(mean, std)
     try:
-        source = torchvision.models.vgg16(weights="IMAGENET1K_V1").features
+        source = torchvision.models.vgg16(weights="IMAGENET1K_V1").get_submodule("features")
     except OSError as error:
         raise UserError(f"VGG-16's weights could not be downloaded ({error}): give a file instead") from error
-    theirs = [layer for layer in source if isinstance(layer, nn.Conv2d)]
+    theirs = [layer for layer in source.children() if isinstance(layer, nn.Conv2d)]
     for ours, other in zip(network.convolutions(), theirs, strict=False):
         ours.load_state_dict(other.state_dict())
     return network
@@ -90,12 +94,13 @@ def _from_hdf5(path: Path) -> Perceptual:
                 for index in range(len(widths)):
                     name = "conv2d" if index == 0 else f"conv2d_{index}"
                     kernel, bias = (
-                        torch.from_numpy(file[f"block{block}/layers/{name}/vars/{part}"][()]) for part in (0, 1)
+                        torch.from_numpy(np.asarray(file[f"block{block}/layers/{name}/vars/{part}"])) for part in (0, 1)
                     )
                     kernel = kernel.permute(3, 2, 0, 1)  # HWIO -> OIHW
                     layer = next(layers)
                     layer.weight.data.copy_(kernel.flip(1) if (block, index) == (1, 0) else kernel)  # BGR -> RGB
-                    layer.bias.data.copy_(bias)
+                    if layer.bias is not None:
+                        layer.bias.data.copy_(bias)
     except (OSError, KeyError, RuntimeError) as error:
         raise UserError(f"{path} does not hold VGG-16-shaped weights: {error}") from error
     return network

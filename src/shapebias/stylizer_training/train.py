@@ -43,7 +43,7 @@ class ContentAndStyle(Dataset[tuple[Tensor, Tensor]]):
     def _crop(self, paths: Sequence[Path], rng: np.random.Generator, scale: tuple[float, float]) -> Tensor:
         for _ in range(20):
             try:
-                image = load_rgb(paths[rng.integers(len(paths))])
+                image = load_rgb(paths[int(rng.integers(len(paths)))])
             except UnreadableImage:
                 continue
             return to_tensor(random_crop(*image.size, rng, scale=scale)(image, self.recipe.size))
@@ -68,9 +68,9 @@ def train_stylizer(
     """
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     fabric.seed_everything(recipe.seed, verbose=False)
-    network = AdaIN().to(memory_format=torch.channels_last)
+    network = AdaIN().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
-    judge = fabric.to_device(load_perceptual(perceptual).to(memory_format=torch.channels_last))
+    judge = fabric.to_device(load_perceptual(perceptual).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     model, optimizer = fabric.setup(network, optimizer)
     model.mark_forward_method("stylize")
     average = {name: value.detach().clone() for name, value in network.named_parameters()}

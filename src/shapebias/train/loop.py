@@ -53,15 +53,16 @@ def train(config: TrainConfig) -> Path:
     fabric = Fabric(accelerator=config.device, devices=config.devices, precision=config.precision)
     fabric.launch()
     made_with = environment(str(fabric.device))
+    run = _Run(config, fabric, folder, ImageFolder.scan(test) if test else None, made_with)
     finished = open_run(config, folder, made_with) if fabric.is_global_zero else False
     if fabric.broadcast(finished):
         fabric.print(f"{config.out} is finished already", file=sys.stderr)
         return config.out
-    return _Run(config, fabric, folder, ImageFolder.scan(test) if test else None, made_with).run()
+    return run.run()
 
 
 class _Run:
-    """The moving parts of one run."""
+    """The moving parts of one run; building it refuses what cannot be used, before anything is written."""
 
     def __init__(
         self, config: TrainConfig, fabric: Fabric, folder: ImageFolder, test: ImageFolder | None, made_with: dict
@@ -71,6 +72,7 @@ class _Run:
             raise UserError(f"{test.root} and {folder.root} hold different classes")
         fabric.seed_everything(config.seed, verbose=False)
         self.classifier = build_network(config, folder)
+        self.phases = [(phase, *self._samples(phase)) for phase in find_scheme(config.scheme)]
         self.rows: list[dict[str, Any]] = []
         self.unreadable: set[str] = set()
         self.warnings: list[str] = []
@@ -80,12 +82,11 @@ class _Run:
     def run(self) -> Path:
         config, fabric = self.config, self.fabric
         state = load_state(config.out)
-        finished = int(state["epochs_done"]) if state else 0
-        phases = find_scheme(config.scheme)
-        for number, phase in enumerate(phases):
+        finished = self._restore(state) if state else 0
+        for number in range(len(self.phases)):
             first = max(0, finished - number * config.epochs)
             if first < config.epochs:
-                self._train_phase(number, phase, first, state)
+                self._train_phase(number, first, state["optimizer"] if state and first else None)
                 state = None
         if fabric.is_global_zero:
             weights = save_classifier(config.out / MODEL_FILE, self.classifier)
@@ -94,9 +95,9 @@ class _Run:
         fabric.barrier()
         return config.out
 
-    def _train_phase(self, number: int, phase: Phase, first: int, state: dict[str, Any] | None) -> None:
+    def _train_phase(self, number: int, first: int, optimizer_state: dict[str, Any] | None) -> None:
         config, fabric = self.config, self.fabric
-        samples, stylizing = self._samples(phase)
+        phase, samples, stylizing = self.phases[number]
         batches = EpochBatches(
             len(samples), config.batch_size, seed=config.seed, rank=fabric.global_rank, ranks=fabric.world_size
         )
@@ -119,8 +120,8 @@ class _Run:
             weight_decay=config.weight_decay,
         )
         model, optimizer = fabric.setup(self.classifier.to(memory_format=torch.channels_last), optimizer)  # type: ignore[call-overload]
-        if state is not None:
-            self._restore(state, optimizer)
+        if optimizer_state is not None:
+            optimizer.load_state_dict(optimizer_state)
         weights = weights_of(phase, config.lambda_m, config.lambda_s)
         mmsi = MMSILoss(axis=config.axis, eps=config.eps)
         total = len(batches) * config.epochs
@@ -177,8 +178,7 @@ class _Run:
         if phase.views and config.stylized is None:
             stylizer, digest = load_stylizer()
             bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")
-            stylizer = self.fabric.to_device(stylizer)
-            stylizing = Stylizing(stylizer, bank.codes.to(self.fabric.device), config.alpha)
+            stylizing = Stylizing(stylizer.to(self.fabric.device), bank.codes.to(self.fabric.device), config.alpha)
             styles = len(bank)
         samples = TrainingSamples(
             self.folder,
@@ -231,13 +231,14 @@ class _Run:
         write_metrics(self.config.out, self.rows)
         self._write_run()
 
-    def _restore(self, state: dict[str, Any], optimizer: Any) -> None:
+    def _restore(self, state: dict[str, Any]) -> int:
+        """Take up an interrupted run; return how many epochs are done."""
         self.classifier.network.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
         self.rows, self.steps, self.images = state["rows"], state["steps"], state["images"]
         self.seconds, self.warnings = state["seconds"], state["warnings"]
         self.unreadable = set(state["unreadable"])
         self.fabric.print(f"going on after epoch {state['epochs_done']} of {self.config.out}", file=sys.stderr)
+        return int(state["epochs_done"])
 
     def _write_run(self, **values: Any) -> None:
         write_run(

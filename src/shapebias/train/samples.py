@@ -76,6 +76,9 @@ class TrainingSamples(Dataset[Sample]):
         min_crop: smallest area of a crop, as a fraction.
         seed: with the epoch and the index it fixes the sample.
         strict: raise at an unreadable image; otherwise the next readable one stands in for it.
+
+    Raises:
+        UserError: fewer styles than views, or a folder of copies of other images.
     """
 
     def __init__(
@@ -93,6 +96,12 @@ class TrainingSamples(Dataset[Sample]):
         self.folder, self.size, self.views, self.seed = folder, size, views, seed
         self.stylized, self.min_crop, self.strict = stylized, min_crop, strict
         self.copies = stylized_views(stylized) if stylized and views else styles
+        if self.copies < views:
+            raise UserError(
+                f"{views} different styles are needed per image but only {self.copies} are there: add styles"
+            )
+        if stylized and views and not any(view_path(stylized, folder.root, p, 0).exists() for p in folder.paths):
+            raise UserError(f"{stylized} holds no copies of the images in {folder.root}: stylize these")
 
     def __len__(self) -> int:
         return len(self.folder)
