@@ -26,6 +26,7 @@ MODEL = "test_resnet"  # timm's smallest ResNet: minutes instead of hours on a C
 DRAWN_SIZE = 64
 SIZE = 48
 TRAIN_PER_CLASS = 120
+TEST_PER_CLASS = 25
 STYLES_PER_IMAGE = 4
 # Equal budgets: every scheme passes 24 x 1920 images through its network.
 EPOCHS = {"in": 24, "shapenet-sin-in": 12, "mmsi-sin-in": 8}
@@ -49,9 +50,16 @@ def prepare(out: Path, *, seed: int = 0) -> None:
     """Draw the data and stylize its training images."""
     data = out / "shapes16"
     _say("1/5  drawing shapes16")
-    total = count(train_per_class=TRAIN_PER_CLASS)["total"]
+    total = count(train_per_class=TRAIN_PER_CLASS, test_per_class=TEST_PER_CLASS)["total"]
     with progress("shapes16", total=total) as bar:
-        generate(data, size=DRAWN_SIZE, train_per_class=TRAIN_PER_CLASS, seed=seed, on_image=bar.advance)
+        generate(
+            data,
+            size=DRAWN_SIZE,
+            train_per_class=TRAIN_PER_CLASS,
+            test_per_class=TEST_PER_CLASS,
+            seed=seed,
+            on_image=bar.advance,
+        )
     _say(f"2/5  stylizing every training image in {STYLES_PER_IMAGE} styles")
     stylizer, digest = load_stylizer()
     bank = load_styles(None, stylizer, digest).split("train")

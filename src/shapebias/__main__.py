@@ -1,0 +1,7 @@
+"""``python -m shapebias``."""
+
+import sys
+
+from shapebias.cli.main import main
+
+sys.exit(main())
