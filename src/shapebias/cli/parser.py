@@ -190,7 +190,7 @@ def _shapes16() -> Parser:
     parser.add_argument("--size", type=int, default=64, help="pixels per side")
     parser.add_argument("--train_per_class", type=int, default=120, help="training images per category")
     parser.add_argument("--test_per_class", type=int, default=25, help="test images per category")
-    parser.add_argument("--own", type=float, default=0.95, help="share of training images in their own texture")
+    parser.add_argument("--own", type=float, default=0.98, help="share of training images in their own texture")
     parser.add_argument("--seed", type=int, default=0, help="of every drawing")
     return parser
 

@@ -47,7 +47,7 @@ def generate(
     test_per_class: int = 25,
     conflict_per_pair: int = 1,
     silhouettes_per_class: int = 25,
-    own: float = 0.95,
+    own: float = 0.98,
     seed: int = 0,
     on_image: Callable[[], None] | None = None,
 ) -> dict[str, Any]:

@@ -23,9 +23,10 @@ class TrainConfig:
         epochs: passes over the training images.
         batch_size: training images per step over all devices (each with its views).
         size: side of the square training and evaluation images in pixels.
-        lr: peak learning rate of SGD; it rises over the first epoch and falls as a cosine.
-        momentum: momentum of SGD (Nesterov).
-        weight_decay: weight decay of SGD.
+        optimizer: sgd (Nesterov, as in the paper's recipes) or adamw.
+        lr: peak learning rate; it rises over the first epoch and falls as a cosine.
+        momentum: momentum of SGD.
+        weight_decay: weight decay.
         min_crop: smallest part of an image's area that a random crop shows.
         lambda_m: weight of the MMSI term (Eq. 4); 0 is the control without it.
         lambda_s: weight of each stylized view's cross entropy (Eq. 4).
@@ -52,6 +53,7 @@ class TrainConfig:
     epochs: int = 20
     batch_size: int = 64
     size: int = 224
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 1e-4

@@ -21,7 +21,7 @@ from shapebias.progress import progress
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.train.collapse import collapse_warning
 from shapebias.train.config import TrainConfig
-from shapebias.train.network import build_network
+from shapebias.train.network import build_network, build_optimizer
 from shapebias.train.readings import Readings
 from shapebias.train.record import (
     STATE_FILE,
@@ -112,13 +112,7 @@ class _Run:
             use_distributed_sampler=False,
             move_to_device=False,
         )
-        optimizer = torch.optim.SGD(
-            self.classifier.parameters(),
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.momentum > 0,
-            weight_decay=config.weight_decay,
-        )
+        optimizer = build_optimizer(self.classifier, config)
         model, optimizer = fabric.setup(self.classifier.to(memory_format=torch.channels_last), optimizer)  # type: ignore[call-overload]
         if optimizer_state is not None:
             optimizer.load_state_dict(optimizer_state)

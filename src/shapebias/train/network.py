@@ -1,9 +1,11 @@
-"""The network a run begins with."""
+"""The network a run begins with, and its optimiser."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+import torch
 
 from shapebias.data.folder import ImageFolder
 from shapebias.models.checkpoint import MODEL_FILE, load_weights
@@ -37,3 +39,16 @@ def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
                 f"{path}: its classifying layer has other classes and was left out ({', '.join(left)})", file=sys.stderr
             )
     return model
+
+
+def build_optimizer(network: torch.nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, or AdamW, over all parameters."""
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=config.lr,
+        momentum=config.momentum,
+        nesterov=config.momentum > 0,
+        weight_decay=config.weight_decay,
+    )
