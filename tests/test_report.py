@@ -117,7 +117,7 @@ def test_numbers_are_those_of_the_files(full: Path) -> None:
 
 def test_summary_uses_the_paired_difference(full: Path) -> None:
     page, warnings = report(full)
-    assert "ours went by the shape in 88 % of its decisions, plain in 20 %." in page.text
+    assert "“ours” went by the shape in 88 % of its decisions, “plain” in 20 %." in page.text
     assert "clear of zero: +67.5 points" in page.text
     assert any("not on this page" in w for w in warnings)
     assert "absent" not in page.text.replace("comparison.json", "")
@@ -257,7 +257,7 @@ def test_run_without_measurements(tmp_path: Path) -> None:
 def test_measurement_without_run_and_pictures_gone(tmp_path: Path) -> None:
     measured(tmp_path / "in" / "a", "theirs", pictures=tmp_path / "gone")
     page, warnings = report(tmp_path / "in")
-    assert "theirs went by the shape in 62 %" in page.text
+    assert "“theirs” went by the shape in 62 %" in page.text
     assert "no longer where they were measured" in page.text
     assert any(f"no longer in {tmp_path / 'gone'}" in w for w in warnings)
 

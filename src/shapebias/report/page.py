@@ -134,14 +134,17 @@ def _summary(collection: Collection) -> str | None:
     low, high = ranked[0], ranked[-1]
     least, most = words.percent(low.shape_bias, 0), words.percent(high.shape_bias, 0)
     if low is high:
-        return f"{low.name} went by the shape in {least} of the decisions in which it followed either cue."
-    said = f"{high.name} went by the shape in {most} of its decisions, {low.name} in {least}."
+        return f"“{low.name}” went by the shape in {least} of the decisions in which it followed either cue."
+    said = f"“{high.name}” went by the shape in {most} of its decisions, “{low.name}” in {least}."
     for item in collection.differences:
         if item.metric == "shape_bias" and {item.a, item.b} == {low.name, high.name} and item.ci95:
             inside = "The difference on the same pictures is clear of zero"
             if not is_clear(item):
                 inside = "The difference on the same pictures could be chance"
-            return f"{said} {inside}: {words.points(item.value)} (95 % interval {words.points_interval(item.ci95)})."
+            value, ends = item.value, item.ci95
+            if item.a == low.name:  # told as how far the higher is above the lower
+                value, ends = -value, (-ends[1], -ends[0])
+            return f"{said} {inside}: {words.points(value)} (95 % interval {words.points_interval(ends)})."
     bounds = [n.entry("shape-bias", "shape_bias") for n in (low, high)]
     ends = [entry.ci95 for entry in bounds if entry and entry.ci95]
     if len(ends) < 2:
