@@ -117,7 +117,7 @@ def test_other_settings_in_the_same_folder_are_refused(images, out, stylizer, ba
     with pytest.raises(UserError, match=f"another stylization .*{next(iter(change))}"):
         stylize_folder(images, out, stylizer, bank, StylizeSettings(**change))
     noise_image(images / "cat" / "new.png", 1)
-    with pytest.raises(UserError, match="images_sha256"):
+    with pytest.raises(UserError, match="images_fingerprint"):
         stylize_folder(images, out, stylizer, bank, StylizeSettings())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,6 +15,7 @@ from shapebias.data.crop import to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.errors import UserError
 
+LONGEST_ASPECT = 16
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -30,6 +31,10 @@ class Preprocessing:
         """A PIL RGB image as float32 (3, size, size) in [0, 1]."""
         short = int(self.size / self.crop + 1e-6)
         width, height = image.size
+        longest = LONGEST_ASPECT * min(width, height)
+        if max(width, height) > longest:  # a thread of pixels would be blown up to a huge picture
+            width, height = min(width, longest), min(height, longest)
+            image = ImageOps.fit(image, (width, height))
         scale = short / min(width, height)
         wanted = (max(self.size, int(width * scale + 1e-6)), max(self.size, int(height * scale + 1e-6)))
         if image.size != wanted:

@@ -64,7 +64,7 @@ def fingerprint(root: Path, paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size if path.exists() else -1
-        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\n".encode())
+        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -22,7 +22,7 @@ from shapebias.measure.accuracy import Accuracy, Stylized
 from shapebias.measure.contract import Evaluator, Outcome, Setting
 from shapebias.measure.dimensionality import Dimensionality
 from shapebias.measure.intervals import paired_difference, ratio_difference
-from shapebias.measure.results import Results, write_comparison
+from shapebias.measure.results import Entry, Results, write_comparison
 from shapebias.measure.shape_bias import ShapeBias
 from shapebias.models.classifier import Classifier
 from shapebias.models.load import load_model, wrap
@@ -105,6 +105,7 @@ def evaluate_all(
         raise UserError(f"two models are called '{twice[0]}': their results would overwrite each other")
     where = choose_device(device)
     make_folder(out)
+    earlier = {model.identity.name: _earlier(out, model) for model in models}
     evaluators = _build(
         suites, data, out, seed, BATCH_SIZE if batch_size is None else batch_size, where, workers, strict
     )
@@ -114,6 +115,8 @@ def evaluate_all(
         outcomes = {name: evaluator.run(model) for name, evaluator in evaluators.items()}
         entries = [entry for outcome in outcomes.values() for entry in outcome.entries]
         results = Results(_describe(model), {**environment(where), "seed": seed}, entries)
+        kept = [e for e in earlier[model.identity.name] if e.benchmark not in {entry.benchmark for entry in entries}]
+        results.results = [*kept, *entries]
         results.save(out / model.identity.name / "results.json")
         for entry in entries:
             for reason in entry.details.get("data", {}).get("unreadable", []):
@@ -122,6 +125,17 @@ def evaluate_all(
     if len(measured) > 1:
         write_comparison(out / "comparison.json", _paired(measured, seed), [results for results, _ in measured])
     return [results for results, _ in measured]
+
+
+def _earlier(out: Path, model: Classifier) -> list[Entry]:
+    """The figures that an earlier call left of this network; those of another one of its name are refused."""
+    path = out / model.identity.name / "results.json"
+    if not path.is_file():
+        return []
+    found = Results.load(path)
+    if found.model.get("weights_sha256") != model.identity.weights_sha256:
+        raise UserError(f"{path} holds results of another network of that name: choose another --out")
+    return found.results
 
 
 def check_suites(suites: Sequence[str]) -> None:

@@ -63,7 +63,7 @@ class ShapeBias:
                     f"{model.identity.name} has {logits.shape[1]} outputs: for the 16 categories it needs ImageNet's "
                     "1000 classes, or the categories as its own"
                 )
-            return logits.double().softmax(1)
+            return logits.cpu().double().softmax(1)
 
         indices, probabilities, unreadable = predictions(model, folder.paths, self.setting, self.benchmark, read=read)
         scores = probabilities.numpy() if mapping == "own" else category_probabilities(probabilities.numpy())

@@ -81,7 +81,8 @@ def _listening(network: nn.Module, stages: Sequence[str]) -> Iterator[dict[int, 
     seen: dict[int, Tensor] = {}
 
     def keep(number: int, output: Tensor) -> None:
-        seen[number] = output.mean((2, 3)) if output.ndim == 4 else output.flatten(1)
+        pooled = {4: (2, 3), 3: (1,)}.get(output.ndim)  # maps over space, tokens over their sequence
+        seen[number] = output.mean(pooled) if pooled else output.flatten(1)
 
     def after(number: int) -> Callable[[nn.Module, Any, Tensor], None]:
         return lambda _module, _inputs, output: keep(number, output)

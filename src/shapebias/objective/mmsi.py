@@ -119,11 +119,11 @@ class MMSILoss(nn.Module):
 def _unit(z: Tensor, dimension: int) -> Tensor:
     """Centred along ``dimension`` and scaled to length 1, or all zero where there is no variance."""
     z = z if z.dtype == torch.float64 else z.float()
+    limits = torch.finfo(z.dtype)
+    z = z / z.detach().abs().amax(dimension, keepdim=True).clamp(min=limits.tiny)  # squares neither over- nor underflow
     centred = z - z.mean(dimension, keepdim=True)
     power = centred.square().sum(dimension, keepdim=True)
-    size = z.detach().abs().amax(dimension, keepdim=True)
-    rounding = z.shape[dimension] * (2 * torch.finfo(z.dtype).eps * size).square()
-    varies = power.detach() > rounding
+    varies = ~(power.detach() <= z.shape[dimension] * (2 * limits.eps) ** 2)  # NaN stays NaN
     return torch.where(varies, centred * torch.where(varies, power, 1).rsqrt(), 0)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from shapebias.errors import UserError
-from shapebias.files import read_json, write_json
+from shapebias.files import atomic, read_json, write_json
 from shapebias.shapes16.categories import CATEGORIES
 from shapebias.shapes16.render import render_image
 
@@ -89,12 +89,8 @@ def generate(
     for path, shape, texture, key in plan:
         image = render_image(shape, texture, size, np.random.default_rng(key))
         file = folder / path
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            image.save(file, format="PNG", compress_level=6)
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"cannot write {file}: {reason}: free some space or choose another folder") from error
+        with atomic(file, durable=False) as temporary:
+            image.save(temporary, format="PNG", compress_level=6)
         if on_image is not None:
             on_image()
     total = hashlib.sha256()

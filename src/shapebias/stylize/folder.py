@@ -18,7 +18,7 @@ from torch import Tensor
 
 from shapebias.data.crop import to_image, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import list_images
+from shapebias.data.folder import fingerprint, list_images
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, read_json, write_json, write_text
 from shapebias.progress import progress
@@ -104,11 +104,10 @@ def stylize_folder(
     images = list_images(source)
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{out} lies in {source}, whose images it would add to: choose another --out")
-    digest = hashlib.sha256("\n".join(p.relative_to(source).as_posix() for p in images).encode()).hexdigest()
     identity: dict[str, Any] = {
         "schema": "shapebias/stylize/1",
         "source": str(source.resolve()),
-        "images_sha256": digest,
+        "images_fingerprint": fingerprint(source, images),
         "per_image": settings.per_image,
         "alpha": settings.alpha,
         "size": settings.size,
@@ -141,7 +140,7 @@ def stylize_folder(
 
 
 def _styles_of(relative: Path, settings: StylizeSettings, styles: int) -> np.ndarray:
-    key = b"" if settings.same_styles else relative.as_posix().encode()
+    key = b"" if settings.same_styles else relative.as_posix().encode(errors="surrogateescape")
     words = np.frombuffer(hashlib.sha256(key).digest(), dtype=np.uint32)
     return draw_styles(np.random.default_rng((settings.seed, *map(int, words))), styles, settings.per_image)
 

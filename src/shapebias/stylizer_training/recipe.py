@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from shapebias.errors import UserError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -35,3 +37,8 @@ class Recipe:
     warmup: int = 400
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("steps", 1), ("size", 16), ("batch_size", 1), ("warmup", 1), ("seed", 0)):
+            if getattr(self, name) < lowest:
+                raise UserError(f"--{name} must be at least {lowest}, not {getattr(self, name)}")

@@ -72,7 +72,6 @@ def train_stylizer(
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     judge = fabric.to_device(load_perceptual(perceptual).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     model, optimizer = fabric.setup(network, optimizer)
-    model.mark_forward_method("stylize")
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     step = _resume(out, recipe, network, optimizer, average)
     pairs = ContentAndStyle(list_images(content), [p for folder in styles for p in list_images(folder)], recipe)
@@ -158,15 +157,15 @@ def _save(out: Path, recipe: Recipe, step: int, network: AdaIN, optimizer: Any, 
         "optimizer": optimizer.state_dict(),
         "average": average,
     }
-    with atomic(out / "state.pt") as temporary:
-        torch.save(state, temporary)
+    with atomic(out / "state.pt") as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
 def _resume(out: Path, recipe: Recipe, network: AdaIN, optimizer: Any, average: dict[str, Tensor]) -> int:
     path = out / "state.pt"
     if not path.is_file():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     if state["recipe"] != asdict(recipe):
         raise UserError(f"{out} holds a stylizer trained by another recipe: choose another --out")
     network.load_state_dict(state["network"])

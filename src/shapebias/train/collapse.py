@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 RHO_NEAR_ONE = 0.98
-NEAR_CHANCE = 2.0  # times chance
+NEAR_CHANCE = 0.1  # of the way from chance to all right
 VANISHING_SPREAD = 1e-3  # standard deviation over samples, relative to the latents' mean size
 REMEDIES = "lower --lambda_m (0.1), use --axis batch, or start from trained weights (--init)"
 
@@ -24,7 +24,8 @@ def collapse_warning(
         return None
     if spread is not None and spread < VANISHING_SPREAD:
         return f"collapse: the latents hardly vary over the images (relative spread {spread:.1e}); {REMEDIES}"
-    if rho is not None and stylized_top1 is not None and rho > RHO_NEAR_ONE and stylized_top1 < NEAR_CHANCE / classes:
+    near = 1 / classes + NEAR_CHANCE * (1 - 1 / classes)
+    if rho is not None and stylized_top1 is not None and rho > RHO_NEAR_ONE and stylized_top1 < near:
         return (
             f"collapse: the views' latents agree (rho {rho:.3f}) but say nothing of the class "
             f"(stylized accuracy {stylized_top1:.1%}, chance {1 / classes:.1%}); {REMEDIES}"

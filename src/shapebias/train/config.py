@@ -32,7 +32,8 @@ class TrainConfig:
         lambda_s: weight of each stylized view's cross entropy (Eq. 4).
         axis: what the MMSI correlation runs over: batch (one per neuron) or channel (one per sample).
         eps: floor of 1 - rho^2 in the MMSI term.
-        stages: modules whose pooled outputs the MMSI term compares; default the last pooled latent.
+        stages: modules whose pooled outputs the MMSI term compares, as in '["layer3", "layer4"]'; default the last
+            pooled latent.
         views: whether natural images and views pass the network joined in one batch or apart.
         stylized: folder made by 'shapebias stylize' to take the views from; default: stylize in the step.
         styles: folder of style images or a style bank; default the bank of the package.
@@ -93,10 +94,14 @@ class TrainConfig:
             ("epochs", 1, 100_000),
             ("batch_size", 2, 1_000_000),
             ("size", 16, 4096),
-            ("seed", 0, 2**63 - 1),
+            ("seed", 0, 2**32 - 1),
             ("workers", 0, 1024),
             ("devices", 1, 100_000),
         ]:
             value = getattr(self, name)
             if not lowest <= value <= highest:
                 raise UserError(f"--{name} must lie between {lowest:g} and {highest:g}, not {value}")
+        if self.batch_size % self.devices:
+            raise UserError(f"--batch_size {self.batch_size} does not divide over --devices {self.devices}")
+        if self.stylized is not None and (self.styles is not None or self.alpha != 1.0):
+            raise UserError("--stylized takes ready copies: leave out --styles and --alpha, or --stylized")

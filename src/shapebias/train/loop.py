@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from shapebias.data.folder import TEST_NAMES, TRAIN_NAMES, ImageFolder, part
 from shapebias.data.order import EpochBatches
+from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.models.checkpoint import MODEL_FILE, save_classifier
@@ -48,9 +49,10 @@ def train(config: TrainConfig) -> Path:
         UserError: settings, data or folder that cannot be used.
     """
     config.check()
+    device = choose_device(None if config.device == "auto" else config.device)
     folder = ImageFolder.scan(part(config.data, TRAIN_NAMES) or config.data)
     test = part(config.data, TEST_NAMES)
-    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=config.precision)
+    fabric = Fabric(accelerator=device, devices=config.devices, precision=config.precision)
     fabric.launch()
     made_with = environment(str(fabric.device))
     run = _Run(config, fabric, folder, ImageFolder.scan(test) if test else None, made_with)
@@ -135,7 +137,7 @@ class _Run:
                     for group in optimizer.param_groups:
                         group["lr"] = rate
                     batch = batch.to(fabric.device)
-                    self.unreadable.update(batch.unreadable)
+                    self._note_unreadable(batch.unreadable)
                     with fabric.autocast():
                         outcome = forward_step(
                             model, batch, phase, weights, mmsi, stylizing=stylizing, joined=config.views == "joined"
@@ -182,7 +184,6 @@ class _Run:
             stylized=config.stylized,
             min_crop=config.min_crop,
             seed=config.seed,
-            strict=config.strict,
         )
         return samples, stylizing
 
@@ -191,6 +192,14 @@ class _Run:
         batch: Batch = samples.collate([samples[(0, index)] for index in chosen]).to(self.fabric.device)
         views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
         write_examples(self.config.out, batch.images, views)
+
+    def _note_unreadable(self, reasons: list[str]) -> None:
+        for reason in reasons:
+            if self.config.strict:
+                raise UserError(f"unreadable image {reason} (remove it, or leave out --strict)")
+            if reason not in self.unreadable:
+                print(f"warning: left out unreadable image {reason}", file=sys.stderr)
+                self.unreadable.add(reason)
 
     def _validate(self) -> float | None:
         return validate(self.classifier, self.test, self.fabric, workers=self.config.workers) if self.test else None

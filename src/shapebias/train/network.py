@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from shapebias.data.folder import ImageFolder
+from shapebias.errors import UserError
 from shapebias.models.checkpoint import MODEL_FILE, load_weights
 from shapebias.models.classifier import Classifier, Identity, timm_classifier
 from shapebias.train.config import TrainConfig
@@ -30,6 +31,11 @@ def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
     )
     pretrained = config.init == "pretrained"
     model = timm_classifier(config.model, identity, pretrained=pretrained, size=config.size, stages=config.stages)
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, config.size, config.size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(f"{config.model} does not take images of --size {config.size}: {error}") from error
     if config.init not in ("none", "pretrained"):
         path = Path(config.init)
         path = path / MODEL_FILE if path.is_dir() else path

@@ -92,8 +92,8 @@ def write_examples(out: Path, images: Tensor, views: Tensor | None) -> None:
 
 def save_state(out: Path, state: dict[str, Any]) -> None:
     """Write the state that a killed run goes on from, whole or not at all."""
-    with atomic(out / STATE_FILE) as temporary:
-        torch.save(state, temporary)
+    with atomic(out / STATE_FILE) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)  # to a file object: a full disk is then an OSError
 
 
 def load_state(out: Path) -> dict[str, Any] | None:

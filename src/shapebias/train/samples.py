@@ -67,6 +67,8 @@ class Sample:
 class TrainingSamples(Dataset[Sample]):
     """Maps (epoch, index) to a sample. Image and views share one crop, so that they share the shape.
 
+    The next readable image stands in for an unreadable one, which the sample names.
+
     Args:
         folder: the natural images.
         size: side of the square crops.
@@ -75,7 +77,6 @@ class TrainingSamples(Dataset[Sample]):
         stylized: folder of ready stylized copies, or None.
         min_crop: smallest area of a crop, as a fraction.
         seed: with the epoch and the index it fixes the sample.
-        strict: raise at an unreadable image; otherwise the next readable one stands in for it.
 
     Raises:
         UserError: fewer styles than views, or a folder of copies of other images.
@@ -91,10 +92,9 @@ class TrainingSamples(Dataset[Sample]):
         stylized: Path | None = None,
         min_crop: float = 0.25,
         seed: int = 0,
-        strict: bool = False,
     ) -> None:
         self.folder, self.size, self.views, self.seed = folder, size, views, seed
-        self.stylized, self.min_crop, self.strict = stylized, min_crop, strict
+        self.stylized, self.min_crop = stylized, min_crop
         self.copies = stylized_views(stylized) if stylized and views else styles
         if self.copies < views:
             raise UserError(
@@ -115,8 +115,6 @@ class TrainingSamples(Dataset[Sample]):
             try:
                 sample = self._make(number, rng)
             except UnreadableImage as error:
-                if self.strict:
-                    raise UserError(f"unreadable image {error} (remove it, or leave out --strict)") from error
                 unreadable = unreadable or str(error)
             else:
                 sample.unreadable = unreadable
