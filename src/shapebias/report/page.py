@@ -142,7 +142,7 @@ def _summary(collection: Collection) -> str | None:
             if not is_clear(item):
                 inside = "The difference on the same pictures could be chance"
             value, ends = item.value, item.ci95
-            if item.a == low.name:  # told as how far the higher is above the lower
+            if value is not None and item.a == low.name:  # told as how far the higher is above the lower
                 value, ends = -value, (-ends[1], -ends[0])
             return f"{said} {inside}: {words.points(value)} (95 % interval {words.points_interval(ends)})."
     bounds = [n.entry("shape-bias", "shape_bias") for n in (low, high)]
