@@ -16,7 +16,7 @@ from pathlib import Path
 
 from shapebias.demo import EPOCHS, measure, prepare, recipe
 from shapebias.measure.results import Results
-from shapebias.train.loop import train
+from shapebias.train.run import train
 
 NETWORKS = {
     "in": ("in", {}),

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw
 import shapebias.stylize.adain as module
 from shapebias.data.crop import to_tensor
 from shapebias.stylize.adain import VARIANCE_FLOOR, AdaIN, adain, statistics
-from shapebias.stylize.bank import load_styles, load_stylizer, packaged
+from shapebias.stylize.bank import load_styles, packaged
+from shapebias.stylize.load import load_stylizer
 
 
 def pictures(n=2, height=32, width=40, seed=1):

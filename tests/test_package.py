@@ -121,7 +121,9 @@ def imported(folder: str) -> dict[str, str]:
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
             for top in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - own:
-                found[distribution(owners.get(top, [top])[0])] = str(path.relative_to(ROOT))
+                owned = [distribution(owner) for owner in owners.get(top, [top])]
+                one = distribution(top) if distribution(top) in owned else owned[0]  # some bring a copy of another
+                found[one] = str(path.relative_to(ROOT))
     return found
 
 

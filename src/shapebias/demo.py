@@ -20,7 +20,7 @@ from shapebias.shapes16 import count, generate
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.train.config import TrainConfig
-from shapebias.train.loop import train
+from shapebias.train.run import train
 
 MODEL = "test_resnet"  # timm's smallest ResNet: minutes instead of hours on a CPU
 DRAWN_SIZE = 64

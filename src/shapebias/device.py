@@ -21,5 +21,5 @@ def choose_device(name: str | None) -> str:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}): try cpu") from error
+        raise UserError(f"device '{name}' cannot be used here ({str(error).split('. ')[0][:120]}): try cpu") from error
     return name

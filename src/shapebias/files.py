@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -99,6 +100,36 @@ def claim_folder(
         raise UserError(f"{folder} is not empty and holds no run of ours: choose another --out")
     write_json(path, identity)
     return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` for this process; it is made if need be. The lock goes with the process, however it ends.
+
+    Raises:
+        UserError: another process holds it, or it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another process is at work in {folder}: wait for it, or choose another --out") from error
+        except OSError:  # a file system without locks: go on without one
+            pass
+        yield
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the half-written files that a killed process left in ``folder``, which must be ours and locked."""
+    for leftover in folder.rglob(".*.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:

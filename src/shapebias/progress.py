@@ -88,9 +88,11 @@ class _Live(Bar):
 
 
 @contextmanager
-def progress(title: str, *, total: int, done: int = 0, unit: str = "images") -> Iterator[Bar]:
-    """A bar for ``total`` units of which ``done`` are already there."""
-    if sys.stderr.isatty() and not _Live.shown:
+def progress(title: str, *, total: int, done: int = 0, unit: str = "images", shown: bool = True) -> Iterator[Bar]:
+    """A bar for ``total`` units of which ``done`` are already there; one that is not ``shown`` only counts."""
+    if not shown:
+        yield Bar(title, total, done, unit)
+    elif sys.stderr.isatty() and not _Live.shown:
         with _Live(title, total, done, unit) as bar:
             yield bar
     else:

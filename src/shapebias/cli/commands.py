@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from shapebias.errors import UserError
 
@@ -24,16 +25,19 @@ def demo(out: Path, seed: int) -> None:
     say(f"wrote {page}: open it in a browser")
 
 
-def train(**options: Any) -> None:
+def train(stages: Sequence[str], resume: bool, **options: Any) -> None:
     """Train one network."""
     from shapebias.train.config import TrainConfig
 
-    config = TrainConfig(**options)
+    config = TrainConfig(stages=tuple(stages), **options)
     config.check()
-    from shapebias.train.loop import train as run
+    if resume and not (config.out / "run.json").is_file():
+        raise UserError(f"there is no run to resume in {config.out}: leave out --resume to begin one")
+    from shapebias.train.run import train as run
 
     folder = run(config)
-    say(f"wrote {folder}/model.safetensors, metrics.csv and run.json")
+    if os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0":  # of several processes, the first
+        say(f"wrote {folder}/model.safetensors, metrics.csv and run.json")
 
 
 def evaluate(
@@ -103,6 +107,7 @@ def parse_data(data: Sequence[str]) -> dict[str, Path]:
 def stylize(
     source: Path,
     out: Path,
+    stylizer: str,
     styles: Path | None,
     per_image: int,
     alpha: float,
@@ -117,14 +122,16 @@ def stylize(
     from shapebias.device import choose_device
     from shapebias.stylize import load_styles, load_stylizer
     from shapebias.stylize.folder import StylizeSettings, stylize_folder
+    from shapebias.stylize.load import check_styles
 
     settings = StylizeSettings(per_image=per_image, alpha=alpha, size=size, same_styles=same_styles, seed=seed)
     device = choose_device(device)
-    stylizer, digest = load_stylizer()
-    bank = load_styles(styles, stylizer, digest)
+    check_styles(stylizer, styles)
+    network, digest = load_stylizer(stylizer)
+    bank = load_styles(styles, network, digest)
     bank = bank.split("train") if styles is None else bank
     unreadable = stylize_folder(
-        source, out, stylizer, bank, settings, batch_size=batch_size, device=device, strict=strict
+        source, out, network, bank, settings, batch_size=batch_size, device=device, strict=strict
     )
     for reason in unreadable:
         say(f"warning: left out unreadable image {reason}")
@@ -150,6 +157,19 @@ def stylizer_show(**options: Any) -> None:
     say(f"wrote {options['out']}")
 
 
+def stylizer_encode(styles: Sequence[Path], stylizer: str, out: Path, device: str | None) -> None:
+    """Encode styles as a bank."""
+    from shapebias.device import choose_device
+    from shapebias.stylize import StyleBank, load_stylizer
+
+    if out.suffix != ".safetensors":
+        raise UserError(f"a bank is a .safetensors file, not {out.name}: give --out styles.safetensors")
+    network, digest = load_stylizer(stylizer)
+    bank = StyleBank.encode(network.to(choose_device(device)), digest, list(styles))
+    bank.save(out)
+    say(f"wrote {out}: {len(bank)} styles")
+
+
 def report(runs: Sequence[Path], out: Path) -> None:
     """Write the page."""
     from shapebias.report import build_report
@@ -165,6 +185,23 @@ def shapes16(out: Path, size: int, train_per_class: int, test_per_class: int, ow
 
     generate(out, size=size, train_per_class=train_per_class, test_per_class=test_per_class, own=own, seed=seed)
     say(f"wrote {out}: train, test, cue-conflict, silhouettes, shapes16.json")
+
+
+def download(what: str, out: Path, size: str) -> None:
+    """Fetch photographs."""
+    from shapebias.data.download import download_imagenette
+
+    assert what == "imagenette"  # the only choice there is
+    came = download_imagenette(out, size=size)
+    say(f"{'wrote' if came else 'already there:'} {out}: imagenette's train/ and val/, to use as --data {out}")
+
+
+def export(model: str, out: Path, library: Literal["timm", "torchvision"]) -> None:
+    """Write weights for others."""
+    from shapebias.models.export import export_weights
+
+    digest = export_weights(model, out, library)
+    say(f"wrote {out}: a state dict for {library}, SHA-256 {digest}")
 
 
 def _print_json(value: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from shapebias.cli.parser import COMMANDS, build_parser
@@ -22,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         parser = build_parser()
-        config = parser.parse_args(with_underscores(sys.argv[1:] if arguments is None else arguments))
+        config = parser.parse_args(
+            with_settings_of_run(with_underscores(sys.argv[1:] if arguments is None else arguments))
+        )
         name = config.command
         options = config[name]
         if name == "stylizer":
@@ -60,6 +63,24 @@ def with_underscores(arguments: Sequence[str]) -> list[str]:
 
     plain = list(arguments).index("--") if "--" in arguments else len(arguments)
     return [spelled(a) if a.startswith("--") and n < plain else a for n, a in enumerate(arguments)]
+
+
+def with_settings_of_run(arguments: list[str]) -> list[str]:
+    """``train --resume RUN ...`` as a training into RUN with the settings that RUN was begun with.
+
+    A ``--resume`` without a folder after it is left to the parser.
+    """
+    if arguments[:1] != ["train"] or "--resume" not in arguments:
+        return arguments
+    place = arguments.index("--resume")
+    folder = next(iter(arguments[place + 1 :]), "--")
+    if folder.startswith("--"):
+        return arguments
+    settings = Path(folder) / "config.json"
+    if not settings.is_file():
+        raise UserError(f"there is no run to resume in {folder} (no config.json in it)")
+    rest = arguments[1:place] + arguments[place + 2 :]
+    return ["train", "--config", str(settings), "--out", folder, *rest]
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

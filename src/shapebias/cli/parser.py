@@ -7,11 +7,12 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from jsonargparse import ArgumentParser
 
 from shapebias.cli import commands
+from shapebias.data.download import SIZES
 from shapebias.stylizer_training.recipe import Recipe
 from shapebias.train.config import TrainConfig
 
@@ -22,8 +23,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "stylize": commands.stylize,
     "stylizer train": commands.stylizer_train,
     "stylizer show": commands.stylizer_show,
+    "stylizer encode": commands.stylizer_encode,
     "report": commands.report,
     "shapes16": commands.shapes16,
+    "export": commands.export,
+    "download": commands.download,
 }
 
 EXAMPLES = """examples:
@@ -40,9 +44,12 @@ TRAIN_EXAMPLES = """examples:
   shapebias train --scheme in --model resnet18 --data photos --size 128 --epochs 20 --out runs/in
   shapebias train --scheme mmsi-sin-in --model resnet18 --data photos --size 128 --out runs/mmsi
   shapebias train --scheme mmsi-sin-in --model resnet18 --data photos --stylized photos-stylized --out runs/cached
-  shapebias train --config recipe.yaml --out runs/again
+  shapebias train --scheme mmsi --model resnet50 --init pretrained --data imagenet --out runs/resnet50
+  shapebias train --config recipe.yaml --lambda-m 0 --out runs/control
+  shapebias train --resume runs/mmsi
 
-The data folder holds one folder of images per class, or train/ and val/ (or test/) of such."""
+The data folder holds one folder of images per class, train/ and val/ (or test/) of such, or ImageNet as published.
+A killed run goes on when the same command is given again; --resume RUN takes the settings from the run itself."""
 
 EVALUATE_EXAMPLES = """examples:
   shapebias evaluate runs/in runs/mmsi --suites accuracy,stylized --data photos --out results
@@ -53,7 +60,11 @@ Suites: accuracy, stylized, shape-bias, dimensionality."""
 
 STYLIZE_EXAMPLES = """examples:
   shapebias stylize photos photos-stylized
-  shapebias stylize photos photos-mine --styles my-paintings --per-image 4 --alpha 0.8"""
+  shapebias stylize photos photos-mine --styles my-paintings --per-image 4 --alpha 0.8
+  shapebias stylize photos photos-paper --stylizer vgg19 --styles paintings
+
+vgg19 is the paper's AdaIN. Its two files are downloaded once; --stylizer DIR takes them from a folder instead,
+where they are called vgg_normalised.pth and decoder.pth. It needs --styles: the package's are the small one's."""
 
 
 class Parser(ArgumentParser):
@@ -74,13 +85,18 @@ def build_parser() -> Parser:
     commands_.add_subcommand("train", _train(), help="train a network by one of the paper's schemes")
     commands_.add_subcommand("evaluate", _evaluate(), help="measure networks, ours or not")
     commands_.add_subcommand("stylize", _stylize(), help="stylize a folder of images")
-    stylizer = _parser("Train the small AdaIN stylizer, or look at what it does.")
-    commands_.add_subcommand("stylizer", stylizer, help="train the small stylizer, or look at it")
+    stylizer = _parser("Train the small AdaIN stylizer, look at what a stylizer does, or encode styles for one.")
+    commands_.add_subcommand(
+        "stylizer", stylizer, help="train the small stylizer, look at one, or encode styles for it"
+    )
     commands_.add_subcommand("report", _report(), help="one HTML page from runs and results")
     commands_.add_subcommand("shapes16", _shapes16(), help="write the generated data set")
+    commands_.add_subcommand("export", _export(), help="write a network's weights for timm or torchvision")
+    commands_.add_subcommand("download", _download(), help="photographs to begin with")
     actions = stylizer.add_subcommands(required=True, dest="action", metavar="ACTION", title="actions")
     actions.add_subcommand("train", _stylizer_train(), help="train it")
     actions.add_subcommand("show", _stylizer_show(), help="write a contact sheet")
+    actions.add_subcommand("encode", _stylizer_encode(), help="encode style images once, as a bank for --styles")
     return parser
 
 
@@ -102,9 +118,20 @@ def _demo() -> Parser:
 
 
 def _train() -> Parser:
-    parser = _parser("Train a timm network by one of the paper's schemes.", TRAIN_EXAMPLES)
+    parser = _parser("Train a timm or torchvision network by one of the paper's schemes.", TRAIN_EXAMPLES)
     parser.add_argument("--config", action="config", help="YAML file of these options; options given here win")
-    parser.add_class_arguments(TrainConfig, skip={"strict"})
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, or: --resume RUN, with the settings of RUN"
+    )
+    parser.add_class_arguments(TrainConfig, skip={"strict", "stages"})
+    parser.add_argument(
+        "--stages",
+        type=str,
+        nargs="*",
+        default=[],
+        metavar="STAGE",
+        help="modules whose pooled outputs the MMSI term compares, as layer3 layer4; default the last pooled latent",
+    )
     parser.add_argument("--strict", action="store_true", help="stop at an unreadable image instead of listing it")
     return parser
 
@@ -137,6 +164,9 @@ def _stylize() -> Parser:
     )
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of images")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the copies")
+    parser.add_argument(
+        "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
+    )
     parser.add_argument("--styles", type=Path, default=None, help="folder of styles or a bank; default the package's")
     parser.add_argument("--per_image", type=int, default=2, help="different styles per image")
     parser.add_argument("--alpha", type=float, default=1.0, help="strength of the style, 0 to 1")
@@ -167,7 +197,9 @@ def _stylizer_show() -> Parser:
     show = _parser("Write a contact sheet: images down, styles across.")
     show.add_argument("images", type=Path, metavar="IMAGES", help="folder of images to stylize")
     show.add_argument("--styles", type=Path, default=None, help="folder of styles or a bank; default the package's")
-    show.add_argument("--stylizer", type=Path, default=None, help="safetensors file; default the package's")
+    show.add_argument(
+        "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
+    )
     show.add_argument("--out", type=Path, default=Path("sheet.png"), help="the sheet")
     show.add_argument("--rows", type=int, default=6, help="images")
     show.add_argument("--columns", type=int, default=8, help="styles")
@@ -175,6 +207,17 @@ def _stylizer_show() -> Parser:
     show.add_argument("--alpha", type=float, default=1.0, help="strength of the style, 0 to 1")
     show.add_argument("--seed", type=int, default=0, help="of the choice")
     return show
+
+
+def _stylizer_encode() -> Parser:
+    parser = _parser("Encode every image below the folders once; the bank then serves as --styles of any command.")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="STYLES", help="folders of paintings or textures")
+    parser.add_argument(
+        "--stylizer", type=str, default="small", help="small, vgg19, or its file or folder: whose codes they are to be"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the bank, for example styles.safetensors")
+    parser.add_argument("--device", type=str, default=None, help="cpu, cuda or mps; default the best there is")
+    return parser
 
 
 def _report() -> Parser:
@@ -192,6 +235,22 @@ def _shapes16() -> Parser:
     parser.add_argument("--test_per_class", type=int, default=25, help="test images per category")
     parser.add_argument("--own", type=float, default=0.98, help="share of training images in their own texture")
     parser.add_argument("--seed", type=int, default=0, help="of every drawing")
+    return parser
+
+
+def _download() -> Parser:
+    parser = _parser("Download photographs to begin with: a folder with train/ and val/, to give as --data.")
+    parser.add_argument("what", choices=["imagenette"], metavar="WHAT", help="imagenette: ten classes of ImageNet")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the photographs")
+    parser.add_argument("--size", choices=SIZES, default="160px", help="pixels of the shorter side, or full")
+    return parser
+
+
+def _export() -> Parser:
+    parser = _parser("Write the weights of a run or checkpoint as a plain state dict, for use without this package.")
+    parser.add_argument("model", type=str, metavar="MODEL", help="a run folder or checkpoint of ours")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the file: .safetensors, .pth or .pt")
+    parser.add_argument("--library", type=Literal["timm", "torchvision"], default="timm", help="who is to load it")
     return parser
 
 

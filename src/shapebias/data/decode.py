@@ -6,9 +6,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
+
+ORIENTATION = ExifTags.Base.Orientation
 
 
 class UnreadableImage(Exception):
@@ -40,6 +43,25 @@ def load_rgb(path: Path | str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise UnreadableImage(path, "not an image") from error
     except Exception as error:  # a damaged file can raise nearly anything in its decoder
+        raise UnreadableImage(path, " ".join(str(error).split()) or type(error).__name__) from error
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """(width, height) of the upright image in one file, from its header alone.
+
+    Raises:
+        UnreadableImage: the file is empty or not an image.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            width, height = image.size
+            if isinstance(image, TiffImageFile):  # newer Pillows have turned its size already
+                width, height = image.tag_v2[ExifTags.Base.ImageWidth], image.tag_v2[ExifTags.Base.ImageLength]
+            turned = image.getexif().get(ORIENTATION, 1) in {5, 6, 7, 8}
+            return (height, width) if turned else (width, height)
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(path, "not an image") from error
+    except Exception as error:
         raise UnreadableImage(path, " ".join(str(error).split()) or type(error).__name__) from error
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 from shapebias.data.decode import IMAGE_SUFFIXES
@@ -61,10 +63,17 @@ class ImageFolder:
 
 def fingerprint(root: Path, paths: Sequence[Path]) -> str:
     """SHA-256 over every image's path relative to ``root`` and size in bytes (-1 for a link to nothing)."""
-    digest = hashlib.sha256()
+    digest, last, below = hashlib.sha256(), None, ""
     for path in paths:
-        size = path.stat().st_size if path.exists() else -1
-        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\n".encode(errors="surrogateescape"))
+        parent, separator, name = str(path).rpartition(os.sep)
+        if parent != last:  # once per folder: a million relative paths would take longer than the sizes
+            last, relative = parent, Path(parent or separator).relative_to(root).as_posix()
+            below = "" if relative == "." else f"{relative}/"
+        try:
+            size = path.stat().st_size
+        except OSError:
+            size = -1
+        digest.update(f"{below}{name}\0{size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
@@ -79,16 +88,30 @@ def list_images(folder: Path) -> list[Path]:
     return images
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file of this ``name`` is taken for an image: by its ending, hidden files never."""
+    stem, dot, ending = name.rpartition(".")
+    return bool(stem) and not name.startswith(".") and dot + ending.lower() in IMAGE_SUFFIXES
+
+
 def part(root: Path, names: Sequence[str]) -> Path | None:
     """The first of the folders ``names`` that ``root`` has, such as its ``train``."""
     return next((Path(root) / name for name in names if (Path(root) / name).is_dir()), None)
 
 
 def _images_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
-        and not path.is_dir()
-    )
+    """Images in ``folder`` and its folders, in the order of their paths' parts; linked folders are not entered."""
+    images: list[Path] = []
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted((e for e in listing if not e.name.startswith(".")), key=attrgetter("name"))
+    except PermissionError:
+        return images
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            images += _images_below(folder / entry.name)
+        elif is_image_name(entry.name):
+            path = folder / entry.name
+            if not (entry.is_symlink() and path.is_dir()):
+                images.append(path)
+    return images

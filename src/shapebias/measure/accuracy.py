@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from shapebias.data.folder import TEST_NAMES, ImageFolder, part
+from shapebias.data.folder import ImageFolder
+from shapebias.data.layouts import evaluation_images
 from shapebias.errors import UserError
 from shapebias.measure.contract import Outcome, Setting, data_details, predictions
 from shapebias.measure.intervals import wilson
@@ -30,7 +31,7 @@ class Accuracy:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.folder = ImageFolder.scan(part(setting.data, TEST_NAMES) or setting.data)
+        self.folder = evaluation_images(setting.data) or ImageFolder.scan(setting.data)
         self.left_out: list[str] = []  # unreadable images that were left out before
 
     def run(self, model: Classifier) -> Outcome:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,8 @@ from torch import Tensor, nn
 from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
+from shapebias.models.latents import listening, stages_of
+from shapebias.models.pretrained import no_weights, timm_overlay
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -39,7 +40,8 @@ class Classifier(nn.Module):
 
     ``forward`` takes float RGB images in [0, 1], (N, 3, H, W), and returns logits (N, classes). With
     ``latents=True`` it also returns the pooled latents (N, D) of every stage of ``stages``: by default
-    one, the input of the classifying layer; or named modules, whose maps are averaged over space.
+    one, the input of the classifying layer; or named modules, whose maps are averaged over space and
+    whose tokens over their sequence.
     """
 
     mean: Tensor
@@ -63,68 +65,57 @@ class Classifier(nn.Module):
         modules = dict(network.named_modules())
         for stage in stages:
             if stage not in modules:
-                raise UserError(f"{identity.architecture} has no stage '{stage}': it has {', '.join(_stages(network))}")
+                raise UserError(
+                    f"{identity.architecture} has no stage '{stage}': it has {', '.join(stages_of(network))}"
+                )
 
     def forward(self, images: Tensor, *, latents: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
         """Logits of ``images``, and with ``latents`` the pooled latents of each stage."""
         images = (images - self.mean) / self.std
         if not latents:
             return self.network(images)
-        with _listening(self.network, self.stages) as seen:
+        with listening(self.network, self.stages, square=images.shape[2] == images.shape[3]) as seen:
             logits = self.network(images)
-        return logits, [seen[number] for number in range(max(1, len(self.stages)))]
-
-
-@contextmanager
-def _listening(network: nn.Module, stages: Sequence[str]) -> Iterator[dict[int, Tensor]]:
-    """Collect the pooled latents of a pass; the network carries no hooks before and after."""
-    seen: dict[int, Tensor] = {}
-
-    def keep(number: int, output: Tensor) -> None:
-        pooled = {4: (2, 3), 3: (1,)}.get(output.ndim)  # maps over space, tokens over their sequence
-        seen[number] = output.mean(pooled) if pooled else output.flatten(1)
-
-    def after(number: int) -> Callable[[nn.Module, Any, Tensor], None]:
-        return lambda _module, _inputs, output: keep(number, output)
-
-    if stages:
-        modules = [network.get_submodule(stage) for stage in stages]
-        handles = [module.register_forward_hook(after(number)) for number, module in enumerate(modules)]
-    else:
-        layer = _classifying_layer(network)
-        handles = [layer.register_forward_pre_hook(lambda _module, inputs: keep(0, inputs[0]))]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
+        stages = self.stages or ("the classifying layer",)
+        for number, stage in enumerate(stages):
+            if number not in seen:
+                raise UserError(
+                    f"{self.identity.architecture} did not pass through '{stage}': name another stage; "
+                    "and compile the Classifier, not the network in it"
+                )
+        return logits, [seen[number] for number in range(len(stages))]
 
 
 def timm_classifier(
-    name: str, identity: Identity, *, pretrained: bool = False, size: int | None = None, stages: Sequence[str] = ()
+    name: str,
+    identity: Identity,
+    *,
+    pretrained: bool = False,
+    size: int | None = None,
+    crop: float = 1.0,
+    stages: Sequence[str] = (),
 ) -> Classifier:
     """A timm network as a ``Classifier``.
 
     Without ``size`` it gets the preprocessing of its timm configuration; with ``size`` (a training of
-    ours) images are resized to that size, no margin cut off. Its head has ``len(identity.classes)``
-    outputs, or timm's own number where the classes are None.
+    ours) the centre of images is resized to that size, ``crop`` of their shorter side. Its head has
+    ``len(identity.classes)`` outputs, or timm's own number where the classes are None.
 
     Raises:
-        UserError: no such network, or its pretrained weights cannot be downloaded.
+        UserError: no such network, no pretrained weights of it, or none that can be downloaded.
     """
     base = name.split(".")[0]
     if not timm.is_model(base):
         raise unknown_timm(base)
     kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
+    if pretrained:
+        kwargs["pretrained_cfg_overlay"] = timm_overlay(name)
     try:
         network: Any = timm.create_model(name, pretrained=pretrained, **kwargs)
     except Exception as error:
         if not pretrained:
             raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
-        raise UserError(
-            f"the pretrained weights of '{name}' could not be loaded ({_first_line(error)}): "
-            "connect to the network once, or give a weights file instead"
-        ) from error
+        raise no_weights(name, error) from error
     config: dict[str, Any] = network.pretrained_cfg
     if size is None:
         preprocessing = Preprocessing(
@@ -133,7 +124,7 @@ def timm_classifier(
             interpolation=known_interpolation(config["interpolation"]),
         )
     else:
-        preprocessing = Preprocessing(size=size, crop=1.0, interpolation="bicubic")
+        preprocessing = Preprocessing(size=size, crop=crop, interpolation="bicubic")
     return Classifier(network, identity, preprocessing, mean=config["mean"], std=config["std"], stages=stages)
 
 
@@ -147,24 +138,6 @@ def unknown_timm(name: str) -> UserError:
     near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models() for the names there are"
     return UserError(f"unknown model '{name}': {hint}")
-
-
-def _classifying_layer(network: nn.Module) -> nn.Module:
-    """The layer that makes the logits: timm's classifier, else the last linear layer."""
-    get_classifier: Any = getattr(network, "get_classifier", None)
-    layer = get_classifier() if get_classifier else None
-    if isinstance(layer, nn.Linear | nn.Conv2d):
-        return layer
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise UserError(f"{type(network).__name__} has no linear layer to take latents from: name a stage")
-    return layers[-1]
-
-
-def _stages(network: nn.Module) -> list[str]:
-    info = getattr(network, "feature_info", None)
-    named = [i["module"] for i in info] if isinstance(info, list) else []
-    return named or [name for name, _ in network.named_children()]
 
 
 def _first_line(error: Exception) -> str:

@@ -22,6 +22,7 @@ from shapebias.models.classifier import (
     timm_classifier,
 )
 from shapebias.models.hashing import weights_sha256
+from shapebias.models.pretrained import check_download, no_weights
 
 FORMS = "a run folder, a .safetensors checkpoint, timm:NAME, torchvision:NAME or package.module:callable"
 
@@ -90,10 +91,11 @@ def _torchvision(spec: str, name: str) -> Classifier:
     if name not in known:
         raise unknown("torchvision model", name, known)
     weights = torchvision.models.get_model_weights(name)["DEFAULT"]
+    check_download(weights.url, spec)
     try:
         network = torchvision.models.get_model(name, weights=weights)
-    except OSError as error:
-        raise UserError(f"the weights of '{spec}' could not be downloaded ({error}): connect once") from error
+    except Exception as error:  # no connection, a broken file: there are many ways
+        raise no_weights(spec, error) from error
     transform = weights.transforms()
     preprocessing = Preprocessing(
         size=transform.crop_size[0],

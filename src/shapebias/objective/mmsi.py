@@ -14,7 +14,7 @@ Which dimension the statistics run over is the ``axis``:
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +108,7 @@ class MMSILoss(nn.Module):
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
         """The loss of two (N, D) latents; a scalar."""
         if self.axis == "batch":
-            z_a, z_b = _gathered(z_a), _gathered(z_b)
+            z_a, z_b = all_ranks(z_a), all_ranks(z_b)
         return mmsi_loss(z_a, z_b, axis=self.axis, eps=self.eps)
 
     def extra_repr(self) -> str:
@@ -127,9 +127,24 @@ def _unit(z: Tensor, dimension: int) -> Tensor:
     return torch.where(varies, centred * torch.where(varies, power, 1).rsqrt(), 0)
 
 
-def _gathered(z: Tensor) -> Tensor:
+def all_ranks(z: Tensor) -> Tensor:
+    """The latents of every rank, rank after rank; those of this process where it is the only one."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return z
-    from torch.distributed.nn.functional import all_gather
+    return _Gather.apply(z)  # type: ignore[return-value]
 
-    return torch.cat(list(all_gather(z)))
+
+class _Gather(torch.autograd.Function):
+    """All ranks' latents, rank after rank; the gradient of each rank's own part is summed over the ranks."""
+
+    @staticmethod
+    def forward(_context: Any, z: Tensor) -> Tensor:
+        parts = [torch.empty_like(z) for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather(parts, z.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        gradient = gradient.contiguous()
+        torch.distributed.all_reduce(gradient)
+        return gradient.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]

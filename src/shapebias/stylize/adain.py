@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from shapebias.stylize.stylizer import Stylizer
+
 VARIANCE_FLOOR = 1e-3
 NOISE_TILE = 64
 
@@ -32,11 +34,8 @@ def adain(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return torch.addcmul(shift, features, scale)
 
 
-class AdaIN(nn.Module):
-    """The stylizer: ``encode_style(images) -> codes`` and ``stylize(content, codes, alpha) -> images``.
-
-    Images are float RGB in [0, 1], (N, 3, H, W), any H and W of at least 16. Codes are float32 of
-    shape (M, ``code_size``).
+class AdaIN(Stylizer):
+    """The small stylizer; see ``Stylizer`` for what it does.
 
     Example:
         >>> stylizer = AdaIN()
@@ -78,32 +77,6 @@ class AdaIN(nn.Module):
             parts += statistics(features)
         return features, torch.cat(parts, dim=1)
 
-    def encode_style(self, images: Tensor) -> Tensor:
-        """Style codes of ``images``, (N, code_size). One code serves any number of contents."""
-        return self.encode_content(images)[1]
-
-    def stylize(self, content: Tensor, codes: Tensor, alpha: float = 1.0) -> Tensor:
-        """``content`` in the styles ``codes``: images of the content's size in [0, 1].
-
-        Args:
-            content: (N, 3, H, W) in [0, 1].
-            codes: (N, code_size), or (V * N, code_size) for V views of each image, view after view;
-                content is encoded once for all its views.
-            alpha: 1 is the full style, 0 the content's own; between, both statistics are mixed, which
-                for the deepest features is Huang & Belongie's interpolation.
-
-        Returns:
-            (len(codes), 3, H, W), view after view.
-        """
-        features, own = self.encode_content(content)
-        views = len(codes) // len(content)
-        if views < 1 or views * len(content) != len(codes):
-            raise ValueError(f"{len(codes)} codes do not divide over {len(content)} images")
-        if views > 1:
-            features, own = features.repeat(views, 1, 1, 1), own.repeat(views, 1)
-        mixed = codes if alpha == 1.0 else own + alpha * (codes - own)
-        return self.decode(features, mixed, content.shape[-2:])
-
     def decode(self, features: Tensor, codes: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
         """Images of ``size`` from content ``features`` and ``codes``, one code an image."""
         fine, middle, coarse = self.channels
@@ -127,10 +100,6 @@ class AdaIN(nn.Module):
             tile = tile.roll(torch.randint(NOISE_TILE, (2,)).tolist(), (0, 1))
         tile = tile.repeat(rows, columns)[:height, :width]
         return features + self.grain[scale].to(features.dtype)[:, None, None] * tile
-
-    def forward(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
-        """Stylize ``content`` after the images ``style``, one each."""
-        return self.stylize(content, self.encode_style(style), alpha)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:

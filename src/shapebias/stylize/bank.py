@@ -13,20 +13,24 @@ from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from shapebias.data.crop import centre_crop, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.folder import list_images
 from shapebias.errors import UserError
-from shapebias.files import atomic, sha256
+from shapebias.files import atomic
 from shapebias.progress import progress
-from shapebias.stylize.adain import AdaIN
+from shapebias.stylize.stylizer import Stylizer
 
 Split = Literal["all", "train", "held-out"]
 HELD_OUT_EVERY = 5  # every fifth style is kept for measuring
 STYLE_SIZE = 224
+NOT_THE_PACKAGES = (
+    "the package's style codes were made by another stylizer, the small one that ships with it: "
+    "give --styles with a folder of paintings"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class StyleBank:
 
     @classmethod
     def encode(
-        cls, stylizer: AdaIN, stylizer_sha256: str, folders: Sequence[Path], *, size: int = STYLE_SIZE
+        cls, stylizer: Stylizer, stylizer_sha256: str, folders: Sequence[Path], *, size: int = STYLE_SIZE
     ) -> StyleBank:
         """The styles of every readable image below ``folders``, each cut to its central square of ``size``."""
         paths = [(folder, path) for folder in folders for path in list_images(folder)]
@@ -83,10 +87,17 @@ class StyleBank:
         return cls(torch.stack(codes), tuple(names), stylizer_sha256)
 
     def save(self, path: Path) -> None:
-        """Write the bank as safetensors, codes in float16."""
+        """Write the bank as safetensors, codes in float16.
+
+        Raises:
+            UserError: codes beyond float16's range, which no image makes with sound weights.
+        """
+        codes = self.codes.half().contiguous()
+        if not codes.isfinite().all():
+            raise UserError(f"style codes of {float(self.codes.abs().max()):g} do not fit a bank: check the stylizer")
         metadata = {"shapebias": json.dumps({"names": self.names, "stylizer_sha256": self.stylizer_sha256})}
         with atomic(path) as temporary:
-            save_file({"codes": self.codes.half().contiguous()}, temporary, metadata=metadata)
+            save_file({"codes": codes}, temporary, metadata=metadata)
 
     @classmethod
     def load(cls, path: Path) -> StyleBank:
@@ -109,21 +120,7 @@ class StyleBank:
             raise UserError(f"{path} is not a style bank: {error}") from error
 
 
-def load_stylizer(path: Path | None = None) -> tuple[AdaIN, str]:
-    """The stylizer that ships with the package, or one from a safetensors file; and its hash."""
-    path = path or packaged("adain-small.safetensors")
-    network = AdaIN()
-    try:
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError as error:
-        raise UserError(f"no stylizer {path}") from error
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path} does not hold the small AdaIN: {str(error).splitlines()[0]}") from error
-    network.requires_grad_(False).eval()
-    return network.to(memory_format=torch.channels_last), sha256(path)  # type: ignore[call-overload]
-
-
-def load_styles(source: Path | None, stylizer: AdaIN, stylizer_sha256: str) -> StyleBank:
+def load_styles(source: Path | None, stylizer: Stylizer, stylizer_sha256: str) -> StyleBank:
     """The bank that ships with the package, one from a file, or the styles of a folder of images.
 
     Raises:
@@ -133,8 +130,11 @@ def load_styles(source: Path | None, stylizer: AdaIN, stylizer_sha256: str) -> S
         return StyleBank.encode(stylizer, stylizer_sha256, [Path(source)])
     bank = StyleBank.load(Path(source) if source else packaged("styles.safetensors"))
     if bank.stylizer_sha256 != stylizer_sha256:
-        which = f"the codes in {source}" if source else "the package's style codes"
-        raise UserError(f"{which} were made by another stylizer: give a folder of style images instead")
+        if source is None:
+            raise UserError(NOT_THE_PACKAGES)
+        raise UserError(
+            f"the codes in {source} were made by another stylizer: give --styles with a folder of paintings"
+        )
     return bank
 
 

@@ -22,8 +22,8 @@ from shapebias.data.folder import fingerprint, list_images
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, read_json, write_json, write_text
 from shapebias.progress import progress
-from shapebias.stylize.adain import AdaIN
 from shapebias.stylize.bank import StyleBank
+from shapebias.stylize.stylizer import Stylizer
 from shapebias.stylize.views import draw_styles
 
 MANIFEST = "stylize.json"
@@ -81,7 +81,7 @@ def unreadable_sources(folder: Path) -> list[str]:
 def stylize_folder(
     source: Path,
     out: Path,
-    stylizer: AdaIN,
+    stylizer: Stylizer,
     bank: StyleBank,
     settings: StylizeSettings,
     *,

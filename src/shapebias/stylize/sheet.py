@@ -13,7 +13,8 @@ from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.folder import list_images
 from shapebias.errors import UserError
 from shapebias.files import atomic
-from shapebias.stylize.bank import load_styles, load_stylizer
+from shapebias.stylize.bank import load_styles
+from shapebias.stylize.load import check_styles, load_stylizer
 
 
 def contact_sheet(
@@ -21,7 +22,7 @@ def contact_sheet(
     out: Path,
     *,
     styles: Path | None = None,
-    stylizer: Path | None = None,
+    stylizer: str | Path | None = None,
     rows: int = 6,
     columns: int = 8,
     size: int = 128,
@@ -38,6 +39,7 @@ def contact_sheet(
     for name, value, lowest in (("rows", rows, 1), ("columns", columns, 1), ("size", size, 16), ("seed", seed, 0)):
         if value < lowest:
             raise UserError(f"--{name} must be at least {lowest}, not {value}")
+    check_styles(stylizer, styles)
     network, digest = load_stylizer(stylizer)
     rng = np.random.default_rng(seed)
     content = _squares(_some(list_images(images), rows, rng), size)

@@ -21,7 +21,8 @@ from shapebias.errors import UserError
 from shapebias.files import atomic
 from shapebias.progress import progress
 from shapebias.stylize.adain import AdaIN
-from shapebias.stylize.bank import StyleBank, load_stylizer
+from shapebias.stylize.bank import StyleBank
+from shapebias.stylize.load import load_stylizer
 from shapebias.stylizer_training.loss import content_loss, style_loss, total_variation
 from shapebias.stylizer_training.perceptual import Perceptual, load_perceptual
 from shapebias.stylizer_training.recipe import Recipe

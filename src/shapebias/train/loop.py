@@ -1,256 +1,234 @@
-"""The training loop: phases, epochs, steps, in plain sight."""
+"""The training loop: phases, epochs, steps, in plain sight. It knows nothing of schemes.
+
+Every random choice of a step follows from (seed, epoch, step, rank) and of a sample from (seed, epoch,
+sample), so that a checkpoint is a position with the weights and sums reached there, and a run that goes on
+from one does what it would have done.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
-from shapebias.data.folder import TEST_NAMES, TRAIN_NAMES, ImageFolder, part
 from shapebias.data.order import EpochBatches
-from shapebias.device import choose_device
-from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.models.checkpoint import MODEL_FILE, save_classifier
-from shapebias.objective import MMSILoss
-from shapebias.progress import progress
-from shapebias.stylize import load_styles, load_stylizer
-from shapebias.train.collapse import collapse_warning
+from shapebias.models.classifier import Classifier
+from shapebias.progress import Bar, progress
+from shapebias.train.agreement import everywhere, gathered, on_rank_zero, refuse, share_buffers
 from shapebias.train.config import TrainConfig
-from shapebias.train.network import build_network, build_optimizer
+from shapebias.train.interruption import Interruption, deferred
 from shapebias.train.readings import Readings
-from shapebias.train.record import (
-    STATE_FILE,
-    load_state,
-    open_run,
-    save_state,
-    write_examples,
-    write_metrics,
-    write_run,
-)
-from shapebias.train.samples import Batch, TrainingSamples
-from shapebias.train.schedule import learning_rate
-from shapebias.train.schemes import Phase, find_scheme
-from shapebias.train.step import Stylizing, forward_step, weights_of
-from shapebias.train.validation import validate
+from shapebias.train.record import Record, write_bad_batch
+from shapebias.train.samples import Batch
+from shapebias.train.state import Checkpoints
+from shapebias.train.update import Updates
+from shapebias.train.work import Position, Work
 
-EXAMPLES = 8
+SHOWN = ("loss", "natural", "stylized", "mmsi", "rho")
+STEPS_BETWEEN_READINGS = 10  # where reading waits for the device
 
 
-def train(config: TrainConfig) -> Path:
-    """Run ``config`` to its end, going on from where an earlier attempt stopped; return the run folder.
+class Loop:
+    """Trains ``classifier`` through ``works``, from the newest checkpoint if there is one.
 
-    Raises:
-        UserError: settings, data or folder that cannot be used.
+    Args:
+        config: the settings.
+        fabric: launched.
+        classifier: the network; it holds the result afterwards.
+        works: the phases.
+        record: the run's log, which writes its files.
+        validate: columns for an epoch's row, measured on the network it is given; it may leave off early when
+            the interruption has come.
     """
-    config.check()
-    device = choose_device(None if config.device == "auto" else config.device)
-    folder = ImageFolder.scan(part(config.data, TRAIN_NAMES) or config.data)
-    test = part(config.data, TEST_NAMES)
-    fabric = Fabric(accelerator=device, devices=config.devices, precision=config.precision)
-    fabric.launch()
-    made_with = environment(str(fabric.device))
-    run = _Run(config, fabric, folder, ImageFolder.scan(test) if test else None, made_with)
-    finished = open_run(config, folder, made_with) if fabric.is_global_zero else False
-    if fabric.broadcast(finished):
-        fabric.print(f"{config.out} is finished already", file=sys.stderr)
-        return config.out
-    return run.run()
-
-
-class _Run:
-    """The moving parts of one run; building it refuses what cannot be used, before anything is written."""
 
     def __init__(
-        self, config: TrainConfig, fabric: Fabric, folder: ImageFolder, test: ImageFolder | None, made_with: dict
+        self,
+        config: TrainConfig,
+        fabric: Fabric,
+        classifier: Classifier,
+        works: list[Work],
+        record: Record,
+        *,
+        validate: Callable[[Classifier, Interruption], dict[str, float | None]],
     ) -> None:
-        self.config, self.fabric, self.folder, self.test, self.made_with = config, fabric, folder, test, made_with
-        if test is not None and test.classes != folder.classes:
-            raise UserError(f"{test.root} and {folder.root} hold different classes")
-        fabric.seed_everything(config.seed, verbose=False)
-        self.classifier = build_network(config, folder)
-        self.phases = [(phase, *self._samples(phase)) for phase in find_scheme(config.scheme)]
-        self.rows: list[dict[str, Any]] = []
-        self.unreadable: set[str] = set()
-        self.warnings: list[str] = []
-        self.steps = self.images = 0
-        self.seconds = 0.0
+        self.config, self.fabric, self.works = config, fabric, works
+        self.record, self.validate = record, validate
+        self.checkpoints = Checkpoints(config.out, keep=config.keep)
+        self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.classifier: Classifier = classifier.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        if config.compile:
+            self.classifier.compile()
+        self.model = fabric.setup_module(self.classifier)
+        self.cadence = 1 if fabric.device.type == "cpu" else STEPS_BETWEEN_READINGS
 
-    def run(self) -> Path:
-        config, fabric = self.config, self.fabric
-        state = load_state(config.out)
-        finished = self._restore(state) if state else 0
-        for number in range(len(self.phases)):
-            first = max(0, finished - number * config.epochs)
-            if first < config.epochs:
-                self._train_phase(number, first, state["optimizer"] if state and first else None)
+    def run(self) -> None:
+        """Train to the end of the last phase.
+
+        Raises:
+            UserError: the loss is not finite, an unreadable image under ``strict``, or a checkpoint that
+                does not fit.
+            SystemExit, KeyboardInterrupt: SIGTERM or Ctrl-C came; a checkpoint has been written.
+        """
+        state = self.checkpoints.newest()
+        position = Position(**state["position"]) if state else Position()
+        with deferred() as self.interruption:
+            while position.phase < len(self.works):
+                self._run_phase(position, state)
                 state = None
-        if fabric.is_global_zero:
-            weights = save_classifier(config.out / MODEL_FILE, self.classifier)
-            self._write_run(weights_sha256=weights)
-            (config.out / STATE_FILE).unlink(missing_ok=True)
-        fabric.barrier()
-        return config.out
+                position.phase, position.epoch = position.phase + 1, 0
 
-    def _train_phase(self, number: int, first: int, optimizer_state: dict[str, Any] | None) -> None:
+    def _run_phase(self, position: Position, state: dict[str, Any] | None) -> None:
         config, fabric = self.config, self.fabric
-        phase, samples, stylizing = self.phases[number]
+        work = self.works[position.phase]
+        self.update = Updates(config, fabric, self.model, self.classifier, work)
+        self.readings, self.last_saved = Readings(), time.monotonic()
+        if state is not None:
+            self._restore(state)
         batches = EpochBatches(
-            len(samples), config.batch_size, seed=config.seed, rank=fabric.global_rank, ranks=fabric.world_size
-        )
-        loader = fabric.setup_dataloaders(
-            DataLoader(
-                samples,  # type: ignore[arg-type]
-                batch_sampler=batches,
-                num_workers=config.workers,
-                collate_fn=samples.collate,
-                pin_memory=fabric.device.type == "cuda",
-            ),
-            use_distributed_sampler=False,
-            move_to_device=False,
-        )
-        optimizer = build_optimizer(self.classifier, config)
-        model, optimizer = fabric.setup(self.classifier.to(memory_format=torch.channels_last), optimizer)  # type: ignore[call-overload]
-        if optimizer_state is not None:
-            optimizer.load_state_dict(optimizer_state)
-        weights = weights_of(phase, config.lambda_m, config.lambda_s)
-        mmsi = MMSILoss(axis=config.axis, eps=config.eps)
-        total = len(batches) * config.epochs
-        if first == 0 and number == 0 and fabric.is_global_zero:
-            self._write_examples(samples, stylizing)
-        title = f"{config.scheme} {config.model}"
-        per_step = batches.batch_size * phase.images_per_sample
-        with progress(title, total=total * per_step, done=first * len(batches) * per_step) as bar:
-            for epoch in range(first, config.epochs):
-                batches.epoch = number * config.epochs + epoch
-                began = time.monotonic()
-                readings = Readings(bar)
-                model.train()
-                for index, batch in enumerate(loader):
-                    step = epoch * len(batches) + index
-                    rate = learning_rate(config.lr, step, total, warmup=len(batches))
-                    for group in optimizer.param_groups:
-                        group["lr"] = rate
-                    batch = batch.to(fabric.device)
-                    self._note_unreadable(batch.unreadable)
-                    with fabric.autocast():
-                        outcome = forward_step(
-                            model, batch, phase, weights, mmsi, stylizing=stylizing, joined=config.views == "joined"
-                        )
-                    optimizer.zero_grad()
-                    fabric.backward(outcome.loss)
-                    optimizer.step()
-                    readings.add(outcome.values, per_step)
-                averages = readings.averages()
-                self.steps += len(batches)
-                self.images += len(batches) * per_step
-                taken = time.monotonic() - began
-                self.seconds += taken
-                self.rows.append(
-                    {
-                        "phase": phase.name,
-                        "epoch": number * config.epochs + epoch + 1,
-                        "step": self.steps,
-                        "images": self.images,
-                        "lr": optimizer.param_groups[0]["lr"],
-                        **averages,
-                        "val_top1": self._validate(),
-                        "images_per_second": len(batches) * per_step / taken,
-                        "seconds": self.seconds,
-                    }
-                )
-                self._notice_collapse(averages, weights.mmsi)
-                if fabric.is_global_zero:
-                    self._save(number * config.epochs + epoch + 1, optimizer)
-
-    def _samples(self, phase: Phase) -> tuple[TrainingSamples, Stylizing | None]:
-        config = self.config
-        stylizing, styles = None, 0
-        if phase.views and config.stylized is None:
-            stylizer, digest = load_stylizer()
-            bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")
-            stylizing = Stylizing(stylizer.to(self.fabric.device), bank.codes.to(self.fabric.device), config.alpha)
-            styles = len(bank)
-        samples = TrainingSamples(
-            self.folder,
-            size=config.size,
-            views=phase.views,
-            styles=styles,
-            stylized=config.stylized,
-            min_crop=config.min_crop,
+            len(work.samples),
+            config.batch_size,
             seed=config.seed,
+            rank=fabric.global_rank,
+            ranks=fabric.world_size,
+            parts=config.accumulate,
         )
-        return samples, stylizing
-
-    def _write_examples(self, samples: TrainingSamples, stylizing: Stylizing | None) -> None:
-        chosen = [round(n * (len(samples) - 1) / (EXAMPLES - 1)) for n in range(EXAMPLES)]
-        batch: Batch = samples.collate([samples[(0, index)] for index in chosen]).to(self.fabric.device)
-        views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
-        write_examples(self.config.out, batch.images, views)
-
-    def _note_unreadable(self, reasons: list[str]) -> None:
-        for reason in reasons:
-            if self.config.strict:
-                raise UserError(f"unreadable image {reason} (remove it, or leave out --strict)")
-            if reason not in self.unreadable:
-                print(f"warning: left out unreadable image {reason}", file=sys.stderr)
-                self.unreadable.add(reason)
-
-    def _validate(self) -> float | None:
-        return validate(self.classifier, self.test, self.fabric, workers=self.config.workers) if self.test else None
-
-    def _notice_collapse(self, averages: dict[str, float], lambda_m: float) -> None:
-        warning = collapse_warning(
-            rho=averages.get("rho"),
-            stylized_top1=averages.get("train_stylized_top1"),
-            spread=averages.get("spread"),
-            classes=len(self.folder.classes),
-            lambda_m=lambda_m,
+        loader = DataLoader(
+            work.samples,  # type: ignore[arg-type]
+            batch_sampler=batches,
+            num_workers=config.workers,
+            persistent_workers=config.workers > 0,
+            collate_fn=work.samples.collate,
+            pin_memory=fabric.device.type == "cuda",
+            generator=torch.Generator(),  # its own, so that iterating draws nothing from the step's
         )
-        if warning and not self.warnings:
-            self.warnings.append(warning)
+        per_step = batches.batch_size * work.images_per_sample
+        done = position.epoch * len(batches) + position.step
+        total = work.schedule.epochs * len(batches)
+        title = f"{config.scheme} {config.model}" + (f" {work.name}" if len(self.works) > 1 else "")
+        with progress(title, total=total * per_step, done=done * per_step, shown=fabric.is_global_zero) as bar:
+            while position.epoch < work.schedule.epochs:
+                self._run_epoch(work, position, batches, loader, bar)
+        self.update.finish()
+        if position.phase + 1 < len(self.works):
+            on_rank_zero(fabric, lambda: self.record.keep_network(work.name, self.classifier))
+
+    def _run_epoch(self, work: Work, position: Position, batches: EpochBatches, loader: DataLoader, bar: Bar) -> None:
+        batches.epoch, batches.first = len(self.record.rows), position.step
+        self.clock = time.monotonic()
+        self.model.train()
+        parts = self._parts(loader) if position.step < len(batches) else iter(())
+        for step in range(position.step, len(batches)):
+            seed_step(self.config.seed, batches.epoch, step, self.fabric.global_rank)
+            rate = work.schedule.rate(position.epoch * len(batches) + step, len(batches))
+            self.readings.add(self.update(parts, rate, position.epoch + step / len(batches)))
+            position.step = step + 1
+            if position.step % self.cadence == 0 or position.step == len(batches):
+                self._synchronise(work, position, batches, bar)
+        share_buffers(self.fabric, self.classifier)
+        measured = self.validate(self.update.result(), self.interruption)
+        self._stop_if_asked(position, gathered(self.fabric, self.interruption.name))
+        self._end_epoch(work, position, measured)
+
+    def _end_epoch(self, work: Work, position: Position, measured: dict[str, float | None]) -> None:
+        averages, record = self.readings.averages(), self.record
+        self.readings = Readings()
+        record.end_epoch(work.name, rate=self.update.rate, averages=averages, measured=measured)
+        if (warning := work.warn(averages)) and not record.warnings:
+            record.warnings.append(warning)
             self.fabric.print(f"warning: {warning}", file=sys.stderr)
+        position.epoch, position.step = position.epoch + 1, 0
+        self._save(position)
+        on_rank_zero(self.fabric, record.write)
 
-    def _save(self, epochs_done: int, optimizer: Any) -> None:
-        save_state(
-            self.config.out,
-            {
-                "epochs_done": epochs_done,
-                "model": self.classifier.network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "rows": self.rows,
-                "steps": self.steps,
-                "images": self.images,
-                "seconds": self.seconds,
-                "unreadable": sorted(self.unreadable),
-                "warnings": self.warnings,
-            },
+    def _parts(self, loader: DataLoader) -> Iterator[Batch]:
+        for batch in loader:
+            self.record.note_unreadable(batch.unreadable)
+            yield batch.to(self.fabric.device, self.memory_format)
+
+    def _synchronise(self, work: Work, position: Position, batches: EpochBatches, bar: Bar) -> None:
+        """Read the steps since the last time, agree over the ranks on what to do, and write a checkpoint if due."""
+        record, images = self.record, batches.batch_size * work.images_per_sample
+        steps = self.readings.read()
+        start = position.step - len(steps)
+        bad = next((start + n for n, values in enumerate(steps) if not math.isfinite(values["loss"])), None)
+        now = time.monotonic()
+        due = now - self.last_saved >= 60 * self.config.checkpoint_minutes
+        reports = gathered(self.fabric, (steps, bad, sorted(record.unreadable), self.interruption.name, due))
+        readings, bads, unreadable, signals, dues = zip(*reports, strict=True)
+        self.readings.count_in(readings)
+        record.add_steps(len(steps), images=len(steps) * images, seconds=now - self.clock)
+        self.clock = now
+        record.unreadable.update(*unreadable)
+        bar.advance(len(steps) * images, **{name: steps[-1][name] for name in SHOWN if name in steps[-1]})
+        if found := [(step, rank) for rank, step in enumerate(bads) if step is not None]:
+            self._refuse(work, batches, *min(found))
+        if self.config.strict and record.unreadable:
+            refuse(self.fabric, f"unreadable image {min(record.unreadable)} (remove it, or leave out --strict)")
+        self._stop_if_asked(position, signals)
+        if dues[0] and position.step < len(batches):
+            self._save(position)
+
+    def _refuse(self, work: Work, batches: EpochBatches, step: int, rank: int) -> None:
+        """Keep the batch whose loss is not finite, and stop."""
+        path = self.config.out / "bad-batch.safetensors"
+
+        def keep() -> None:
+            keys = [key for part in batches.keys(step) for key in part]
+            write_bad_batch(path, work.samples.collate([work.samples[key] for key in keys]), work.samples, keys)
+
+        everywhere(self.fabric, lambda: keep() if self.fabric.global_rank == rank else None)
+        whole = self.checkpoints.paths()
+        kept = f"the last good checkpoint is {whole[-1].name}" if whole else "there was no checkpoint yet"
+        refuse(
+            self.fabric,
+            f"the loss is not finite at step {step + 1} of epoch {batches.epoch + 1}: stopped; {kept}, the batch is in "
+            f"{path}: try a lower --lr, --clip_norm 1 or --precision 32-true in another --out",
         )
-        write_metrics(self.config.out, self.rows)
-        self._write_run()
 
-    def _restore(self, state: dict[str, Any]) -> int:
-        """Take up an interrupted run; return how many epochs are done."""
-        self.classifier.network.load_state_dict(state["model"])
-        self.rows, self.steps, self.images = state["rows"], state["steps"], state["images"]
-        self.seconds, self.warnings = state["seconds"], state["warnings"]
-        self.unreadable = set(state["unreadable"])
-        self.fabric.print(f"going on after epoch {state['epochs_done']} of {self.config.out}", file=sys.stderr)
-        return int(state["epochs_done"])
+    def _stop_if_asked(self, position: Position, signals: list[str] | tuple[str, ...]) -> None:
+        """Write a checkpoint and end, if a signal has come to any rank."""
+        name = next(filter(None, signals), "")
+        if name:
+            self._save(position)
+            self.fabric.barrier()
+            self.interruption.name = name
+            self.interruption.stop()
 
-    def _write_run(self, **values: Any) -> None:
-        write_run(
-            self.config,
-            self.folder,
-            self.made_with,
-            seconds=round(self.seconds, 1),
-            images_seen=self.images,
-            warnings=self.warnings,
-            data={"unreadable": sorted(self.unreadable)},
-            **values,
-        )
+    def _save(self, position: Position) -> None:
+        on_rank_zero(self.fabric, lambda: self._write(position))
+        self.last_saved = time.monotonic()
+
+    def _write(self, position: Position) -> None:
+        state = {
+            "identity": self.record.identity,
+            "position": vars(position),
+            "readings": self.readings.state(),
+            "record": self.record.state(),
+            **self.update.state(),
+        }
+        self.checkpoints.save(self.record.steps, state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        out, record = self.config.out, self.record
+        if state["identity"] != record.identity:
+            raise UserError(f"the checkpoint in {out} is of another run: delete its checkpoints folder to begin again")
+        self.update.restore(state)
+        self.readings.restore(state["readings"])
+        record.restore(state["record"])
+        step = state["position"]["step"]
+        where = f"step {step} of epoch {len(record.rows) + 1}" if step else f"epoch {len(record.rows)}"
+        self.fabric.print(f"going on after {where} in {out}", file=sys.stderr)
+
+
+def seed_step(seed: int, epoch: int, step: int, rank: int) -> None:
+    """Make what a step draws (dropout, drop path) follow from its place alone."""
+    key = np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(key))

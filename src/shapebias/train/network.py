@@ -9,13 +9,14 @@ import torch
 
 from shapebias.data.folder import ImageFolder
 from shapebias.errors import UserError
+from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_weights
-from shapebias.models.classifier import Classifier, Identity, timm_classifier
+from shapebias.models.classifier import Classifier, Identity
 from shapebias.train.config import TrainConfig
 
 
 def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
-    """A timm network for the folder's classes, with the weights that ``config.init`` names.
+    """A timm or torchvision network for the folder's classes, with the weights that ``config.init`` names.
 
     A classifying layer of another number of classes is left at its random start, and said so.
 
@@ -30,7 +31,14 @@ def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
         scheme=config.scheme,
     )
     pretrained = config.init == "pretrained"
-    model = timm_classifier(config.model, identity, pretrained=pretrained, size=config.size, stages=config.stages)
+    model = build_classifier(
+        config.model,
+        identity,
+        pretrained=pretrained,
+        size=config.size,
+        crop=config.test_crop,
+        stages=config.stages,
+    )
     try:
         with torch.inference_mode():
             model.eval()(torch.zeros(1, 3, config.size, config.size))
@@ -47,14 +55,14 @@ def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
     return model
 
 
-def build_optimizer(network: torch.nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW, over all parameters."""
+def build_optimizer(network: torch.nn.Module, config: TrainConfig, *, lr: float) -> torch.optim.Optimizer:
+    """SGD with momentum, or AdamW, over all parameters."""
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
         network.parameters(),
-        lr=config.lr,
+        lr=lr,
         momentum=config.momentum,
-        nesterov=config.momentum > 0,
+        nesterov=config.nesterov,
         weight_decay=config.weight_decay,
     )

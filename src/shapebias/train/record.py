@@ -1,74 +1,145 @@
-"""What a run leaves behind: run.json, metrics.csv, example triples, and the state to go on from."""
+"""What a run leaves behind: run.json, metrics.csv, config.json, example triples."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from shapebias.data.crop import to_image
 from shapebias.data.folder import ImageFolder
-from shapebias.errors import UserError
-from shapebias.files import atomic, claim_folder, read_json, write_json, write_text
+from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
+from shapebias.models.checkpoint import save_classifier
+from shapebias.models.classifier import Classifier
 from shapebias.train.config import TrainConfig
+from shapebias.train.samples import Batch, TrainingSamples
 
 SCHEMA = "shapebias/run/1"
+CONFIG_FILE = "config.json"
 COLUMNS = (
     *("phase", "epoch", "step", "images", "lr"),
     *("loss", "natural", "stylized", "mmsi", "rho", "spread"),
     *("train_top1", "train_stylized_top1", "val_top1", "images_per_second", "seconds"),
 )
 # Settings that may change between a run and its continuation: they do not change what is computed.
-FREE = ("out", "workers", "strict")
-STATE_FILE = "state.pt"
+FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep")
 
 
-def open_run(config: TrainConfig, folder: ImageFolder, environment: dict[str, Any]) -> bool:
-    """Claim ``config.out`` for this run; whether it is already finished.
+class Record:
+    """The log of a run: rows and totals, the files left out, warnings; written to the run's folder.
 
-    Raises:
-        UserError: the folder holds another run (the difference is shown) or other files.
+    ``inputs`` are hashes of what the run was made from, stylizer, styles and ready copies.
     """
-    settings = plain(config)
-    identity = {key: value for key, value in settings.items() if key not in FREE}
-    identity["data_fingerprint"] = folder.fingerprint
-    claim_folder(config.out, identity, marker="identity.json", describe=lambda found: f"run ({found.get('scheme')})")
-    path = config.out / "run.json"
-    if path.is_file():
-        return read_json(path).get("weights_sha256") is not None
-    write_run(config, folder, environment, weights_sha256=None)
-    return False
 
+    def __init__(
+        self, config: TrainConfig, folder: ImageFolder, environment: dict[str, Any], inputs: dict[str, str]
+    ) -> None:
+        self.config, self.folder, self.environment, self.inputs = config, folder, environment, inputs
+        settings = {key: value for key, value in plain(config).items() if key not in FREE}
+        self.identity = {**settings, "data_fingerprint": folder.fingerprint, **inputs}
+        self.rows: list[dict[str, Any]] = []
+        self.unreadable: set[str] = set()
+        self.warnings: list[str] = []
+        self.steps = self.images = 0
+        self.seconds = 0.0
+        self.initial_weights = ""
 
-def write_run(config: TrainConfig, folder: ImageFolder, environment: dict[str, Any], **values: Any) -> None:
-    """Write run.json: what was run, on what, with which outcome."""
-    run = {
-        "schema": SCHEMA,
-        "name": config.out.name,
-        "scheme": config.scheme,
-        "model": config.model,
-        "seed": config.seed,
-        "classes": folder.classes,
-        "weights_sha256": None,
-        "config": plain(config),
-        "environment": environment,
-        "data": {
-            "folder": str(folder.root),
-            "images": len(folder),
-            "fingerprint": folder.fingerprint,
-            "unreadable": [],
-        },
-        "seconds": None,
-        "images_seen": 0,
-        "warnings": [],
-    }
-    data = values.pop("data", {})
-    write_json(config.out / "run.json", {**run, **values, "data": {**run["data"], **data}})
+    def open(self) -> bool:
+        """Claim the run's folder; whether the run is already finished.
+
+        Raises:
+            UserError: the folder holds another run (the difference is shown) or other files.
+        """
+        out = self.config.out
+        claim_folder(out, self.identity, marker="identity.json", describe=lambda found: f"run ({found.get('scheme')})")
+        remove_leftovers(out)
+        path = out / "run.json"
+        if path.is_file():
+            return read_json(path).get("weights_sha256") is not None
+        write_json(out / CONFIG_FILE, plain(self.config))
+        self.write()
+        return False
+
+    def add_steps(self, steps: int, *, images: int, seconds: float) -> None:
+        """Count steps, the images that passed the network in them, and their time."""
+        self.steps, self.images, self.seconds = self.steps + steps, self.images + images, self.seconds + seconds
+
+    def note_unreadable(self, reasons: Sequence[str]) -> None:
+        """Name each file left out, once."""
+        for reason in reasons:
+            if reason not in self.unreadable:
+                print(f"warning: left out unreadable image {reason}", file=sys.stderr)
+                self.unreadable.add(reason)
+
+    def end_epoch(
+        self, phase: str, *, rate: float, averages: dict[str, float], measured: dict[str, float | None]
+    ) -> None:
+        """Add an epoch's row."""
+        last = self.rows[-1] if self.rows else {"images": 0, "seconds": 0.0}
+        taken = max(self.seconds - last["seconds"], 1e-9)
+        self.rows.append(
+            {
+                "phase": phase,
+                "epoch": len(self.rows) + 1,
+                "step": self.steps,
+                "images": self.images,
+                "lr": rate,
+                **averages,
+                **measured,
+                "images_per_second": (self.images - last["images"]) / taken,
+                "seconds": self.seconds,
+            }
+        )
+
+    def keep_network(self, phase: str, classifier: Classifier) -> None:
+        """Keep the network as a phase leaves it, before the next one goes on with it."""
+        save_classifier(self.config.out / f"{phase}.safetensors", classifier)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        names = ("rows", "warnings", "steps", "images", "seconds")
+        return {**{name: getattr(self, name) for name in names}, "unreadable": sorted(self.unreadable)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from ``state``."""
+        for name, value in state.items():
+            setattr(self, name, set(value) if name == "unreadable" else value)
+
+    def write(self, *, weights_sha256: str | None = None) -> None:
+        """Write metrics.csv and run.json; ``weights_sha256`` marks the run as finished."""
+        config, folder = self.config, self.folder
+        write_metrics(config.out, self.rows)
+        run = {
+            "schema": SCHEMA,
+            "name": config.out.name,
+            "scheme": config.scheme,
+            "model": config.model,
+            "seed": config.seed,
+            "classes": folder.classes,
+            "weights_sha256": weights_sha256,
+            "initial_weights_sha256": self.initial_weights or None,
+            "config": plain(config),
+            "inputs": self.inputs,
+            "environment": self.environment,
+            "data": {
+                "folder": str(folder.root),
+                "images": len(folder),
+                "fingerprint": folder.fingerprint,
+                "unreadable": sorted(self.unreadable),
+            },
+            "seconds": round(self.seconds, 1) if self.rows else None,
+            "images_seen": self.images,
+            "warnings": self.warnings,
+        }
+        write_json(config.out / "run.json", run)
 
 
 def write_metrics(out: Path, rows: list[dict[str, Any]]) -> None:
@@ -81,30 +152,23 @@ def write_metrics(out: Path, rows: list[dict[str, Any]]) -> None:
     write_text(out / "metrics.csv", text.getvalue())
 
 
-def write_examples(out: Path, images: Tensor, views: Tensor | None) -> None:
-    """Write a few training images and their views as PNGs: NN-natural, NN-view-a, NN-view-b."""
-    groups = [images, *([] if views is None else views.split(len(images)))]
-    for name, group in zip(("natural", "view-a", "view-b"), groups, strict=False):
+def write_examples(out: Path, images: Tensor | None, views: Tensor | None, count: int) -> None:
+    """Write ``count`` training images and their views as PNGs: NN-natural, NN-view-a, NN-view-b."""
+    parts = [("natural", images)] if images is not None else []
+    parts += list(zip(("view-a", "view-b"), [] if views is None else views.split(count), strict=False))
+    for name, group in parts:
         for number, image in enumerate(group):
             with atomic(out / "examples" / f"{number:02}-{name}.png") as temporary:
                 to_image(image).save(temporary, format="png")
 
 
-def save_state(out: Path, state: dict[str, Any]) -> None:
-    """Write the state that a killed run goes on from, whole or not at all."""
-    with atomic(out / STATE_FILE) as temporary, temporary.open("wb") as file:
-        torch.save(state, file)  # to a file object: a full disk is then an OSError
-
-
-def load_state(out: Path) -> dict[str, Any] | None:
-    """The state of an interrupted run, or None at its beginning."""
-    path = out / STATE_FILE
-    if not path.is_file():
-        return None
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can fail in many ways
-        raise UserError(f"{path} is damaged: delete it to begin the run again") from error
+def write_bad_batch(path: Path, batch: Batch, samples: TrainingSamples, keys: Sequence[tuple[int, int]]) -> None:
+    """Keep a batch: images, labels, views or the numbers of the styles, and the files they came from."""
+    tensors = {name: getattr(batch, name) for name in ("images", "labels", "views", "styles")}
+    files = [str(samples.folder.paths[index]) for _, index in keys]
+    with atomic(path) as temporary:
+        kept = {name: value.contiguous() for name, value in tensors.items() if value is not None}
+        save_file(kept, temporary, metadata={"files": json.dumps(files)})
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:

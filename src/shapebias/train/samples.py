@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from shapebias.data.crop import random_crop, to_tensor
-from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.folder import ImageFolder
 from shapebias.errors import UserError
 from shapebias.stylize.folder import stylized_views, view_path
@@ -22,28 +22,28 @@ from shapebias.stylize.views import draw_styles
 class Batch:
     """What one step trains on.
 
-    ``images`` (N, 3, S, S), ``labels`` (N,), ``views`` (V * N, 3, S, S) view after view where they come
-    from a folder, else None; ``styles`` (V * N,) the styles drawn, for stylizing in the step, else None.
+    ``images`` (N, 3, S, S), or None where neither the network nor a stylizer is to see them; ``labels`` (N,);
+    ``views`` (V * N, 3, S, S) view after view where they come from a folder, else None; ``styles`` (V * N,) the
+    styles drawn, for stylizing in the step, else None.
     """
 
-    images: Tensor
+    images: Tensor | None
     labels: Tensor
     views: Tensor | None
     styles: Tensor | None
     unreadable: list[str]
 
-    def to(self, device: torch.device) -> Batch:
-        """The batch on ``device``, images in channels-last order."""
+    def to(self, device: torch.device, memory_format: torch.memory_format = torch.channels_last) -> Batch:
+        """The batch on ``device``, images in ``memory_format``."""
 
         def place(images: Tensor | None) -> Tensor | None:
             if images is None:
                 return None
-            return images.to(device, non_blocking=True, memory_format=torch.channels_last)
+            return images.to(device, non_blocking=True, memory_format=memory_format)
 
         styles = None if self.styles is None else self.styles.to(device, non_blocking=True)
-        images = place(self.images)
-        assert images is not None
-        return Batch(images, self.labels.to(device, non_blocking=True), place(self.views), styles, self.unreadable)
+        labels = self.labels.to(device, non_blocking=True)
+        return Batch(place(self.images), labels, place(self.views), styles, self.unreadable)
 
     def pin_memory(self) -> Batch:
         """Used by the loader, so that copies to a GPU overlap with its work."""
@@ -57,7 +57,7 @@ class Batch:
 class Sample:
     """One image with its label; its views or the numbers of its styles; and the file, if it was unreadable."""
 
-    image: Tensor
+    image: Tensor | None
     label: int
     views: list[Tensor]
     styles: np.ndarray
@@ -76,6 +76,7 @@ class TrainingSamples(Dataset[Sample]):
         styles: how many styles there are to draw from, when stylizing in the step.
         stylized: folder of ready stylized copies, or None.
         min_crop: smallest area of a crop, as a fraction.
+        natural: whether the network is shown the natural images too; without, ready views alone are decoded.
         seed: with the epoch and the index it fixes the sample.
 
     Raises:
@@ -91,8 +92,10 @@ class TrainingSamples(Dataset[Sample]):
         styles: int = 0,
         stylized: Path | None = None,
         min_crop: float = 0.25,
+        natural: bool = True,
         seed: int = 0,
     ) -> None:
+        self.natural = natural or stylized is None
         self.folder, self.size, self.views, self.seed = folder, size, views, seed
         self.stylized, self.min_crop = stylized, min_crop
         self.copies = stylized_views(stylized) if stylized and views else styles
@@ -123,14 +126,15 @@ class TrainingSamples(Dataset[Sample]):
 
     def _make(self, number: int, rng: np.random.Generator) -> Sample:
         path = self.folder.paths[number]
-        image = load_rgb(path)
-        crop = random_crop(*image.size, rng, scale=(self.min_crop, 1.0))
+        image = load_rgb(path) if self.natural else None
+        width, height = image.size if image else image_size(path)
+        crop = random_crop(width, height, rng, scale=(self.min_crop, 1.0))
         styles = draw_styles(rng, self.copies, self.views) if self.views else np.empty(0, dtype=np.int64)
         views = []
         if self.stylized is not None:
             copies = [view_path(self.stylized, self.folder.root, path, int(style)) for style in styles]
             views = [to_tensor(crop(load_rgb(copy), self.size)) for copy in copies]
-        return Sample(to_tensor(crop(image, self.size)), self.folder.labels[number], views, styles)
+        return Sample(to_tensor(crop(image, self.size)) if image else None, self.folder.labels[number], views, styles)
 
     def collate(self, samples: list[Sample]) -> Batch:
         """Samples to a batch, views after one another: all first views, then all second ones."""
@@ -140,7 +144,7 @@ class TrainingSamples(Dataset[Sample]):
         elif self.views:
             styles = torch.from_numpy(np.stack([sample.styles for sample in samples], axis=1).reshape(-1))
         return Batch(
-            images=torch.stack([sample.image for sample in samples]),
+            images=torch.stack([s.image for s in samples if s.image is not None]) if self.natural else None,
             labels=torch.tensor([sample.label for sample in samples]),
             views=views,
             styles=styles,

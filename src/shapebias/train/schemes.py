@@ -17,7 +17,8 @@ class Phase:
 
     ``natural`` and ``stylized`` are the weights of the cross entropies of the natural image and of each
     stylized view (``None``: lambda_s); a ``natural`` of 0 means that natural images are not shown. ``views``
-    is the number of stylized views, ``mmsi`` whether lambda_m l_MMSI is added.
+    is the number of stylized views, ``mmsi`` whether lambda_m l_MMSI is added; ``finetuning`` phases have
+    epochs and learning rate of their own.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Phase:
     views: int = 0
     stylized: float | None = 0.0
     mmsi: bool = False
+    finetuning: bool = False
 
     @property
     def images_per_sample(self) -> int:
@@ -32,14 +34,19 @@ class Phase:
         return (self.natural > 0) + self.views
 
 
-NATURAL_ONLY = Phase("natural", natural=1.0)
+NATURAL = Phase("natural", natural=1.0)
+ONE_VIEW = Phase("joint", natural=0.5, views=1, stylized=0.5)
+TWO_VIEWS = Phase("joint", natural=1.0, views=2, stylized=None, mmsi=True)
+FINETUNING = Phase("finetuning", natural=1.0, finetuning=True)
 
 SCHEMES: dict[str, tuple[Phase, ...]] = {
-    "in": (NATURAL_ONLY,),
+    "in": (NATURAL,),
     "shapenet-sin": (Phase("stylized", natural=0.0, views=1, stylized=1.0),),
-    "shapenet-sin-in": (Phase("joint", natural=0.5, views=1, stylized=0.5),),
+    "shapenet-sin-in": (ONE_VIEW,),
+    "shapenet": (ONE_VIEW, FINETUNING),
     "mmsi-sin": (Phase("stylized", natural=0.0, views=2, stylized=0.5, mmsi=True),),
-    "mmsi-sin-in": (Phase("joint", natural=1.0, views=2, stylized=None, mmsi=True),),
+    "mmsi-sin-in": (TWO_VIEWS,),
+    "mmsi": (TWO_VIEWS, FINETUNING),
 }
 
 

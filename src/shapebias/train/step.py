@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from shapebias.objective import MMSILoss, Weights, correlation, objective
-from shapebias.stylize.adain import AdaIN
+from shapebias.objective.mmsi import all_ranks
+from shapebias.stylize import Stylizer
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import Phase
 
@@ -18,12 +19,12 @@ from shapebias.train.schemes import Phase
 class Stylizing:
     """Stylizes the images of a batch in the styles drawn for them; content is encoded once for all views."""
 
-    def __init__(self, stylizer: AdaIN, codes: Tensor, alpha: float) -> None:
+    def __init__(self, stylizer: Stylizer, codes: Tensor, alpha: float) -> None:
         self.stylizer, self.codes, self.alpha = stylizer, codes, alpha
 
     def __call__(self, batch: Batch) -> Tensor:
         """Views (V * N, 3, S, S) of ``batch.images``, view after view, without gradients."""
-        assert batch.styles is not None
+        assert batch.styles is not None and batch.images is not None
         with torch.no_grad():
             return self.stylizer.stylize(batch.images, self.codes[batch.styles], self.alpha)
 
@@ -58,8 +59,11 @@ def forward_step(
     together; apart, each kind is normalised by its own statistics. See docs/training.md for what was
     measured.
     """
-    count = len(batch.images)
-    groups = [batch.images] if phase.natural else []
+    count = len(batch.labels)
+    groups: list[Tensor] = []
+    if phase.natural:
+        assert batch.images is not None
+        groups.append(batch.images)
     if phase.views:
         views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
         assert views is not None, "a phase with views needs stylized copies or a stylizer"
@@ -79,7 +83,7 @@ def forward_step(
         if view_logits:
             values["train_stylized_top1"] = _top1(torch.cat(view_logits), batch.labels.repeat(len(view_logits)))
         if pairs:
-            last_a, last_b = pairs[-1]
+            last_a, last_b = map(all_ranks, pairs[-1])  # statistics of a rank's few samples would say less
             values["rho"] = correlation(last_a, last_b, axis=mmsi.axis).abs().mean()
             values["spread"] = last_a.float().std(0).mean() / last_a.float().abs().mean().clamp(min=1e-12)
     return Outcome(loss, values)

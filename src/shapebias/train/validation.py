@@ -8,22 +8,40 @@ from lightning_fabric import Fabric
 from shapebias.data.evaluation import ImageBatches
 from shapebias.data.folder import ImageFolder
 from shapebias.models.classifier import Classifier
+from shapebias.train.agreement import everywhere
+from shapebias.train.interruption import Interruption
 
 BATCH_SIZE = 64
 
 
-def validate(model: Classifier, folder: ImageFolder, fabric: Fabric, *, workers: int = 0) -> float:
-    """Top-1 accuracy of ``model`` on the readable images of ``folder``, shared over the ranks."""
+def validate(
+    model: Classifier,
+    folder: ImageFolder,
+    fabric: Fabric,
+    *,
+    workers: int = 0,
+    strict: bool = False,
+    interruption: Interruption | None = None,
+) -> float:
+    """Top-1 accuracy of ``model`` on the readable images of ``folder``, shared over the ranks.
+
+    Once ``interruption`` has come it leaves off, and what it returns is of no use.
+    """
     model.eval()
     own = slice(fabric.global_rank, None, fabric.world_size)
-    labels = torch.tensor(folder.labels)[own]
-    right = count = 0
-    with torch.inference_mode():
-        for indices, images in ImageBatches(
-            list(folder.paths[own]), model.preprocessing, batch_size=BATCH_SIZE, workers=workers
-        ):
-            answers = model(images.to(fabric.device)).argmax(1).cpu()
-            right += int((answers == labels[indices]).sum())
-            count += len(indices)
-    right, count = (int(fabric.all_reduce(torch.tensor(n), reduce_op="sum")) for n in (right, count))
-    return right / count
+    labels, paths = torch.tensor(folder.labels)[own], list(folder.paths[own])
+
+    def counts() -> tuple[int, int]:
+        right = count = 0
+        with torch.inference_mode():
+            batches = ImageBatches(paths, model.preprocessing, batch_size=BATCH_SIZE, workers=workers, strict=strict)
+            for indices, images in batches if paths else ():
+                answers = model(images.to(fabric.device)).argmax(1).cpu()
+                right += int((answers == labels[indices]).sum())
+                count += len(indices)
+                if interruption and interruption.name:
+                    break
+        return right, count
+
+    right, count = (sum(numbers) for numbers in zip(*everywhere(fabric, counts), strict=True))
+    return right / max(count, 1)

@@ -1,0 +1,76 @@
+"""Checkpoints of an unfinished run: whole or not there, named by their hash, the last few kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shapebias.errors import UserError
+from shapebias.files import atomic, sha256
+
+FOLDER = "checkpoints"
+DIGITS = 16  # of the SHA-256, in a checkpoint's name
+
+
+class Checkpoints:
+    """The checkpoints below ``out``; ``keep`` of them stay.
+
+    A checkpoint is called ``STEP-HASH.pt``, the hash being that of its bytes: one rename makes it appear
+    with its hash, and a damaged one is known by its name.
+    """
+
+    def __init__(self, out: Path, *, keep: int = 3) -> None:
+        self.folder, self.keep = out / FOLDER, keep
+
+    def paths(self) -> list[Path]:
+        """All there are, oldest first."""
+        return sorted(self.folder.glob("[0-9]*-*.pt"))
+
+    def save(self, step: int, state: dict[str, Any]) -> Path:
+        """Write ``state``, reached after ``step`` steps in all, and remove the oldest beyond ``keep``."""
+        written = self.folder / "written.pt"
+        with atomic(written) as temporary, temporary.open("wb") as file:
+            torch.save(state, file)  # to a file object: a full disk is then an OSError
+        path = self.folder / f"{step:010}-{sha256(written)[:DIGITS]}.pt"
+        older = [other for other in self.paths() if other != path and other.name.split("-")[0] != path.name[:10]]
+        same_step = [other for other in self.paths() if other != path and other not in older]
+        written.replace(path)
+        for other in [*same_step, *older[: max(0, len(older) + 1 - self.keep)]]:
+            other.unlink(missing_ok=True)
+        return path
+
+    def newest(self) -> dict[str, Any] | None:
+        """The newest whole state, or None where there is none; damaged newer ones are named on the way.
+
+        Raises:
+            UserError: there are checkpoints, and every one is damaged.
+        """
+        paths = self.paths()
+        for path in reversed(paths):
+            state = _load(path)
+            if state is not None:
+                return state
+            print(f"warning: checkpoint {path} is damaged, going back to the one before", file=sys.stderr)
+        if paths:
+            raise UserError(f"every checkpoint in {self.folder} is damaged: delete {self.folder.parent} to begin again")
+        return None
+
+    def clear(self) -> None:
+        """Remove them all."""
+        for path in [*self.paths(), self.folder / "written.pt"]:
+            path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """The state in ``path``, or None if it is not what was written."""
+    try:
+        if sha256(path)[:DIGITS] != path.stem.split("-")[1]:
+            return None
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # a damaged file can fail in many ways
+        return None

@@ -1,0 +1,79 @@
+"""Recipes: they open with command, hardware and result, and hold the settings they claim."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shapebias.cli.parser import build_parser
+from shapebias.demo import EPOCHS, recipe
+from shapebias.train.config import TrainConfig
+from shapebias.train.schemes import SCHEMES
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+if not RECIPES.is_dir():
+    pytest.skip("the recipes are not part of the source distribution", allow_module_level=True)
+FILES = sorted(RECIPES.rglob("*.yaml"))
+PLACES = {"data": Path("data"), "out": Path("out")}
+
+
+def load(path: Path) -> TrainConfig:
+    """The recipe as the command line reads it."""
+    options = build_parser().parse_args(["train", "--config", str(path), "--data", "data", "--out", "out"])["train"]
+    values = {key: value for key, value in vars(options).items() if key not in ("config", "resume", "stages")}
+    return TrainConfig(**values)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_recipe_opens_with_command_hardware_and_result(path):
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    command = next(line for line in comments if "shapebias train" in line)
+    assert f"--config recipes/{path.parent.name}/{path.name}" in command
+    assert any(line.startswith("# Hardware: ") for line in comments)
+    assert any(line.startswith("# Result: ") for line in comments)
+    load(path).check()
+    settings = yaml.safe_load(path.read_text())
+    assert not {"data", "out"} & set(settings) and all(not isinstance(v, dict) for v in settings.values())
+
+
+def test_every_scheme_has_a_recipe_for_imagenet():
+    assert {load(path).scheme for path in FILES if path.parent.name == "imagenet"} == set(SCHEMES)
+
+
+@pytest.mark.parametrize("scheme", EPOCHS)
+def test_the_demonstration_is_its_recipes(scheme):
+    found, expected = load(RECIPES / "demo" / f"{scheme}.yaml"), recipe(scheme, Path("runs/demo"))
+    if not SCHEMES[scheme][0].mmsi:  # lambda_s has no say
+        found = replace(found, lambda_s=expected.lambda_s)
+    assert replace(found, stylized=expected.stylized) == replace(expected, **PLACES)
+
+
+@pytest.mark.parametrize(("scheme", "epochs", "drop_every"), [("shapenet-sin", 60, 20), ("shapenet-sin-in", 45, 15)])
+def test_imagenet_recipes_are_the_published_ones(scheme, epochs, drop_every):
+    """SGD, momentum 0.9, weight decay 1e-4, 256 images a step, rate .1 divided by 10; from ImageNet weights."""
+    config = load(RECIPES / "imagenet" / f"{scheme}.yaml")
+    assert (config.optimizer, config.momentum, config.weight_decay, config.nesterov) == ("sgd", 0.9, 1e-4, False)
+    assert (config.epochs, config.lr, config.schedule, config.drop_every) == (epochs, 0.1, "step", drop_every)
+    assert config.batch_size * SCHEMES[scheme][0].images_per_sample == 256
+    assert (config.init, config.size, config.test_crop) == ("pretrained", 224, 0.875)
+
+
+@pytest.mark.parametrize("scheme", ["shapenet", "mmsi"])
+def test_imagenet_finetuning_is_the_published_one(scheme):
+    config = load(RECIPES / "imagenet" / f"{scheme}.yaml")
+    assert (config.finetune_epochs, config.finetune_lr, config.finetune_drop_every) == (60, 0.01, 30)
+
+
+@pytest.mark.parametrize(("mmsi", "shapenet"), [("mmsi-sin", "shapenet-sin"), ("mmsi-sin-in", "shapenet-sin-in")])
+def test_imagenet_recipes_have_one_budget(mmsi, shapenet):
+    def budget(scheme):
+        return load(RECIPES / "imagenet" / f"{scheme}.yaml").epochs * SCHEMES[scheme][0].images_per_sample
+
+    assert budget(mmsi) == budget(shapenet)
+
+
+def test_imagenette_recipes_have_one_budget():
+    configs = [load(path) for path in FILES if path.parent.name == "imagenette"]
+    assert len({config.epochs * SCHEMES[config.scheme][0].images_per_sample for config in configs}) == 1
+    assert {config.lambda_m for config in configs if config.scheme == "mmsi-sin-in"} == {0.8, 0.0}
