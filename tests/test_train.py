@@ -214,3 +214,18 @@ def test_collapse_is_noticed(values, warns):
     if warns:
         assert warns in warning
         assert "--lambda_m" in warning
+
+
+def test_unreadable_validation_images_are_listed(images, tmp_path):
+    data = tmp_path / "data"
+    class_folder(data / "train")
+    class_folder(data / "val")
+    (data / "val" / "cat" / "zero.png").write_bytes(b"")
+    out = train(config(data, tmp_path / "run", scheme="in", epochs=1))
+    assert "zero.png" in json.loads((out / "run.json").read_text())["data"]["unreadable"][0]
+
+
+def test_too_few_images_to_correlate_are_refused(images, tmp_path):
+    with pytest.raises(UserError, match="4 images, 2 to correlate over"):
+        train(config(images, tmp_path / "run", batch_size=8, accumulate=2))
+    assert not (tmp_path / "run").exists()

@@ -129,7 +129,7 @@ def test_a_stage_that_is_not_there_is_refused_with_those_that_are(images, tmp_pa
         (["--accumulate=3"], "--batch_size 4 does not divide"),
         (["--keep=0"], "--keep must lie between 1 and 1000, not 0"),
         (["--learning-rate=1"], "--learning_rate"),
-        (["--resume=runs/a"], "--resume"),
+        (["--resume=runs/a"], "there is no run to resume in runs/a"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(images, tmp_path, capsys, more, text):

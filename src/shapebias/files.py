@@ -16,6 +16,8 @@ from safetensors import SafetensorError
 
 from shapebias.errors import UserError
 
+LOCK = ".lock"
+
 
 @contextlib.contextmanager
 def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
@@ -111,19 +113,26 @@ def locked(folder: Path) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --out")
+    path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = path.open("w")
     except OSError as error:
         raise _cannot_write(folder, error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another process is at work in {folder}: wait for it, or choose another --out") from error
+            taken = not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except BlockingIOError:
+            taken = True
         except OSError:  # a file system without locks: go on without one
-            pass
-        yield
+            taken = False
+        if taken:
+            raise UserError(f"another process is at work in {folder}: wait for it, or choose another --out")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is held: whoever opened it meanwhile finds it gone
 
 
 def remove_leftovers(folder: Path) -> None:

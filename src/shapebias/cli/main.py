@@ -70,7 +70,10 @@ def with_settings_of_run(arguments: list[str]) -> list[str]:
 
     A ``--resume`` without a folder after it is left to the parser.
     """
-    if arguments[:1] != ["train"] or "--resume" not in arguments:
+    if arguments[:1] != ["train"]:
+        return arguments
+    arguments = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--resume=") else [a])]
+    if "--resume" not in arguments:
         return arguments
     place = arguments.index("--resume")
     folder = next(iter(arguments[place + 1 :]), "--")

@@ -62,10 +62,12 @@ class Record:
         claim_folder(out, self.identity, marker="identity.json", describe=lambda found: f"run ({found.get('scheme')})")
         remove_leftovers(out)
         path = out / "run.json"
-        if path.is_file():
-            return read_json(path).get("weights_sha256") is not None
+        begun = path.is_file()
+        if begun and read_json(path).get("weights_sha256") is not None:
+            return True
         write_json(out / CONFIG_FILE, plain(self.config))
-        self.write()
+        if not begun:
+            self.write()
         return False
 
     def add_steps(self, steps: int, *, images: int, seconds: float) -> None:

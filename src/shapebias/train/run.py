@@ -24,7 +24,7 @@ from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import MANIFEST, stylized_views
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.collapse import collapse_warning
-from shapebias.train.config import TrainConfig
+from shapebias.train.config import LEAST_TO_CORRELATE, TrainConfig
 from shapebias.train.interruption import Interruption
 from shapebias.train.loop import Loop
 from shapebias.train.network import build_network
@@ -59,6 +59,11 @@ def train(config: TrainConfig) -> Path:
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_network(config, folder))
     stylizing, inputs = rank_zero_first(fabric, lambda: _views(config, fabric, max(phase.views for phase in phases)))
+    part = min(config.batch_size, len(folder)) // config.accumulate
+    if part < LEAST_TO_CORRELATE and config.axis == "batch" and any(phase.mmsi for phase in phases):
+        raise UserError(
+            f"{folder.root} has {len(folder)} images, {part} to correlate over: give more, or --axis channel"
+        )
     works = [_work(phase, config, folder, stylizing) for phase in phases]
     record = Record(config, folder, environment(str(fabric.device)), inputs)
     record.initial_weights = weights_sha256(classifier.network)
@@ -66,8 +71,9 @@ def train(config: TrainConfig) -> Path:
     def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
         if test is None:
             return {"val_top1": None}
-        options: dict[str, Any] = {"workers": config.workers, "strict": config.strict, "interruption": interruption}
-        return {"val_top1": validate(network, test, fabric, **options)}
+        options: dict[str, Any] = {"workers": config.workers, "strict": config.strict}
+        found = validate(network, test, fabric, interruption=interruption, note=record.note_unreadable, **options)
+        return {"val_top1": found}
 
     lock = contextlib.ExitStack()
     with lock:

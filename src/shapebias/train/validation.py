@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from lightning_fabric import Fabric
 
@@ -22,10 +24,12 @@ def validate(
     workers: int = 0,
     strict: bool = False,
     interruption: Interruption | None = None,
+    note: Callable[[Sequence[str]], None] = lambda _reasons: None,
 ) -> float:
     """Top-1 accuracy of ``model`` on the readable images of ``folder``, shared over the ranks.
 
-    Once ``interruption`` has come it leaves off, and what it returns is of no use.
+    ``note`` is given the unreadable ones. Once ``interruption`` has come it leaves off, and what it returns is of no
+    use.
     """
     model.eval()
     own = slice(fabric.global_rank, None, fabric.world_size)
@@ -41,6 +45,7 @@ def validate(
                 count += len(indices)
                 if interruption and interruption.name:
                     break
+            note(batches.unreadable)
         return right, count
 
     right, count = (sum(numbers) for numbers in zip(*everywhere(fabric, counts), strict=True))
