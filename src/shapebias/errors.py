@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 
 
+A_FEW = 20
+
+
 class UserError(Exception):
     """Input that cannot be used. Its text is one line: what is wrong, where, and what to do.
 
@@ -14,7 +17,7 @@ class UserError(Exception):
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
-    """An error for a name that does not exist, naming the nearest that does.
+    """An error for a name that does not exist, naming the nearest that does, and all if they are few.
 
     >>> str(unknown("scheme", "mmsi-sin-inn", ["in", "mmsi-sin-in"]))
     "unknown scheme 'mmsi-sin-inn': did you mean 'mmsi-sin-in'? Known: in, mmsi-sin-in"
@@ -22,4 +25,5 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
     names = list(known)
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
     hint = f": did you mean '{near[0]}'?" if near else "."
-    return UserError(f"unknown {kind} '{given}'{hint} Known: {', '.join(names)}")
+    few = f" Known: {', '.join(names)}" if len(names) <= A_FEW else f" There are {len(names)}."
+    return UserError(f"unknown {kind} '{given}'{hint}{few}")
