@@ -1,24 +1,31 @@
-"""Shape and texture neurons: closed forms, a loop over neurons, the softmax's floors, and pairs."""
+"""Shape and texture neurons: closed forms, a loop over neurons, streams, the softmax's floors, pairs, the evaluator."""
 
 from __future__ import annotations
 
 import doctest
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
-from conftest import class_folder
+from conftest import class_folder, noise_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 
-import shapebias.measure.dimensionality as module
+from shapebias.data.decode import load_rgb
 from shapebias.data.evaluation import Preprocessing
 from shapebias.data.folder import ImageFolder
 from shapebias.errors import UserError
+from shapebias.measure import exciting, factor_scores
 from shapebias.measure.contract import Setting
-from shapebias.measure.dimensionality import Dimensionality, Pairs, draw_pairs, neurons, scores, shares
+from shapebias.measure.dimensionality import Dimensionality, at_stage
+from shapebias.measure.exciting import Highest
+from shapebias.measure.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
+from shapebias.measure.moments import merged, pair_correlation, pair_moments
+from shapebias.measure.pairs import draw_pairs, plan, windows
 from shapebias.models import Classifier, Identity
 from shapebias.stylize.folder import StylizeSettings, stylize_folder, view_path
 
@@ -31,30 +38,59 @@ def random_pairs(seed=0, count=300, width=7):
     for name, shared_columns in (("shape", slice(0, 3)), ("texture", slice(3, 5))):
         a, b = rng.normal(size=(2, count, width))
         b[:, shared_columns] = 0.8 * a[:, shared_columns] + 0.6 * b[:, shared_columns]
-        found[name] = Pairs(a * scale + 1, b * scale - 1)
+        found[name] = (a * scale + 1, b * scale - 1)
     return found
 
 
 def loop(pairs):
-    """The definition, one neuron after another."""
-    width = pairs["shape"].a.shape[1]
+    """The definition in float64, one neuron after another, everything in memory."""
+    width = pairs["shape"][0].shape[1]
     total, covariance = 0.0, dict.fromkeys(pairs, 0.0)
     for i in range(width):
-        everything = np.concatenate([side[:, i] for pair in pairs.values() for side in (pair.a, pair.b)])
+        everything = np.concatenate([side[:, i].astype(np.float64) for pair in pairs.values() for side in pair])
         total += np.mean((everything - everything.mean()) ** 2)
         for name, pair in pairs.items():
-            a, b = pair.a[:, i], pair.b[:, i]
+            a, b = (side[:, i].astype(np.float64) for side in pair)
             mean = (a.mean() + b.mean()) / 2
             covariance[name] += np.mean((a - mean) * (b - mean))
     return {name: value / total for name, value in covariance.items()}
 
 
+def moments(pairs):
+    return {name: pair_moments(torch.as_tensor(a), torch.as_tensor(b)) for name, (a, b) in pairs.items()}
+
+
+def sums_of(pairs):
+    """The sums as the stream keeps them."""
+    shift = torch.as_tensor(pairs["texture"][0][:10]).double().mean(0)
+    found = {}
+    for name, (a, b) in pairs.items():
+        found[name] = FactorSums(shift, min(100, len(a)))
+        found[name].add(torch.as_tensor(a), torch.as_tensor(b), torch.arange(len(a)) % min(100, len(a)))
+    return found
+
+
 def test_scores_are_the_loops():
     pairs = random_pairs()
-    found = scores(pairs)
+    found = scores(moments(pairs))
     for name, value in loop(pairs).items():
         assert found[name] == pytest.approx(value, rel=1e-10)
     assert found["residual"] == 1.0
+
+
+def test_scores_are_the_closed_form_of_a_known_covariance():
+    """z = own part + shared part with variances s and 1 - s, neuron by neuron: the score is the mean of s."""
+    rng = np.random.default_rng(0)
+    strength = {"shape": np.array([0.9, 0.5, 0.0, 0.2]), "texture": np.array([0.0, 0.3, 0.8, 0.1])}
+    pairs = {}
+    for name, share in strength.items():
+        own, shared = rng.normal(size=(2, 200_000, 4)), rng.normal(size=(200_000, 4))
+        pairs[name] = tuple(np.sqrt(1 - share) * part + np.sqrt(share) * shared for part in own)
+    found = scores(moments(pairs))
+    for name, share in strength.items():
+        assert found[name] == pytest.approx(share.mean(), abs=0.004)
+    powers = [math.exp(found["shape"]), math.exp(found["texture"]), math.e]
+    assert list(shares(found).values()) == pytest.approx([power / sum(powers) for power in powers], rel=1e-12)
 
 
 @pytest.mark.parametrize("factor", ["shape", "texture"])
@@ -63,39 +99,99 @@ def test_neurons_that_know_one_factor_alone(factor):
     rng = np.random.default_rng(0)
     same = rng.normal(size=(4000, 6))
     other = "texture" if factor == "shape" else "shape"
-    found = scores({factor: Pairs(same, same), other: Pairs(*rng.normal(size=(2, 4000, 6)))})
+    found = scores(moments({factor: (same, same), other: rng.normal(size=(2, 4000, 6))}))
     assert found[factor] == pytest.approx(1, abs=0.05)
     assert found[other] == pytest.approx(0, abs=0.05)
 
 
-def test_half_the_neurons_shape_half_texture_and_noise():
-    rng = np.random.default_rng(1)
-    shape, texture = rng.normal(size=(2, 4000, 4))
-    noise = rng.normal(size=(4, 4000, 4))
-    found = scores(
-        {
-            "shape": Pairs(np.hstack([shape, noise[0]]), np.hstack([shape, noise[1]])),
-            "texture": Pairs(np.hstack([noise[2], texture]), np.hstack([noise[3], texture])),
-        }
-    )
-    assert found["shape"] == pytest.approx(0.5, abs=0.05)
-    assert found["texture"] == pytest.approx(0.5, abs=0.05)
-    independent = scores({name: Pairs(*rng.normal(size=(2, 4000, 8))) for name in ("shape", "texture")})
-    assert independent["shape"] == pytest.approx(0, abs=0.05)
-    assert independent["texture"] == pytest.approx(0, abs=0.05)
-
-
 def test_scores_ignore_a_common_scale_and_offset():
     pairs = random_pairs()
-    moved = {name: Pairs(5 * pair.a + 100, 5 * pair.b + 100) for name, pair in pairs.items()}
-    for name, value in scores(pairs).items():
-        assert scores(moved)[name] == pytest.approx(value, abs=1e-9)
+    moved = {name: (5 * a + 100, 5 * b + 100) for name, (a, b) in pairs.items()}
+    for name, value in scores(moments(pairs)).items():
+        assert scores(moments(moved))[name] == pytest.approx(value, abs=1e-9)
 
 
-def test_latents_that_do_not_vary_are_refused():
-    flat = Pairs(np.ones((5, 3)), np.ones((5, 3)))
+@pytest.mark.parametrize("value", [1.0, 0.1, 12345.678])
+def test_latents_that_do_not_vary_are_refused(value):
+    flat = torch.full((7, 3), value)
+    parts = merged(torch.stack([pair_moments(flat, flat), pair_moments(flat[:3], flat[:3])]))
     with pytest.raises(ValueError, match="zero variance"):
-        scores({"shape": flat, "texture": flat})
+        scores({"shape": parts, "texture": parts})
+    assert pair_correlation(parts).tolist() == [0, 0, 0]
+
+
+def test_shuffled_pairs_score_nothing():
+    """Of 40 shufflings about 95 % have an interval that holds 0; the unshuffled do not."""
+    held, seeds = 0, 40
+    for seed in range(seeds):
+        rng, pairs = np.random.default_rng(seed), random_pairs(seed, 500, 20)
+        pairs = {name: (a - a.mean(0), (b - b.mean(0))[rng.permutation(len(b))]) for name, (a, b) in pairs.items()}
+        low, high = intervals(sums_of(pairs), seed=seed, resamples=500).scores["texture"]
+        held += low <= 0 <= high
+    assert held >= 0.85 * seeds
+    pairs = {name: (a - a.mean(0), b - b.mean(0)) for name, (a, b) in random_pairs().items()}
+    assert intervals(sums_of(pairs), seed=0).scores["texture"][0] > 0.1
+
+
+def pictured(seed=0, images=70, textures=4, width=9, *, offset=0.0, classes=5):
+    """Latents of an images x textures grid, float32, the labels, and a plan."""
+    rng = np.random.default_rng(seed)
+    sizes = ((images, 1, width), (1, textures, width), (images, textures, width))
+    z = sum(rng.normal(size=size) for size in sizes)
+    labels = rng.integers(classes, size=images)
+    return (z + offset).astype(np.float32), labels, plan(labels, textures, 600, seed=seed)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+@pytest.mark.parametrize("chunk", [1, 7, 64, 1000])
+def test_the_stream_is_what_is_computed_in_memory(offset, chunk):
+    z, labels, planned = pictured(offset=offset)
+    ordered = torch.from_numpy(z[planned.copies[:, 0], planned.copies[:, 1]])
+    sums = stream(ordered.split(chunk), planned)
+    drawn = draw_pairs(labels, z.shape[1], 600, seed=0)
+    pairs = {name: (z[i[:, 0], i[:, 1]], z[i[:, 2], i[:, 3]]) for name, i in drawn.items()}
+    found = scores({name: part.moments for name, part in sums.items()})
+    for name, value in loop(pairs).items():
+        assert found[name] == pytest.approx(value, rel=1e-6)
+        a, b = (side.astype(np.float64) for side in pairs[name])
+        wanted = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(z.shape[2])]
+        np.testing.assert_allclose(pair_correlation(sums[name].moments), wanted, rtol=1e-6, atol=1e-9)
+    again = intervals(sums_of(pairs), seed=3)
+    for name, interval in intervals(sums, seed=3).scores.items():
+        np.testing.assert_allclose(interval, again.scores[name], rtol=1e-6)
+
+
+def test_the_stream_holds_one_window_and_passes_each_copy_once():
+    _, labels, planned = pictured(images=400)
+    assert len(np.unique(planned.copies, axis=0)) == len(planned.copies)
+    sizes = np.diff(planned.ends, prepend=0)
+    assert sizes.max() <= 31 * 4
+    _, window = windows(labels, seed=0)
+    assert set(np.bincount(window).tolist()) <= set(range(16, 32))
+    for rows in planned.pairs.values():
+        first, second = np.searchsorted(planned.ends, rows, side="right").T
+        assert (first == second).all()
+    with pytest.raises(ValueError, match="3 latents for"):
+        stream([torch.zeros(3, 2)], planned)
+
+
+def test_what_is_kept_does_not_grow_with_pairs_or_images():
+    for images, count in ((40, 100), (400, 1000), (4000, 5000)):
+        planned = plan(np.arange(images) % 7, 3, count, seed=0)
+        sums = stream(torch.randn(len(planned.copies), 8).split(50), planned)
+        for part in sums.values():
+            assert (part.moments.nbytes, part.sums.nbytes) == (8 * 48, 8 * 800)
+
+
+def test_a_layer_of_texture_alone_has_the_shape_score_of_the_finite_textures():
+    """Two different ones of K values covary by -1 / (K - 1) of their variance."""
+    for textures in (2, 5):
+        labels = np.arange(100) % 5
+        planned = plan(labels, textures, 20_000, seed=0)
+        values = torch.linspace(-1, 1, textures)[:, None]
+        found = scores({name: part.moments for name, part in stream([values[planned.copies[:, 1]]], planned).items()})
+        assert found["shape"] == pytest.approx(-1 / (textures - 1), abs=0.02)
+        assert found["texture"] == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -124,52 +220,82 @@ def test_neurons_are_the_integer_part_and_the_residual_the_rest(shape, texture, 
         assert counted[name] > share[name] * count - 1 - 1e-6
 
 
-def test_intervals_are_a_direct_resamplings():
-    pairs = random_pairs(count=200)
-    found = module._intervals(pairs, seed=0)
+@pytest.mark.parametrize("count", [60, 200, 1000])
+def test_intervals_are_a_direct_resamplings_of_pairs(count):
+    pairs = random_pairs(count=count)
+    found = intervals(sums_of(pairs), seed=0)
     rng = np.random.default_rng(5)
     drawn = []
     for _ in range(600):
-        rows = {name: rng.integers(200, size=200) for name in pairs}
-        drawn.append(shares(scores({name: Pairs(p.a[rows[name]], p.b[rows[name]]) for name, p in pairs.items()})))
+        rows = {name: rng.integers(count, size=count) for name in pairs}
+        drawn.append(scores(moments({name: (a[rows[name]], b[rows[name]]) for name, (a, b) in pairs.items()})))
+    share = [shares(score) for score in drawn]
     for name in ("shape", "texture", "residual"):
-        low, high = np.percentile([share[name] for share in drawn], [2.5, 97.5])
-        np.testing.assert_allclose(found[name], (low, high), atol=0.3 * (high - low))
-        assert found[name][0] < shares(scores(pairs))[name] < found[name][1]
+        low, high = np.percentile([one[name] for one in share], [2.5, 97.5])
+        np.testing.assert_allclose(found.shares[name], (low, high), atol=0.3 * (high - low))
+        assert found.shares[name][0] < shares(scores(moments(pairs)))[name] < found.shares[name][1]
+    for name in ("shape", "texture"):
+        low, high = np.percentile([one[name] for one in drawn], [2.5, 97.5])
+        np.testing.assert_allclose(found.scores[name], (low, high), atol=0.3 * (high - low))
 
 
-def test_pairs_share_one_factor_only():
-    labels = np.repeat(np.arange(4), 5)
-    found = draw_pairs(labels, 3, 500, seed=1)
+@pytest.mark.parametrize("classes", [[5, 5, 5, 5], [100, 30, 5], [60, 1], [1] * 40])
+def test_pairs_share_one_factor_only(classes):
+    labels = np.repeat(np.arange(len(classes)), classes)
+    found = draw_pairs(labels, 3, 2000, seed=1)
     image, first, again, second = found["shape"].T
     assert (image == again).all()
     assert (first != second).all()
     a, texture, b, same = found["texture"].T
     assert (texture == same).all()
     assert (labels[a] != labels[b]).all()
-    for column in (image, a, b):
-        assert set(column.tolist()) == set(range(20))
+    assert set(image.tolist()) == set(range(len(labels)))
+    if len(classes) > 2:
+        assert set(a.tolist()) == set(range(len(labels)))
     for column in (first, second, texture):
         assert set(column.tolist()) == {0, 1, 2}
-    assert all(np.array_equal(found[name], draw_pairs(labels, 3, 500, seed=1)[name]) for name in found)
-    assert not np.array_equal(found["shape"], draw_pairs(labels, 3, 500, seed=2)["shape"])
+    assert all(np.array_equal(found[name], draw_pairs(labels, 3, 2000, seed=1)[name]) for name in found)
+    assert not np.array_equal(found["shape"], draw_pairs(labels, 3, 2000, seed=2)["shape"])
 
 
-class MeanColour(nn.Module):
-    """Three latents, the mean of each colour, into two logits."""
+def test_over_seeds_every_two_images_of_two_classes_meet():
+    labels = np.repeat([0, 1, 2], 20)
+    met = np.zeros((60, 60), dtype=int)
+    for seed in range(60):
+        a, _, b, _ = draw_pairs(labels, 2, 2000, seed=seed)["texture"].T
+        np.add.at(met, (a, b), 1)
+    different = labels[:, None] != labels
+    assert (met[different] > 0).mean() > 0.99
+    assert not met[~different].any()
+
+
+def test_the_highest_activations_of_every_neuron():
+    z = torch.from_numpy(pictured()[0].reshape(280, 9))
+    highest = Highest()
+    for begin in range(0, 280, 50):
+        highest.add(z[begin : begin + 50], torch.arange(begin, min(begin + 50, 280)))
+    values, rows = z.topk(6, dim=0)
+    assert torch.equal(highest.values, values)
+    assert torch.equal(highest.rows, rows)
+
+
+class Small(nn.Module):
+    """Maps of three channels, their mean, two logits."""
 
     def __init__(self):
         super().__init__()
+        self.maps = nn.Conv2d(3, 3, 1, bias=False)
+        self.maps.weight.data.copy_(torch.eye(3)[:, :, None, None])
         self.head = nn.Linear(3, 2)
+        self.passed = 0
 
     def forward(self, images):
-        return self.head(images.mean((2, 3)))
+        self.passed += len(images)
+        return self.head(self.maps(images).mean((2, 3)))
 
 
 def model():
-    return Classifier(
-        MeanColour(), Identity("net", "net", "MeanColour"), Preprocessing(16), mean=(0,) * 3, std=(1,) * 3
-    )
+    return Classifier(Small(), Identity("net", "net", "Small"), Preprocessing(16), mean=(0,) * 3, std=(1,) * 3)
 
 
 @pytest.fixture
@@ -184,14 +310,80 @@ def test_a_given_grid_of_textures_is_taken_as_it_is(tmp_path, images, grid):
     folder = ImageFolder.scan(images)
     assert evaluator.copies == [view_path(grid, images, path, view) for path in folder.paths for view in range(3)]
     assert evaluator.labels.tolist() == list(folder.labels)
-    outcome = evaluator.run(model().eval())
+    network = model().eval()
+    outcome = evaluator.run(network)
+    assert network.network.passed == 12  # each copy once
     entries = {entry.metric: entry for entry in outcome.entries}
-    assert set(entries) == {"shape_neurons", "texture_neurons", "residual_neurons"}
-    assert sum(entry.value for entry in entries.values()) == pytest.approx(1)
+    names = {"shape_neurons", "texture_neurons", "residual_neurons"}
+    assert set(entries) == names | {"shape_correlated_neurons", "texture_correlated_neurons"}
+    assert sum(entries[name].value for name in names) == pytest.approx(1)
     detail = entries["shape_neurons"].details
     assert (detail["neurons"], detail["textures"], detail["data"]["images"]) == (3, 3, 4)
+    assert (detail["pairs"], detail["texture_pairs"]) == (2000, "two images of different classes")
     assert detail["scores"]["residual"] == 1.0
-    assert not (tmp_path / "out").exists()
+    low, high = detail["scores_ci95"]["shape"]
+    assert low < detail["scores"]["shape"] < high
+    assert "warning" not in detail
+    assert entries["shape_neurons"].condition == {"textures": 3}
+    assert "not the paper's" in entries["shape_correlated_neurons"].details["note"]
+    written = json.loads((tmp_path / "out/net/neurons.json").read_text())
+    assert written["stage"] == "input of the classifying layer"
+    every = [image for factor in ("shape", "texture") for one in written[factor] for image in one["images"]]
+    assert every
+    assert all(image["x"] is None and image["y"] is None for image in every)
+
+
+def test_the_batch_size_changes_nothing(tmp_path, grid):
+    found = []
+    for size in (1, 5, 64):
+        setting = Setting(grid, tmp_path / "out", batch_size=size, pairs=50)
+        found.append([(e.metric, e.value, e.ci95) for e in Dimensionality(setting).run(model().eval()).entries][:3])
+    for other in found[1:]:
+        for (name, value, interval), (same, again, same_interval) in zip(found[0], other, strict=True):
+            assert name == same
+            assert value == pytest.approx(again, rel=1e-5)
+            assert interval == pytest.approx(same_interval, rel=1e-4)
+
+
+def test_a_stage_is_measured_and_the_network_left_as_it_was(tmp_path, grid):
+    torch.manual_seed(0)
+    network = model().eval()
+    before = (network.stages, dict(network.network.maps._forward_hooks), network.training)
+    setting = Setting(grid, tmp_path / "out", stage="maps", pairs=2)
+    outcome = Dimensionality(setting).run(network)
+    assert (network.stages, dict(network.network.maps._forward_hooks), network.training) == before
+    entry = outcome.entries[0]
+    assert entry.condition == {"textures": 3, "stage": "maps"}
+    assert entry.details["stage"] == "maps"
+    assert entry.details["warning"] == "fewer pairs (2) than neurons (3)"
+    whole = Dimensionality(Setting(grid, tmp_path / "out", pairs=2)).run(network).entries[0]
+    assert entry.value == pytest.approx(whole.value)  # here the same latents
+    with pytest.raises(UserError, match="has no stage 'layer9': it has maps, head"):
+        Dimensionality(Setting(grid, tmp_path / "out", stage="layer9")).check(network)
+    assert at_stage(network, "head").stages == ("head",)
+
+
+def test_where_in_the_image_a_map_is_highest(tmp_path, grid):
+    network = model().eval()
+    Dimensionality(Setting(grid, tmp_path / "out", stage="maps")).run(network)
+    written = json.loads((tmp_path / "out/net/neurons.json").read_text())
+    (one, *_) = [*written["shape"], *written["texture"]]
+    for image in one["images"]:
+        seen = network.preprocessing(load_rgb(image["image"]))[one["neuron"]]
+        row, column = divmod(int(seen.argmax()), 16)
+        with Image.open(image["image"]) as file:
+            width, height = file.size  # 40 x 32: what is shown is 16/18 of the shorter side
+        assert image["x"] == pytest.approx(0.5 + ((column + 0.5) / 16 - 0.5) * 32 * 16 / 18 / width)
+        assert image["y"] == pytest.approx(0.5 + ((row + 0.5) / 16 - 0.5) * 32 * 16 / 18 / height)
+
+
+def test_a_folder_without_classes_pairs_different_images(tmp_path, stylizer, bank):
+    for number in range(5):
+        noise_image(tmp_path / "flat" / f"{number}.png", number)
+    stylize_folder(tmp_path / "flat", tmp_path / "grid", stylizer, bank, StylizeSettings(3, same_styles=True))
+    outcome = Dimensionality(Setting(tmp_path / "grid", tmp_path / "out", pairs=40)).run(model().eval())
+    assert outcome.entries[0].details["texture_pairs"] == "two different images, classless"
+    assert outcome.entries[0].details["data"]["images"] == 5
 
 
 def test_grids_that_cannot_be_used_are_refused(tmp_path, images, stylizer, bank):
@@ -207,8 +399,9 @@ def test_grids_that_cannot_be_used_are_refused(tmp_path, images, stylizer, bank)
 def test_one_readable_class_is_refused_not_drawn_from_for_ever(tmp_path):
     images = class_folder(tmp_path / "images", per_class=1)
     (images / "cat" / "0.png").write_bytes(b"")
+    evaluator = Dimensionality(Setting(images, tmp_path / "out"))
     with pytest.raises(UserError, match="of one class"):
-        Dimensionality(Setting(images, tmp_path / "out"))
+        evaluator.run(model().eval())
 
 
 def test_constant_and_broken_latents_are_the_networks_fault(tmp_path, grid):
@@ -222,5 +415,13 @@ def test_constant_and_broken_latents_are_the_networks_fault(tmp_path, grid):
         evaluator.run(network)
 
 
-def test_docstring_example():
-    assert doctest.testmod(module).failed == 0
+def test_an_unreadable_copy_is_named(tmp_path, grid):
+    (grid / "cat" / "1.png-style2.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"unreadable copy .*1\.png-style2\.png"):
+        Dimensionality(Setting(grid, tmp_path / "out", batch_size=2)).run(model().eval())
+
+
+def test_docstring_examples():
+    for module in (factor_scores, exciting):
+        found = doctest.testmod(module)
+        assert (found.failed, found.attempted > 0) == (0, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+import shapebias.measure.intervals as module
 from shapebias.measure.intervals import bootstrap, paired_difference, ratio_difference, wilson
 
 
@@ -46,6 +48,55 @@ def test_bootstrap_is_near_a_slow_loop():
         rows = data[rng.integers(60, size=60)]
         values.append(rows[:, 0].sum() / rows[:, 1].sum())
     np.testing.assert_allclose(found, np.percentile(values, [2.5, 97.5]), atol=0.025)
+
+
+def by_rows(statistic, data, resamples=3000):
+    """Resampling as it is defined: n rows drawn with replacement, again and again."""
+    rng = np.random.default_rng(9)
+    values = np.concatenate(
+        [statistic(data[rng.integers(len(data), size=len(data))].mean(0, keepdims=True)) for _ in range(resamples)]
+    )
+    values = values[np.isfinite(values)]
+    return np.percentile(values, [2.5, 97.5]) if len(values) else None
+
+
+@given(
+    kinds=st.lists(st.sampled_from([(0, 0), (0, 1), (1, 1)]), min_size=1, max_size=120),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=12, deadline=None)
+def test_equal_rows_drawn_together_are_rows_drawn_one_by_one(kinds, seed):
+    data = np.array(kinds, dtype=float)
+    found, wanted = bootstrap(ratio, data, seed=seed), by_rows(ratio, data)
+    if wanted is None:
+        assert found is None
+    else:
+        width = max(wanted[1] - wanted[0], 1 / len(data))
+        np.testing.assert_allclose(found, wanted, atol=0.15 * width + 0.5 / max(data[:, 1].sum(), 1))
+
+
+def test_paired_differences_of_many_kinds_of_rows_are_those_of_single_rows():
+    rng = np.random.default_rng(5)
+    a, b = (np.stack([rng.random(150) < 0.5 * p, rng.random(150) < p], 1).astype(float) for p in (0.9, 0.6))
+
+    def difference(means):
+        return means[:, 0] / means[:, 1] - means[:, 2] / means[:, 3]
+
+    wanted = by_rows(difference, np.concatenate([a, b], axis=1))
+    np.testing.assert_allclose(ratio_difference(a, b, seed=0)[1], wanted, atol=0.03)
+    wanted = by_rows(mean, a[:, :1] - b[:, :1])
+    np.testing.assert_allclose(paired_difference(a[:, 0], b[:, 0], seed=0)[1], wanted, atol=0.015)
+
+
+def test_fifty_thousand_images_take_no_time_and_rows_all_different_little_memory(monkeypatch):
+    decisions = np.random.default_rng(0).integers(0, 2, (50_000, 2)).astype(float)
+    start = time.perf_counter()
+    bootstrap(ratio, decisions, seed=0)
+    assert time.perf_counter() - start < 5  # row by row it took minutes' worth of draws and a gigabyte
+    different = np.random.default_rng(1).normal(size=(300, 1))
+    whole = bootstrap(mean, different, seed=0)
+    monkeypatch.setattr(module, "_CELLS", 1000)  # in parts of three resamples
+    np.testing.assert_allclose(bootstrap(mean, different, seed=0), whole, rtol=1e-9)
 
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval():

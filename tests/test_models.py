@@ -177,7 +177,8 @@ def test_truncated_and_foreign_files_are_refused(tmp_path, tiny):
 MODULE = """
 import torch
 from torch import nn
-def good(): return nn.Linear(4, 2)
+def good(): return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+def blind(): return nn.Linear(4, 2)
 def raises(): raise RuntimeError("two\\nlines")
 def number(): return 3
 value = 3
@@ -188,6 +189,7 @@ value = 3
     ("spec", "message"),
     [
         ("my_nets:absent", "has no attribute 'absent'"),
+        ("my_nets:blind", r"'blind' does not take float32 images \(1, 3, 224, 224\): mat1 and mat2 shapes"),
         ("my_nets:raises", "RuntimeError: two"),
         ("my_nets:number", "returned int, not a torch.nn.Module"),
         ("my_nets:value", "TypeError"),
@@ -212,8 +214,8 @@ def test_a_callable_of_the_working_folder(tmp_path, monkeypatch):
     (tmp_path / "own_nets.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     found = load_model("own_nets:good")
-    assert isinstance(found.network, nn.Linear)
-    assert found.identity.name == "good"
+    assert isinstance(found.network, nn.Sequential)
+    assert (found.identity.name, found.identity.classes) == ("good", None)
 
 
 def test_weights_that_cannot_be_downloaded_say_so(monkeypatch):
@@ -229,14 +231,14 @@ def test_weights_that_cannot_be_downloaded_say_so(monkeypatch):
         load_model("timm:resnet18")
 
 
-def test_wrap_takes_any_module_and_odd_interpolations():
-    network = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
-    network.pretrained_cfg = {"interpolation": "lanczos", "crop_pct": None, "input_size": (3, 24, 24)}
-    assert wrap(network).preprocessing == Preprocessing(24, 0.875, "bicubic")
-    plain = wrap(nn.Linear(3, 2), name="x", classes=("a", "b"))
+def test_wrap_takes_any_module():
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    plain = wrap(network, name="x", classes=("a", "b"))
     assert plain.preprocessing == Preprocessing(224, 0.875, "bilinear")
     assert wrap(plain) is plain
     assert plain.identity.weights_sha256 == weights_sha256(plain.network)
+    named = wrap(plain, classes=["c", "d"])
+    assert (named.network, named.identity.classes, plain.identity.classes) == (network, ("c", "d"), ("a", "b"))
 
 
 def test_weights_hash_follows_values_names_and_types():

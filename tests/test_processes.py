@@ -55,8 +55,8 @@ def test_standard_output_that_is_full_or_closed():
     program = (
         """
 import sys
-from shapebias.cli import commands, parser
-parser.COMMANDS["demo"] = lambda **_options: commands._print_json(list(range(100_000)))
+from shapebias.cli import output, parser
+parser.COMMANDS["demo"] = lambda **_options: output.print_json(list(range(100_000)))
 """
         + RUN
     )

@@ -17,7 +17,8 @@ from torch import nn
 import shapebias.measure.shape_bias as module
 from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
-from shapebias.measure.categories16 import CATEGORIES, MEMBERS, category_probabilities
+from shapebias.libraries import timm
+from shapebias.measure.categories16 import CATEGORIES, MEMBERS, category_probabilities, is_imagenet
 from shapebias.measure.contract import Setting
 from shapebias.measure.intervals import wilson
 from shapebias.measure.shape_bias import ShapeBias, score
@@ -98,16 +99,35 @@ def test_members_are_the_published_ones(shared):
     assert {name: list(members) for name, members in MEMBERS.items()} == published
 
 
-def test_imagenet_is_mapped_by_the_mean_not_the_sum():
+@pytest.mark.parametrize(("mapping", "function"), [("mean", np.mean), ("sum", np.sum), ("max", np.max)])
+def test_each_mapping_is_plain_numpy_over_the_published_members(shared, mapping, function):
+    published = json.loads((shared / "reference" / "imagenet16.json").read_text())
     probabilities = np.random.default_rng(0).dirichlet(np.ones(1000), size=3)
-    found = category_probabilities(probabilities)
-    for column, name in enumerate(CATEGORIES):
+    found = category_probabilities(probabilities, mapping)
+    assert found.shape == (3, 16)
+    for column, name in enumerate(sorted(published)):
         for row in range(3):
-            assert found[row, column] == pytest.approx(np.mean([probabilities[row, n] for n in MEMBERS[name]]))
-    weak_dogs = np.zeros((1, 1000))  # the sum would say dog, the mean says knife
-    weak_dogs[0, list(MEMBERS["dog"])] = 0.5 / len(MEMBERS["dog"])
-    weak_dogs[0, MEMBERS["knife"][0]] = 0.1
-    assert CATEGORIES[category_probabilities(weak_dogs).argmax()] == "knife"
+            assert found[row, column] == pytest.approx(function([probabilities[row, n] for n in published[name]]))
+
+
+def test_mappings_differ_where_they_should():
+    row = np.zeros((1, 1000))
+    row[0, list(MEMBERS["dog"])] = 0.5 / len(MEMBERS["dog"])  # many weak members: the sum's favourite
+    row[0, MEMBERS["knife"][0]] = 0.1  # one alone: the mean's
+    row[0, MEMBERS["bird"][7]] = 0.2  # the strongest single class
+    said = {mapping: CATEGORIES[category_probabilities(row, mapping).argmax()] for mapping in ("mean", "sum", "max")}
+    assert said == {"mean": "knife", "sum": "dog", "max": "bird"}
+    assert (category_probabilities(row) == category_probabilities(row, "mean")).all()
+    with pytest.raises(UserError, match="unknown mapping 'median'"):
+        category_probabilities(row, "median")
+
+
+def test_the_order_of_imagenet_is_timms():
+    wnids = timm.data.ImageNetInfo("imagenet-1k").label_names()
+    assert is_imagenet(wnids)
+    assert not is_imagenet(wnids[::-1])
+    assert not is_imagenet([*wnids[:-1], "n99999999"])
+    assert not is_imagenet([str(n) for n in range(1000)])
 
 
 class Fixed(nn.Module):
@@ -158,12 +178,48 @@ def test_own_classes_to_figures_and_responses(tmp_path, below):
     assert [row["imagename"].rsplit("_", 1)[1] for row in rows] == [image.split("/")[1] for image in outcome.images]
 
 
-def test_a_thousand_outputs_are_mapped(tmp_path):
+WNIDS = tuple(timm.data.ImageNetInfo("imagenet-1k").label_names())
+
+
+@pytest.mark.parametrize("classes", [None, WNIDS])
+@pytest.mark.parametrize("mapping", ["mean", "sum", "max"])
+def test_a_thousand_outputs_are_mapped(tmp_path, mapping, classes):
     logits = torch.full((3, 1000), -9.0)
     logits[0, MEMBERS["cat"][0]] = logits[1, MEMBERS["bear"][3]] = logits[2, MEMBERS["truck"][0]] = 5.0
-    outcome = ShapeBias(Setting(conflict_folder(tmp_path / "data"), tmp_path / "out")).run(fixed(logits, None))
+    setting = Setting(conflict_folder(tmp_path / "data"), tmp_path / "out", mapping=mapping)
+    outcome = ShapeBias(setting).run(fixed(logits, classes))
     assert outcome.per_image["shape_bias"].tolist() == [[1, 1], [0, 1], [0, 0]]
-    assert outcome.entries[0].condition == {"mapping": "mean"}
+    assert outcome.entries[0].condition == {"mapping": mapping}
+
+
+def test_decisions_are_written_for_the_page_of_pictures(tmp_path):
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.25, 0.25, 0.5]]))
+    setting = Setting(conflict_folder(tmp_path / "data"), tmp_path / "out")
+    outcome = ShapeBias(setting).run(fixed(logits, ("cat", "dog", "bear")))
+    assert outcome.entries[0].details["decisions"] == "decisions.json"
+    found = json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())
+    assert found["folder"] == str(tmp_path / "data")
+    keys = ("image", "shape", "texture", "decision", "p_decision", "p_shape", "p_texture")
+    assert found["images"] == [
+        dict(zip(keys, values, strict=True))
+        for values in (
+            ("cat/cat1-dog2.png", "cat", "dog", "cat", 0.7, 0.7, 0.2),
+            ("cat/cat7-bear1.png", "cat", "bear", "bear", 0.8, 0.1, 0.8),
+            ("dog/dog3-cat2.png", "dog", "cat", "bear", 0.5, 0.25, 0.25),
+        )
+    ]
+
+
+def test_mapped_decisions_are_shares_of_the_16_scores(tmp_path):
+    logits = torch.randn(3, 1000, generator=torch.Generator().manual_seed(0)) * 4
+    setting = Setting(conflict_folder(tmp_path / "data"), tmp_path / "out")
+    ShapeBias(setting).run(fixed(logits, None))
+    scores = category_probabilities(logits.double().softmax(1).numpy())
+    shares = scores / scores.sum(1, keepdims=True)
+    for row, image in enumerate(json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())["images"]):
+        assert image["p_decision"] == round(float(shares[row].max()), 4)
+        assert image["decision"] == CATEGORIES[shares[row].argmax()]
+        assert image["p_shape"] == round(float(shares[row, CATEGORIES.index(image["shape"])]), 4)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +227,9 @@ def test_a_thousand_outputs_are_mapped(tmp_path):
     [
         (7, None, "has 7 outputs"),
         (2, ("ant", "bee"), "has other classes"),
+        (1000, tuple(map(str, range(1000))), "1000, but not ImageNet's WordNet identifiers"),
+        (1000, WNIDS[::-1], "1000, but not ImageNet's WordNet identifiers"),
+        (1001, None, "has 1001 outputs"),
         (4, ("cat", "dog", "bear"), "4 outputs but 3 class names"),
         (2, ("cat", "dog", "bear"), "2 outputs but 3 class names"),
     ],
@@ -188,6 +247,35 @@ def test_nan_and_foreign_categories_are_refused(tmp_path):
     noise_image(folder / "yak" / "yak1-cat1.png", 0)
     with pytest.raises(UserError, match="not among the 16: yak"):
         ShapeBias(Setting(folder, tmp_path)).run(fixed(torch.zeros(4, 1000), None))
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (torch.zeros(2, 1000), "2 rows of output for 3 images"),
+        (torch.zeros(3, 1000, 1, 1), r"\(3, 1000, 1, 1\), not \(N, classes\)"),
+        ((torch.zeros(3, 1000),), "tuple, not"),
+    ],
+)
+def test_outputs_of_another_form_are_refused(tmp_path, output, message):
+    class Odd(nn.Module):
+        def forward(self, images):
+            return output
+
+    model = Classifier(Odd(), Identity("net", "net", "Odd", None), Preprocessing(16))
+    with pytest.raises(UserError, match=message):
+        ShapeBias(Setting(conflict_folder(tmp_path / "data"), tmp_path / "out")).run(model)
+
+
+def test_folders_without_a_conflict_or_with_an_image_twice_are_refused(tmp_path):
+    noise_image(tmp_path / "same" / "cat" / "cat1-cat2.png", 0)
+    noise_image(tmp_path / "same" / "cat" / "photo.png", 0)
+    with pytest.raises(UserError, match=r"no cue-conflict images .*1 with equal cues, 1 of other names"):
+        ShapeBias(Setting(tmp_path / "same", tmp_path))
+    for parent in ("a", "b"):
+        noise_image(tmp_path / "two" / parent / "cat" / "cat1-dog2.png", 0)
+    with pytest.raises(UserError, match=r"holds cat1-dog2 twice, a/cat/cat1-dog2\.png and b/cat"):
+        ShapeBias(Setting(tmp_path / "two", tmp_path))
 
 
 def test_docstring_example():

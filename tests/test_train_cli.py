@@ -7,7 +7,7 @@ import json
 import pytest
 from runs import rows, same, weights
 
-from shapebias.cli import commands
+from shapebias.cli import training
 from shapebias.cli.main import main
 from shapebias.train import config as config_module
 from shapebias.train.state import Checkpoints
@@ -146,5 +146,5 @@ def test_of_several_processes_the_first_tells_what_was_written(images, tmp_path,
     monkeypatch.setattr("shapebias.train.run.train", lambda config: config.out)
     monkeypatch.setenv("LOCAL_RANK", "1")
     options = {"scheme": "in", "model": "resnet18", "data": images, "out": tmp_path / "two"}
-    commands.train(stages=[], resume=False, **options)
+    training.train(stages=[], resume=False, **options)
     assert capsys.readouterr().err == ""

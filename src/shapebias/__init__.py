@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shapebias.errors import UserError
     from shapebias.measure import Entry, Results, evaluate
-    from shapebias.models import Classifier, load_model
+    from shapebias.metrics import MutualShapeInformation, ShapeBias, ShapeDimensionality
+    from shapebias.models import Classifier, load_model, wrap
     from shapebias.objective import MMSILoss, mmsi_loss, mutual_shape_information
     from shapebias.stylize import AdaIN, StyleBank, load_styles, load_stylizer
 
@@ -20,7 +21,10 @@ _HOMES = {
     "Classifier": "shapebias.models",
     "Entry": "shapebias.measure",
     "MMSILoss": "shapebias.objective",
+    "MutualShapeInformation": "shapebias.metrics",
     "Results": "shapebias.measure",
+    "ShapeBias": "shapebias.metrics",
+    "ShapeDimensionality": "shapebias.metrics",
     "StyleBank": "shapebias.stylize",
     "UserError": "shapebias.errors",
     "evaluate": "shapebias.measure",
@@ -29,6 +33,7 @@ _HOMES = {
     "load_stylizer": "shapebias.stylize",
     "mmsi_loss": "shapebias.objective",
     "mutual_shape_information": "shapebias.objective",
+    "wrap": "shapebias.models",
 }
 
 __all__ = [
@@ -36,7 +41,10 @@ __all__ = [
     "Classifier",
     "Entry",
     "MMSILoss",
+    "MutualShapeInformation",
     "Results",
+    "ShapeBias",
+    "ShapeDimensionality",
     "StyleBank",
     "UserError",
     "evaluate",
@@ -45,6 +53,7 @@ __all__ = [
     "load_stylizer",
     "mmsi_loss",
     "mutual_shape_information",
+    "wrap",
 ]
 
 

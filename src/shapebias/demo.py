@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shapebias.measure.evaluate import SUITES, evaluate_all
+from shapebias.measure.evaluate import evaluate_all
 from shapebias.measure.results import Results
 from shapebias.measure.table import print_table
 from shapebias.models import load_model
@@ -28,6 +28,7 @@ SIZE = 48
 TRAIN_PER_CLASS = 120
 TEST_PER_CLASS = 25
 STYLES_PER_IMAGE = 4
+MEASURED = ["accuracy", "stylized", "shape-bias", "silhouettes", "dimensionality"]
 # Equal budgets: every scheme passes 24 x 1920 images through its network.
 EPOCHS = {"in": 24, "shapenet-sin-in": 12, "mmsi-sin-in": 8}
 
@@ -68,9 +69,9 @@ def prepare(out: Path, *, seed: int = 0) -> None:
 
 
 def measure(runs: Sequence[Path], out: Path, *, seed: int = 0) -> list[Results]:
-    """Every suite on the runs, into ``out/results``."""
+    """What shapes16 has images for, on the runs, into ``out/results``."""
     networks = [load_model(str(run)) for run in runs]
-    return evaluate_all(networks, suites=list(SUITES), data={"": out / "shapes16"}, out=out / "results", seed=seed)
+    return evaluate_all(networks, suites=MEASURED, data={"": out / "shapes16"}, out=out / "results", seed=seed)
 
 
 def recipe(scheme: str, out: Path, *, seed: int = 0) -> TrainConfig:

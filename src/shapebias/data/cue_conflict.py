@@ -37,7 +37,7 @@ class CueConflictFolder:
         """Read a folder of the published naming.
 
         Raises:
-            UserError: no folder, no images, or none with two different cues in its name.
+            UserError: no folder, no images, none with two different cues in its name, or one of them twice.
         """
         paths, shapes, textures, foreign, same = [], [], [], [], 0
         for path in list_images(root):
@@ -50,6 +50,13 @@ class CueConflictFolder:
                 paths.append(path)
                 shapes.append(cues[0])
                 textures.append(cues[1])
+        names: dict[str, Path] = {}
+        for path in paths:
+            if names.setdefault(path.stem, path) is not path:
+                raise UserError(
+                    f"{root} holds {path.stem} twice, {names[path.stem].relative_to(root)} and "
+                    f"{path.relative_to(root)}: give a folder with each image once"
+                )
         if not paths:
             raise UserError(
                 f"no cue-conflict images below {root}: expected SHAPE/shapeN-textureM.png, as in "

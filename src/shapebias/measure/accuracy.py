@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from shapebias.measure.contract import Outcome, Setting, data_details, predictio
 from shapebias.measure.intervals import wilson
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
+from shapebias.models.imagenet import described, naming_of, wordnet_ids
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import MANIFEST, StylizeSettings, stylize_folder, stylized_views, unreadable_sources
 
@@ -22,8 +24,10 @@ from shapebias.stylize.folder import MANIFEST, StylizeSettings, stylize_folder, 
 class Accuracy:
     """Benchmark ``accuracy``: share of images whose class is the network's first (top5: first five) answer.
 
-    The data folder has one folder per class, or ``val/`` or ``test/`` of such. ``n`` counts images;
-    intervals are Wilson's.
+    The data folder has one folder per class, or ``val/`` or ``test/`` of such; a folder is called by the
+    name of a class of the network, for ImageNet's by its WordNet identifier. It may hold some of the classes
+    only: the answer is the largest of all outputs nevertheless, and ``details.classes`` says how many there
+    are. ``n`` counts images; intervals are Wilson's.
     """
 
     benchmark = "accuracy"
@@ -33,6 +37,10 @@ class Accuracy:
         self.setting = setting
         self.folder = evaluation_images(setting.data) or ImageFolder.scan(setting.data)
         self.left_out: list[str] = []  # unreadable images that were left out before
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network whose classes are not known or are not the folder's, before anything is measured."""
+        class_targets(model, self.folder)
 
     def run(self, model: Classifier) -> Outcome:
         """Top-1, and top-5 where there are more than five classes."""
@@ -50,6 +58,7 @@ class Accuracy:
                 for i, name in enumerate(self.folder.classes)
                 if (labels == i).any()
             },
+            "classes": {"in_folder": len(self.folder.classes), "of_network": classes},
             "data": data_details(
                 self.folder.root, len(indices), self.folder.fingerprint, [*self.left_out, *unreadable]
             ),
@@ -76,22 +85,27 @@ class Stylized(Accuracy):
     """Benchmark ``stylized``: accuracy on images stylized in styles held out from training.
 
     A folder made by ``shapebias stylize`` is taken as it is; any other is stylized once, one style per
-    image, below the output folder.
+    image, below the output folder, when the first network has been found to have its classes.
     """
 
     benchmark = "stylized"
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        if (setting.data / MANIFEST).is_file():
-            copies = setting.data
-            stylized_views(copies)  # refuses one that is not finished
-            self.condition = {"styles": "as given"}
-        else:
-            copies = held_out_copies(self.folder.root, setting, "stylized", per_image=1)
-            self.folder = ImageFolder.scan(copies)
-            self.condition = {"styles": "held-out"}
-        self.left_out = unreadable_sources(copies)
+        self.given = (setting.data / MANIFEST).is_file()
+        self.condition = {"styles": "as given" if self.given else "held-out"}
+        if self.given:
+            stylized_views(setting.data)  # refuses one that is not finished
+            self.left_out = unreadable_sources(setting.data)
+        self.ready = self.given
+
+    def run(self, model: Classifier) -> Outcome:
+        """Stylize the folder for the first network; then as for ``accuracy``."""
+        self.check(model)
+        if not self.ready:
+            copies = held_out_copies(self.folder.root, self.setting, "stylized", per_image=1)
+            self.folder, self.left_out, self.ready = ImageFolder.scan(copies), unreadable_sources(copies), True
+        return super().run(model)
 
 
 def held_out_copies(source: Path, setting: Setting, name: str, *, per_image: int, same_styles: bool = False) -> Path:
@@ -114,15 +128,27 @@ def class_targets(model: Classifier, folder: ImageFolder) -> list[int]:
     if classes is None:
         raise UserError(
             f"the classes of {model.identity.name} are not known, so its answers on {folder.root} cannot be scored: "
-            "give a model trained by 'shapebias train'"
+            "give --classes FILE, their names in the order of its outputs, one a line"
         )
-    missing = [name for name in folder.classes if name not in classes]
+    numbers = {name: number for number, name in enumerate(classes)}
+    missing = [name for name in folder.classes if name not in numbers]
     if missing:
         raise UserError(
             f"{folder.root} and {model.identity.name} have different classes: the network has no "
-            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}; it has {', '.join(classes[:5])} ..."
+            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''} ({len(missing)} of {len(folder.classes)} "
+            f"folders); it has {', '.join(described(name) for name in classes[:3])} ...{_naming(classes, folder)}"
         )
-    return [classes.index(name) for name in folder.classes]
+    return [numbers[name] for name in folder.classes]
+
+
+def _naming(classes: Sequence[str], folder: ImageFolder) -> str:
+    """What to do where ImageNet's classes go by other names in ``folder``; empty otherwise."""
+    naming = naming_of(folder.classes) if tuple(classes) == wordnet_ids() else ""
+    if naming == "indices":
+        return "; the folders look like ImageNet's class numbers: call each by its WordNet identifier, 0 as n01440764"
+    if naming == "words":
+        return "; the folders look like ImageNet's names in words: call each by its WordNet identifier"
+    return ""
 
 
 def _top(logits: torch.Tensor, count: int, classes: int) -> torch.Tensor:

@@ -6,7 +6,14 @@ an entry-level category. Numbers are indices in ImageNet's usual order (sorted W
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
+
+from shapebias.errors import unknown
+
+MAPPINGS = {"mean": np.mean, "sum": np.sum, "max": np.max}
 
 # fmt: off
 CATEGORIES = (
@@ -41,6 +48,26 @@ MEMBERS: dict[str, tuple[int, ...]] = {
 }
 
 
-def category_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """ImageNet probabilities (N, 1000) to the 16 categories (N, 16), by the mean of the member classes."""
-    return np.stack([probabilities[:, MEMBERS[name]].mean(1) for name in CATEGORIES], axis=1)
+IMAGENET_SHA256 = "385e0240499426c022b773be1ae4da780f057b89c9694c7f47199f62746b6edd"
+"""Of the 1000 WordNet identifiers in ImageNet's order, one a line."""
+
+
+def category_probabilities(probabilities: np.ndarray, mapping: str = "mean") -> np.ndarray:
+    """ImageNet probabilities (N, 1000) to a score of each of the 16 categories (N, 16).
+
+    Args:
+        probabilities: rows that sum to 1, in ImageNet's order.
+        mapping: "mean" of the member classes, as Geirhos et al. report; "sum", which favours categories of many
+            classes (dog has 109, knife one); or "max", the strongest member.
+
+    Raises:
+        UserError: another mapping.
+    """
+    if mapping not in MAPPINGS:
+        raise unknown("mapping", mapping, MAPPINGS)
+    return np.stack([MAPPINGS[mapping](probabilities[:, MEMBERS[name]], axis=1) for name in CATEGORIES], axis=1)
+
+
+def is_imagenet(classes: Sequence[str]) -> bool:
+    """Whether these are the WordNet identifiers of ImageNet's 1000 classes, in its order."""
+    return len(classes) == 1000 and hashlib.sha256("\n".join(classes).encode()).hexdigest() == IMAGENET_SHA256

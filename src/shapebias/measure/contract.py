@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
 
 from shapebias.data.evaluation import ImageBatches
-from shapebias.errors import UserError
+from shapebias.errors import UserError, unknown
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress
 
+Mapping = Literal["mean", "sum", "max"]
+
 
 @dataclass(frozen=True)
 class Setting:
-    """What every evaluator is told: where to look, where to write, and how."""
+    """What every evaluator is told: where to look, where to write, and how.
+
+    ``mapping`` is how ImageNet's classes become the 16 categories; ``stage`` the module whose pooled output is
+    the latent (default: the input of the classifying layer), ``pairs`` how many are drawn per factor.
+    """
 
     data: Path
     out: Path
@@ -28,9 +34,16 @@ class Setting:
     device: str = "cpu"
     workers: int = 0
     strict: bool = False
+    mapping: Mapping = "mean"
+    stage: str | None = None
+    pairs: int = 2000
 
     def __post_init__(self) -> None:
         check_numbers(self.seed, self.batch_size, self.workers)
+        if self.mapping not in get_args(Mapping):
+            raise unknown("mapping", self.mapping, get_args(Mapping))
+        if self.pairs < 2:
+            raise UserError(f"--pairs must be at least 2, not {self.pairs}")
 
 
 @dataclass
@@ -55,6 +68,10 @@ class Evaluator(Protocol):
     benchmark: str
 
     def __init__(self, setting: Setting) -> None: ...
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network that this cannot measure; asked of every network before anything is measured."""
+        ...
 
     def run(self, model: Classifier) -> Outcome:
         """Measure ``model``, which is in evaluation mode and on the setting's device."""
@@ -89,6 +106,9 @@ def predictions(
 
     Returns:
         The indices of the images that could be read, what ``read`` kept of them, and the unreadable files.
+
+    Raises:
+        UserError: no image could be read, or the network has not one row of output per image.
     """
     batches = ImageBatches(
         paths, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
@@ -97,7 +117,10 @@ def predictions(
     with torch.inference_mode(), progress(f"{model.identity.name}: {title}", total=len(paths)) as bar:
         for numbers, images in batches:
             images = images.to(setting.device, memory_format=torch.channels_last)
-            kept.append(read(model(images, latents=latents)).cpu())
+            found = read(model(images, latents=latents)).cpu()
+            if len(found) != len(numbers):
+                raise UserError(f"{model.identity.name} gives {len(found)} rows of output for {len(numbers)} images")
+            kept.append(found)
             indices += numbers
             bar.advance(len(numbers))
     return np.array(indices), torch.cat(kept), batches.unreadable

@@ -3,206 +3,224 @@
 Two images that share one factor, shape or texture, give two latents; the more neurons encode the factor,
 the more the latents covary over such pairs. The estimate is a softmax over three scores: it has a floor and
 a ceiling (scores of 0 give 21.2 %, of 1 for one factor and 0 for the other 42.2 and 15.5 %) and is no count
-of identified neurons, so the raw scores are always given too.
+of identified neurons, so the raw scores are always given too. Beside it, and under other names, stands the
+count of neurons by their own correlations (``neuron_correlation``), which is not the paper's.
+
+Pairs are drawn first; then the copies that they need pass once through the network, in an order in which no
+latent has to be kept for long (``pairs``), and are summed up on the way (``factor_scores``). Memory beside the batch:
+the latents of a window of at most 31 images in all their textures, and about 2 kB per neuron.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from shapebias.data.folder import TEST_NAMES, ImageFolder, part
+from shapebias.data.evaluation import ImageBatches
+from shapebias.data.folder import TEST_NAMES, ImageFolder, fingerprint, list_images, part
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.measure.accuracy import held_out_copies
-from shapebias.measure.contract import Outcome, Setting, data_details, predictions
-from shapebias.measure.intervals import RESAMPLES
+from shapebias.measure.contract import Outcome, Setting, data_details
+from shapebias.measure.exciting import Highest, write_neurons
+from shapebias.measure.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
+from shapebias.measure.neuron_correlation import correlated_neurons, most_alike
+from shapebias.measure.pairs import FACTORS, plan
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
+from shapebias.progress import progress
 from shapebias.stylize.folder import MANIFEST, stylized_views, unreadable_sources, view_path
 
 TEXTURES = 5
-PAIRS = 2000
-FACTORS = ("shape", "texture")
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Latents (P, D) of the two sides of pairs that share one factor."""
-
-    a: np.ndarray
-    b: np.ndarray
-
-
-def scores(pairs: Mapping[str, Pairs]) -> dict[str, float]:
-    """``sum_i Cov_i(z_a, z_b | factor) / sum_i Var_i`` for each factor, and 1 for the residual.
-
-    The covariance is about the factor's own mean (the average of its two sides), the variance pooled over
-    the latents of all factors. Give each factor equally many pairs: their mix changes the pooled variance.
-
-    Raises:
-        ValueError: the latents do not vary at all.
-    """
-    pooled = np.concatenate([side for pair in pairs.values() for side in (pair.a, pair.b)]).astype(np.float64)
-    variance = pooled.var(0).sum()
-    if not variance > 0:
-        raise ValueError("the latents have zero variance")
-    found = {}
-    for name, pair in pairs.items():
-        a, b = pair.a.astype(np.float64), pair.b.astype(np.float64)
-        mean = (a.mean(0) + b.mean(0)) / 2
-        found[name] = float(((a - mean) * (b - mean)).mean(0).sum() / variance)
-    return {**found, "residual": 1.0}
-
-
-def neurons(score: Mapping[str, float], count: int) -> dict[str, int]:
-    """How many of ``count`` neurons each factor gets: the softmax of the scores, integer part; the residual the rest.
-
-    >>> neurons({"shape": 1.0, "texture": 0.0, "residual": 1.0}, 1000)
-    {'shape': 422, 'texture': 155, 'residual': 423}
-    """
-    names = list(score)
-    powers = np.exp(np.array([score[name] for name in names]) - max(score.values()))
-    shares = powers / powers.sum()
-    found = {name: int(share * count) for name, share in zip(names, shares, strict=True) if name != "residual"}
-    return {**found, "residual": count - sum(found.values())}
-
-
-def shares(score: Mapping[str, float]) -> dict[str, float]:
-    """The softmax of the scores itself, without rounding to whole neurons."""
-    powers = {name: np.exp(value) for name, value in score.items()}
-    return {name: float(power / sum(powers.values())) for name, power in powers.items()}
-
-
-def draw_pairs(labels: np.ndarray, textures: int, count: int, *, seed: int) -> dict[str, np.ndarray]:
-    """Indices of ``count`` pairs per factor into an images x textures grid, (count, 4): image, texture twice.
-
-    A shape pair is one image in two different textures, a texture pair two images of different classes in
-    one texture; both drawn with replacement.
-    """
-    rng = np.random.default_rng(seed)
-    images = len(labels)
-    image = rng.integers(images, size=count)
-    first = rng.integers(textures, size=count)
-    second = (first + rng.integers(1, textures, size=count)) % textures
-    a, b = rng.integers(images, size=count), rng.integers(images, size=count)
-    while (same := labels[a] == labels[b]).any():
-        b[same] = rng.integers(images, size=int(same.sum()))
-    texture = rng.integers(textures, size=count)
-    return {"shape": np.stack([image, first, image, second], 1), "texture": np.stack([a, texture, b, texture], 1)}
+NEURONS_FILE = "neurons.json"
 
 
 class Dimensionality:
     """Benchmark ``dimensionality``: the share of neurons that encode shape, texture, or neither.
 
     Every image of the data folder (or its ``val/`` or ``test/``) is stylized in the same five held-out
-    styles, below the output folder; a folder made by ``shapebias stylize --same-styles`` is taken as it is.
-    The latents are the inputs of the classifying layer. ``n`` is the number of pairs per factor; intervals
-    are bootstrapped over pairs. Whole numbers of neurons stand in the details.
+    styles, below the output folder, when the first network has been found to have the stage; a folder made by
+    ``shapebias texture-grid`` (or ``stylize --same-styles``) is taken as it is. In a folder without class
+    folders every image is a class of its own, and texture pairs are of two different images. The latents are
+    the inputs of the classifying layer, or the setting's stage. ``n`` is the number of pairs per factor;
+    intervals are bootstrapped over pairs. Whole numbers of neurons stand in the details.
+    ``shape_correlated_neurons`` and ``texture_correlated_neurons`` (n: neurons, no interval) are shares by
+    single neurons' correlations; the strongest, and the images that excite them, are written to
+    ``neurons.json``.
     """
 
     benchmark = "dimensionality"
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.folder = ImageFolder.scan(part(setting.data, TEST_NAMES) or setting.data)
-        images = list(zip(self.folder.paths, self.folder.labels, strict=True))
-        if (setting.data / MANIFEST).is_file():
-            grid, root = setting.data, self.folder.root
-            if not read_json(grid / MANIFEST).get("same_styles"):
-                raise UserError(f"the images in {grid} have different styles: stylize them with --same-styles")
-            first = "-style0.png"
-            images = [(p.with_name(p.name.removesuffix(first)), n) for p, n in images if p.name.endswith(first)]
-        else:
-            grid = held_out_copies(self.folder.root, setting, "texture-grid", per_image=TEXTURES, same_styles=True)
-            root = grid
+        self.root = part(setting.data, TEST_NAMES) or setting.data
+        given = (setting.data / MANIFEST).is_file()
+        self.paths, self.numbers, self.classes, self.fingerprint = _images(self.root, numbered=given)
+        self.ready = given
+        if given:
+            if not read_json(setting.data / MANIFEST).get("same_styles"):
+                raise UserError(
+                    f"the images in {setting.data} have different styles: make it by 'shapebias texture-grid'"
+                )
+            self._take(setting.data, self.root)
+
+    def _take(self, grid: Path, root: Path) -> None:
+        """Take the copies below ``root`` in the folder ``grid``, and plan what passes."""
         self.textures = stylized_views(grid)
         if self.textures < 2:
             raise UserError(f"{grid} holds one texture only: at least two are needed ({MANIFEST})")
         self.unreadable = unreadable_sources(grid)
         views = [
-            ([view_path(root, self.folder.root, path, view) for view in range(self.textures)], label)
-            for path, label in images
+            ([view_path(root, self.root, path, view) for view in range(self.textures)], label)
+            for path, label in zip(self.paths, self.numbers, strict=True)
         ]
         views = [(paths, label) for paths, label in views if paths[0].exists()]  # others were unreadable
         self.copies = [path for paths, _ in views for path in paths]
         self.labels = np.array([label for _, label in views])
         if len(set(self.labels.tolist())) < 2:
-            raise UserError(f"the readable images of {self.folder.root} are of one class: at least two are needed")
+            what = "of one class" if self.classes else "one"
+            raise UserError(f"the readable images of {self.root} are {what}: at least two are needed")
+        self.plan = plan(self.labels, self.textures, self.setting.pairs, seed=self.setting.seed)
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network without the stage, before anything is stylized."""
+        at_stage(model, self.setting.stage)
 
     def run(self, model: Classifier) -> Outcome:
-        """Latents of the whole grid, pairs, scores, neurons."""
-        folder, textures, seed = self.folder, self.textures, self.setting.seed
-
-        def read(output: tuple[torch.Tensor, list[torch.Tensor]]) -> torch.Tensor:
-            return output[1][-1].float()
-
-        indices, latents, unreadable = predictions(
-            model, self.copies, self.setting, self.benchmark, read=read, latents=True
-        )
-        if len(indices) != len(self.copies):
-            raise UserError(f"unreadable copy {unreadable[0]}: delete it and run again, it is made anew")
-        z = latents.numpy().reshape(len(self.labels), textures, -1)
-        if not np.isfinite(z).all():
-            raise UserError(f"the latents of {model.identity.name} hold NaN or infinity")
-        chosen = draw_pairs(self.labels, textures, PAIRS, seed=seed)
-        pairs = {name: Pairs(z[i[:, 0], i[:, 1]], z[i[:, 2], i[:, 3]]) for name, i in chosen.items()}
+        """Stylize the folder for the first network; pass the copies that pairs need, sum up, tell neurons apart."""
+        setting, name = self.setting, model.identity.name
+        if not self.ready:
+            grid = held_out_copies(self.root, setting, "texture-grid", per_image=TEXTURES, same_styles=True)
+            self._take(grid, grid)
+            self.ready = True
+        view = at_stage(model, setting.stage)
+        numbers = self.plan.copies[:, 0] * self.textures + self.plan.copies[:, 1]
+        copies = [self.copies[number] for number in numbers]
+        highest = Highest()
+        sums = stream(self._latents(view, copies, highest), self.plan)
+        stage = setting.stage or "input of the classifying layer"
+        moments = {factor: found.moments for factor, found in sums.items()}
         try:
-            score = scores(pairs)
+            score = scores(moments)
         except ValueError as error:
-            raise UserError(f"the neurons of {model.identity.name} cannot be told apart: {error}") from error
-        width = z.shape[-1]
-        share, low_high = shares(score), _intervals(pairs, seed)
-        details = {
+            raise UserError(f"the neurons of {name} cannot be told apart: {error}") from error
+        samples = min(setting.pairs, len(self.labels))
+        correlated = correlated_neurons(moments["shape"], moments["texture"], samples=samples)
+        named = most_alike(correlated)
+        write_neurons(setting.out / name / NEURONS_FILE, view, stage, named, highest, copies, setting)
+        details = self._details(score, sums, stage)
+        share, low_high = shares(score), intervals(sums, seed=setting.seed)
+        details["scores_ci95"] = low_high.scores
+        condition = {"textures": self.textures, **({"stage": setting.stage} if setting.stage else {})}
+        entries = [
+            Entry(
+                self.benchmark,
+                f"{factor}_neurons",
+                share[factor],
+                setting.pairs,
+                low_high.shares[factor],
+                condition,
+                details,
+            )
+            for factor in (*FACTORS, "residual")
+        ]
+        for factor, found in zip(FACTORS, (correlated.shape_neurons, correlated.texture_neurons), strict=True):
+            told = {
+                "note": "neurons counted by their own correlation over pairs; not the paper's estimator",
+                "threshold": correlated.threshold,
+                "samples": samples,
+                "stage": stage,
+                "most": named[factor],
+                "images": NEURONS_FILE,
+            }
+            value = float(found.double().mean())
+            entries.append(
+                Entry(self.benchmark, f"{factor}_correlated_neurons", value, len(found), None, condition, told)
+            )
+        return Outcome(entries)
+
+    def _latents(self, model: Classifier, copies: Sequence[Path], highest: Highest) -> Iterator[Tensor]:
+        """The pooled latents (n, D) of ``copies``, batch after batch."""
+        setting, name, first = self.setting, model.identity.name, 0
+        batches = ImageBatches(
+            copies, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
+        )
+        with torch.inference_mode(), progress(f"{name}: {self.benchmark}", total=len(copies)) as bar:
+            for numbers, images in batches:
+                if batches.unreadable:
+                    break
+                _, latents = model(images.to(setting.device, memory_format=torch.channels_last), latents=True)
+                z = latents[-1].float().cpu()
+                if not z.isfinite().all():
+                    raise UserError(f"the latents of {name} hold NaN or infinity")
+                if len(z) != len(numbers):
+                    raise UserError(f"the stage gives {len(z)} latents for {len(numbers)} images: name another stage")
+                highest.add(z, torch.arange(first, first + len(z)))
+                first += len(z)
+                yield z
+                bar.advance(len(z))
+        if batches.unreadable:
+            raise UserError(f"unreadable copy {batches.unreadable[0]}: delete it and run again, it is made anew")
+
+    def _details(self, score: dict[str, float], sums: dict[str, FactorSums], stage: str) -> dict[str, Any]:
+        width = sums["shape"].moments.shape[1]
+        details: dict[str, Any] = {
             "scores": score,
-            "pairs": PAIRS,
+            "pairs": self.setting.pairs,
+            "texture_pairs": "two images of different classes" if self.classes else "two different images, classless",
+            "copies_passed": len(self.plan.copies),
+            "stage": stage,
             "neurons": width,
             "neurons_per_factor": neurons(score, width),
-            "textures": textures,
+            "textures": self.textures,
             "note": "softmax over three scores: scores of 0 give 21.2 %; not a count of identified neurons",
-            "data": data_details(folder.root, len(self.labels), folder.fingerprint, self.unreadable),
+            "data": data_details(self.root, len(self.labels), self.fingerprint, self.unreadable),
         }
-        if width > PAIRS:
-            details["warning"] = f"fewer pairs ({PAIRS}) than neurons ({width})"
-        return Outcome(
-            [
-                Entry(
-                    self.benchmark,
-                    f"{name}_neurons",
-                    share[name],
-                    PAIRS,
-                    low_high[name],
-                    {"textures": textures},
-                    details,
-                )
-                for name in (*FACTORS, "residual")
-            ]
-        )
+        if width > self.setting.pairs:
+            details["warning"] = f"fewer pairs ({self.setting.pairs}) than neurons ({width})"
+        return details
 
 
-def _intervals(pairs: Mapping[str, Pairs], seed: int) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of the shares: pairs are resampled within each factor.
+def at_stage(model: Classifier, stage: str | None) -> Classifier:
+    """``model`` with the latents of ``stage`` (None: the input of the classifying layer); the network is the same one.
 
-    The scores need only sums over neurons of per-pair products and the means, so each resample costs one
-    row of a matrix product.
+    Raises:
+        UserError: no such stage; the line lists those there are.
     """
-    rng = np.random.default_rng(seed)
-    resamples = RESAMPLES // 10
-    parts = {}
-    for name, pair in pairs.items():
-        a, b = pair.a.astype(np.float64), pair.b.astype(np.float64)
-        weights = rng.multinomial(len(a), np.full(len(a), 1 / len(a)), size=resamples) / len(a)
-        both = (weights @ a + weights @ b) / 2
-        squares = weights @ ((a**2).sum(1) + (b**2).sum(1)) / 2
-        products = weights @ (a * b).sum(1)
-        # mean of (a - m)(b - m) with m the average of both sides' means
-        parts[name] = (products - (both**2).sum(1), both, squares)
-    mean = np.mean([part[1] for part in parts.values()], axis=0)
-    variance = np.mean([part[2] for part in parts.values()], axis=0) - (mean**2).sum(axis=1)
-    powers = {name: np.exp(part[0] / variance) for name, part in parts.items()}
-    powers["residual"] = np.full(resamples, np.e)
-    total = np.sum(list(powers.values()), axis=0)
-    return {name: tuple(map(float, np.percentile(power / total, [2.5, 97.5]))) for name, power in powers.items()}  # type: ignore[misc]
+    view = Classifier(
+        model.network,
+        model.identity,
+        model.preprocessing,
+        stages=() if stage is None else (stage,),
+    )
+    view.mean, view.std = model.mean, model.std
+    return view
+
+
+def _images(root: Path, *, numbered: bool) -> tuple[list[Path], list[int], bool, str]:
+    """The images below ``root``, their classes' numbers, whether there are classes, and the fingerprint.
+
+    Without class folders each image is a class of its own. ``numbered``: the images are copies in a grid, and the
+    paths returned are those of the images that they were made from.
+    """
+    classes = root.is_dir() and any(p.is_dir() and not p.name.startswith(".") for p in root.iterdir())
+    if classes:
+        folder = ImageFolder.scan(root)
+        paths, labels, digest = list(folder.paths), list(folder.labels), folder.fingerprint
+    else:
+        paths = list_images(root)
+        labels, digest = list(range(len(paths))), fingerprint(root, paths)
+    if numbered:
+        first = "-style0.png"
+        kept = [
+            (p.with_name(p.name.removesuffix(first)), n)
+            for p, n in zip(paths, labels, strict=True)
+            if p.name.endswith(first)
+        ]
+        paths, labels = [path for path, _ in kept], [label for _, label in kept]
+    return paths, labels, classes, digest

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -19,11 +17,13 @@ from shapebias.environment import environment
 from shapebias.errors import UserError, unknown
 from shapebias.files import make_folder
 from shapebias.measure.accuracy import Accuracy, Stylized
+from shapebias.measure.comparison import paired
 from shapebias.measure.contract import Evaluator, Outcome, Setting
+from shapebias.measure.contract import Mapping as CategoryMapping
 from shapebias.measure.dimensionality import Dimensionality
-from shapebias.measure.intervals import paired_difference, ratio_difference
 from shapebias.measure.results import Entry, Results, write_comparison
 from shapebias.measure.shape_bias import ShapeBias
+from shapebias.measure.texture_free import Edges, Silhouettes, Sketches
 from shapebias.models.classifier import Classifier
 from shapebias.models.load import load_model, wrap
 
@@ -31,6 +31,9 @@ SUITES: dict[str, type[Evaluator]] = {
     "accuracy": Accuracy,
     "stylized": Stylized,
     "shape-bias": ShapeBias,
+    "silhouettes": Silhouettes,
+    "edges": Edges,
+    "sketches": Sketches,
     "dimensionality": Dimensionality,
 }
 BATCH_SIZE = 64
@@ -44,18 +47,26 @@ def evaluate(
     seed: int = 0,
     batch_size: int | None = None,
     device: str | None = None,
+    mapping: CategoryMapping = "mean",
+    stage: str | None = None,
+    pairs: int = 2000,
+    classes: Sequence[str] | None = None,
 ) -> Results:
     """Measure one network.
 
     Args:
         model: an ``nn.Module`` (its inputs normalised as ImageNet's unless it is a ``Classifier`` or a timm
             network), or what ``shapebias evaluate`` takes as MODEL.
-        suites: names of measurements: accuracy, stylized, shape-bias, dimensionality.
+        suites: names of measurements: accuracy, stylized, shape-bias, silhouettes, edges, sketches, dimensionality.
         data: one folder for all suites, or a folder per suite; the key "" serves those without their own.
         seed: of styles, pairs and resampling.
         batch_size: images per forward pass.
         device: "cpu", "cuda" or "mps"; by default cuda if there, else cpu. The network is moved there; whether
             its modules were in training mode is put back.
+        mapping: how ImageNet's probabilities become those of the 16 categories: mean, sum or max of the members.
+        stage: module whose pooled output is the latent of ``dimensionality``; default the classifying layer's input.
+        pairs: pairs drawn per factor for ``dimensionality``.
+        classes: the names of the network's outputs in order, where it has none of its own and is not ImageNet's.
 
     Returns:
         The figures; ``Results.save`` writes them.
@@ -64,7 +75,7 @@ def evaluate(
         UserError: unknown suites, unusable data or networks.
     """
     modes = [(module, module.training) for module in ([] if isinstance(model, str) else model.modules())]
-    network = load_model(model) if isinstance(model, str) else wrap(model)
+    network = load_model(model, classes=classes) if isinstance(model, str) else wrap(model, classes=classes)
     folders = {"": data} if isinstance(data, str | Path) else data
     try:
         with tempfile.TemporaryDirectory(prefix="shapebias-") as scratch:
@@ -76,6 +87,9 @@ def evaluate(
                 seed=seed,
                 batch_size=batch_size,
                 device=device,
+                mapping=mapping,
+                stage=stage,
+                pairs=pairs,
             )[0]
     finally:
         for module, training in modes:
@@ -93,6 +107,9 @@ def evaluate_all(
     device: str | None = None,
     workers: int = 0,
     strict: bool = False,
+    mapping: CategoryMapping = "mean",
+    stage: str | None = None,
+    pairs: int = 2000,
 ) -> list[Results]:
     """Measure networks on the same data and write ``out/NAME/results.json`` and, for several, a comparison.
 
@@ -106,9 +123,15 @@ def evaluate_all(
     where = choose_device(device)
     make_folder(out)
     earlier = {model.identity.name: _earlier(out, model) for model in models}
-    evaluators = _build(
-        suites, data, out, seed, BATCH_SIZE if batch_size is None else batch_size, where, workers, strict
-    )
+    size = BATCH_SIZE if batch_size is None else batch_size
+
+    def setting(folder: Path) -> Setting:
+        return Setting(folder, out, seed, size, where, workers, strict, mapping, stage, pairs)
+
+    evaluators = _build(suites, data, setting)
+    for model in models:
+        for evaluator in evaluators.values():
+            evaluator.check(model)
     measured: list[tuple[Results, dict[str, Outcome]]] = []
     for model in models:
         model.to(device=where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -121,9 +144,12 @@ def evaluate_all(
         for entry in entries:
             for reason in entry.details.get("data", {}).get("unreadable", []):
                 print(f"warning: left out unreadable image {reason}", file=sys.stderr)
+            if strange := entry.details.get("other_names_left_out"):
+                text = f"left out {len(strange)} images whose names are not SHAPE/shapeN-textureM, first {strange[0]}"
+                print(f"warning: {text}", file=sys.stderr)
         measured.append((results, outcomes))
     if len(measured) > 1:
-        write_comparison(out / "comparison.json", _paired(measured, seed), [results for results, _ in measured])
+        write_comparison(out / "comparison.json", paired(measured, seed), [results for results, _ in measured])
     return [results for results, _ in measured]
 
 
@@ -150,12 +176,7 @@ def check_suites(suites: Sequence[str]) -> None:
 def _build(
     suites: Sequence[str],
     data: Mapping[str, Path],
-    out: Path,
-    seed: int,
-    batch_size: int,
-    device: str,
-    workers: int,
-    strict: bool,
+    setting: Callable[[Path], Setting],
 ) -> dict[str, Evaluator]:
     check_suites(suites)
     for name in data:
@@ -166,8 +187,7 @@ def _build(
         folder = data.get(name, data.get(""))
         if folder is None:
             raise UserError(f"suite '{name}' has no data: add --data {name}=DIR, or --data DIR for all suites")
-        setting = Setting(folder, out, seed, batch_size, device, workers, strict)
-        evaluators[name] = SUITES[name](setting)
+        evaluators[name] = SUITES[name](setting(folder))
     return evaluators
 
 
@@ -183,35 +203,3 @@ def _describe(model: Classifier) -> dict[str, Any]:
         "std": [round(v, 4) for v in model.std.flatten().tolist()],
         "classes": list(classes) if classes is not None else None,
     }
-
-
-def _paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) -> list[dict[str, Any]]:
-    """Differences of every two networks over the images that both answered, with paired intervals."""
-    found = []
-    for (first, outcomes_a), (second, outcomes_b) in combinations(measured, 2):
-        for suite, a in outcomes_a.items():
-            b = outcomes_b[suite]
-            for metric, values in a.per_image.items():
-                rows_b = {image: row for row, image in enumerate(b.images)}
-                both = [(row, rows_b[image]) for row, image in enumerate(a.images) if image in rows_b]
-                if not both:
-                    continue
-                left, right = values[[i for i, _ in both]], b.per_image[metric][[j for _, j in both]]
-                if values.shape[1] == 1:
-                    difference, interval = paired_difference(left[:, 0], right[:, 0], seed=seed)
-                else:
-                    difference, interval = ratio_difference(left, right, seed=seed)
-                entry = next(e for e in a.entries if e.metric == metric)
-                found.append(
-                    {
-                        "benchmark": entry.benchmark,
-                        "metric": metric,
-                        "condition": entry.condition,
-                        "a": first.model["name"],
-                        "b": second.model["name"],
-                        "difference": float(np.float64(difference)),
-                        "ci95": interval,
-                        "n": len(both),
-                    }
-                )
-    return found

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 Z95 = 1.959963984540054
 RESAMPLES = 2000
+_CELLS = 1 << 22  # of counts held at once, resamples x rows
 
 
 def wilson(successes: int, n: int) -> tuple[float, float] | None:
@@ -30,6 +31,8 @@ def bootstrap(
 ) -> tuple[float, float] | None:
     """The percentile interval of a statistic of column means of ``data``, resampling its rows.
 
+    Equal rows are drawn together, by how often they come: decisions are of four kinds, however many images there are.
+
     Args:
         statistic: maps (resamples, columns) means to (resamples,) values; NaN where undefined.
         data: (n, columns), one row per image or trial.
@@ -42,8 +45,13 @@ def bootstrap(
     if len(data) == 0:
         return None
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(len(data), np.full(len(data), 1 / len(data)), size=resamples)
-    values = statistic(counts @ data.astype(np.float64) / len(data))
+    rows, counts = np.unique(np.asarray(data, dtype=np.float64), axis=0, return_counts=True)
+    at_once = max(1, _CELLS // len(rows))
+    means = [
+        rng.multinomial(len(data), counts / len(data), size=min(at_once, resamples - start)) @ rows / len(data)
+        for start in range(0, resamples, at_once)
+    ]
+    values = statistic(np.concatenate(means))
     values = values[np.isfinite(values)]
     if not len(values):
         return None

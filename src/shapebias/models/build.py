@@ -61,8 +61,12 @@ def torchvision_classifier(
     size: int | None = None,
     crop: float = 1.0,
     stages: Sequence[str] = (),
+    file: str | None = None,
 ) -> Classifier:
     """A torchvision network as a ``Classifier``; its pretrained weights are torchvision's default ones.
+
+    Without ``size`` it gets their preprocessing. Where the weights come from a ``file``, that of torchvision's
+    weights of that name, else of its first ones: the plain recipe, which other people's files follow too.
 
     Raises:
         UserError: no such network, one that trains through auxiliary heads, or its weights cannot be downloaded.
@@ -72,7 +76,10 @@ def torchvision_classifier(
         raise unknown("torchvision model", name, known)
     if name in _WITH_AUXILIARY_HEADS:
         raise UserError(f"torchvision:{name} trains through auxiliary heads, which are not supported: take another")
-    weights: Any = torchvision.models.get_model_weights(name)["DEFAULT"]
+    known_weights: Any = torchvision.models.get_model_weights(name)
+    weights = known_weights["DEFAULT"]
+    if file is not None:
+        weights = next((w for w in known_weights if w.url.endswith(f"/{file}")), next(iter(known_weights)))
     kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
     network = torchvision.models.get_model(name, weights=None, **kwargs)
     if pretrained:

@@ -14,6 +14,7 @@ from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
 from shapebias.models.latents import listening, stages_of
+from shapebias.models.preprocessing import timm_preprocessing
 from shapebias.models.pretrained import no_weights, timm_overlay
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -24,7 +25,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Identity:
     """Where a network comes from and what its outputs mean; stated in every results file.
 
-    ``classes`` are the names of its outputs in order, or None where they are not known.
+    ``classes`` are the names of its outputs in order, or None where they are not known; ImageNet's are its
+    WordNet identifiers. ``weights_sha256`` is that of the file that the weights were read from, ours or
+    ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.hashing``.
     """
 
     name: str
@@ -97,12 +100,13 @@ def timm_classifier(
 ) -> Classifier:
     """A timm network as a ``Classifier``.
 
-    Without ``size`` it gets the preprocessing of its timm configuration; with ``size`` (a training of
+    Without ``size`` it gets the preprocessing that timm evaluates it with; with ``size`` (a training of
     ours) the centre of images is resized to that size, ``crop`` of their shorter side. Its head has
     ``len(identity.classes)`` outputs, or timm's own number where the classes are None.
 
     Raises:
-        UserError: no such network, no pretrained weights of it, or none that can be downloaded.
+        UserError: no such network, no pretrained weights of it, none that can be downloaded, or preprocessing
+            that is not supported.
     """
     base = name.split(".")[0]
     if not timm.is_model(base):
@@ -118,19 +122,14 @@ def timm_classifier(
         raise no_weights(name, error) from error
     config: dict[str, Any] = network.pretrained_cfg
     if size is None:
-        preprocessing = Preprocessing(
-            size=config["input_size"][-1],
-            crop=config.get("crop_pct") or 0.875,
-            interpolation=known_interpolation(config["interpolation"]),
-        )
+        preprocessing, mean, std = timm_preprocessing(config, name)
     else:
-        preprocessing = Preprocessing(size=size, crop=crop, interpolation="bicubic")
-    return Classifier(network, identity, preprocessing, mean=config["mean"], std=config["std"], stages=stages)
-
-
-def known_interpolation(name: str) -> str:
-    """``name`` if images can be resized by it here, else bicubic."""
-    return name if name in {"bicubic", "bilinear"} else "bicubic"
+        preprocessing, mean, std = (
+            Preprocessing(size=size, crop=crop, interpolation="bicubic"),
+            config["mean"],
+            config["std"],
+        )
+    return Classifier(network, identity, preprocessing, mean=mean, std=std, stages=stages)
 
 
 def unknown_timm(name: str) -> UserError:

@@ -4,37 +4,93 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError, unknown
-from shapebias.files import read_json
+from shapebias.files import read_json, sha256
 from shapebias.libraries import torchvision
+from shapebias.models.build import torchvision_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
-from shapebias.models.classifier import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Classifier,
-    Identity,
-    known_interpolation,
-    timm_classifier,
-)
+from shapebias.models.classes import read_class_names, with_classes
+from shapebias.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, Identity, timm_classifier
 from shapebias.models.hashing import weights_sha256
+from shapebias.models.preprocessing import timm_preprocessing
 from shapebias.models.pretrained import check_download, no_weights
+from shapebias.models.remap import load_weights_by_order
+from shapebias.models.weights import OtherHead, load_weights
 
 FORMS = "a run folder, a .safetensors checkpoint, timm:NAME, torchvision:NAME or package.module:callable"
 
 
-def load_model(spec: str) -> Classifier:
+def load_model(
+    spec: str,
+    *,
+    checkpoint: Path | str | None = None,
+    remap_by_order: bool = False,
+    classes: Path | str | Sequence[str] | None = None,
+) -> Classifier:
     """The network that ``spec`` names, in evaluation mode.
 
-    Pretrained weights of timm and torchvision come through these libraries' own caches.
+    Args:
+        spec: a run folder or checkpoint of ours, ``timm:NAME``, ``torchvision:NAME`` or ``package.module:callable``.
+            Pretrained weights of timm and torchvision come through these libraries' own caches.
+        checkpoint: a file of weights for the network; its pretrained ones are then not asked for, and with
+            ``classes`` its classifying layer gets as many outputs (timm and torchvision). Its SHA-256 is
+            ``identity.weights_sha256``.
+        remap_by_order: the checkpoint's tensors are the network's in order, whatever they are called.
+        classes: the names of the outputs in order, or a file of them, one a line. Without them a network of ours
+            has its own, and one with 1000 outputs ImageNet's WordNet identifiers.
 
     Raises:
-        UserError: nothing of that name, or it cannot be loaded.
+        UserError: nothing of that name, it cannot be loaded, or the checkpoint or the names do not fit it.
     """
+    if remap_by_order and checkpoint is None:
+        raise UserError("--remap-by-order says how --checkpoint FILE is read: give that file too")
+    names = read_class_names(Path(classes)) if isinstance(classes, str | Path) else classes
+    where = str(classes) if isinstance(classes, str | Path) else "classes"
+    if checkpoint is None:
+        return with_classes(_published(spec), names, where=where)
+    model = _bare(spec, Path(checkpoint), None if names is None else tuple(names))
+    try:
+        (load_weights_by_order if remap_by_order else load_weights)(model.network, Path(checkpoint))
+    except OtherHead as error:
+        raise UserError(f"{error}: give the names of its classes with --classes FILE") from error
+    model.identity = replace(model.identity, weights_sha256=sha256(Path(checkpoint)))
+    return with_classes(model.eval(), names, where=where)
+
+
+def wrap(network: nn.Module, *, name: str = "network", classes: Sequence[str] | None = None) -> Classifier:
+    """Any ``nn.Module`` that maps normalised images to logits, as a ``Classifier`` with ImageNet's habits.
+
+    A timm network keeps its own configuration. Wrap yours in a ``Classifier`` for other preprocessing. Without
+    ``classes``, the names of its outputs in order, 1000 outputs are ImageNet's, and others have no names.
+
+    Raises:
+        UserError: it does not take images of its size, or the names do not fit its outputs.
+    """
+    if isinstance(network, Classifier):
+        return network if classes is None else with_classes(copy(network).eval(), classes)
+    return with_classes(_hashed(_plain(network, name)), classes)
+
+
+def _plain(network: nn.Module, name: str) -> Classifier:
+    config: Any = getattr(network, "pretrained_cfg", None)
+    preprocessing, mean, std = Preprocessing(), IMAGENET_MEAN, IMAGENET_STD
+    if config:
+        preprocessing, mean, std = timm_preprocessing(config, name)
+    identity = Identity(name=name, spec=name, architecture=type(network).__name__)
+    return Classifier(network, identity, preprocessing, mean=mean, std=std)
+
+
+def _published(spec: str) -> Classifier:
+    """The network of ``spec`` with the weights that it comes with."""
     kind, _, name = spec.partition(":")
     if kind == "timm" and name:
         return _hashed(timm_classifier(name, Identity(name=name, spec=spec, architecture=name), pretrained=True))
@@ -50,28 +106,20 @@ def load_model(spec: str) -> Classifier:
     raise UserError(f"no model '{spec}': give {FORMS}")
 
 
-def wrap(network: nn.Module, *, name: str = "network", classes: tuple[str, ...] | None = None) -> Classifier:
-    """Any ``nn.Module`` that maps normalised images to logits, as a ``Classifier`` with ImageNet's habits.
-
-    A timm network keeps its own configuration. Wrap yours in a ``Classifier`` for other preprocessing.
-    """
-    if isinstance(network, Classifier):
-        return network
-    config = getattr(network, "pretrained_cfg", None) or {}
-    preprocessing = Preprocessing(
-        size=config.get("input_size", (3, 224, 224))[-1],
-        crop=config.get("crop_pct") or 0.875,
-        interpolation=known_interpolation(config.get("interpolation", "bilinear")),
-    )
-    identity = Identity(name=name, spec=name, architecture=type(network).__name__, classes=classes)
-    model = Classifier(
-        network,
-        identity,
-        preprocessing,
-        mean=config.get("mean", IMAGENET_MEAN),
-        std=config.get("std", IMAGENET_STD),
-    )
-    return _hashed(model)
+def _bare(spec: str, checkpoint: Path, classes: tuple[str, ...] | None) -> Classifier:
+    """The network of ``spec`` before the weights of ``checkpoint`` are in it."""
+    if Path(spec).exists():
+        raise UserError(f"{spec} has weights of its own: give --checkpoint with another MODEL, or {spec} alone")
+    kind, _, name = spec.partition(":")
+    identity = Identity(name=name, spec=spec, architecture=name, classes=classes)
+    if kind == "timm" and name:
+        model = timm_classifier(name, identity)
+    elif kind == "torchvision" and name:
+        model = torchvision_classifier(name, identity, file=checkpoint.name)
+    else:
+        return _published(spec)
+    model.identity = replace(identity, classes=None)
+    return model
 
 
 def _from_run(folder: Path) -> Classifier:
@@ -123,11 +171,9 @@ def _from_callable(spec: str, module_name: str, attribute: str) -> Classifier:
         raise UserError(f"calling '{spec}' without arguments failed: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"'{spec}' returned {type(network).__name__}, not a torch.nn.Module")
-    return wrap(network, name=attribute)
+    return _plain(network, attribute)
 
 
 def _hashed(model: Classifier) -> Classifier:
-    from dataclasses import replace
-
     model.identity = replace(model.identity, weights_sha256=weights_sha256(model.network))
     return model.eval()

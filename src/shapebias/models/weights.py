@@ -21,6 +21,10 @@ COUNTER = "num_batches_tracked"  # of batch normalisation: absent from old files
 PREFIXES = ("module", "_orig_mod")  # left in names by DataParallel and by torch.compile
 
 
+class OtherHead(UserError):
+    """Weights of the same network with another number of classes."""
+
+
 def load_weights(network: nn.Module, path: Path, *, except_head: bool = False) -> list[str]:
     """Load a file's weights into ``network``, converted to the network's own types.
 
@@ -43,11 +47,11 @@ def load_weights(network: nn.Module, path: Path, *, except_head: bool = False) -
                 f"{path} belongs to another network ({_difference(own, given, missing, unknown, different)})"
             )
         if not except_head:
-            raise UserError(f"{path} has another classifying layer ({_shapes(own, given, different[0])})")
+            raise OtherHead(f"{path} has another classifying layer ({_shapes(own, given, different[0])})")
     for name in own:
         counter = name.endswith(COUNTER) and name in given and given[name].is_floating_point()
         if name in given and name not in different and not counter:
-            own[name] = _converted(given[name], own[name], name, path)
+            own[name] = converted(given[name], own[name], name, path)
     network.load_state_dict(own)
     return different
 
@@ -117,7 +121,12 @@ def _head(network: nn.Module) -> set[str]:
     return {name for name, parameter in network.named_parameters() if id(parameter) in head}
 
 
-def _converted(value: Tensor, own: Tensor, name: str, path: Path) -> Tensor:
+def converted(value: Tensor, own: Tensor, name: str, path: Path) -> Tensor:
+    """``value`` in the type of the network's ``own`` tensor.
+
+    Raises:
+        UserError: it is of another kind (an integer, sparse, quantised), or holds values that are not finite.
+    """
     if value.layout != torch.strided or value.is_quantized or value.is_floating_point() != own.is_floating_point():
         raise UserError(f"{path}: '{name}' is of type {value.dtype}, not {own.dtype}: give weights as floating point")
     value = value.to(own.dtype)

@@ -72,10 +72,14 @@ def mutual_shape_information(
         raise ValueError(f"reduction must be 'mean' or 'none', not {reduction!r}")
     if not 0 < eps < 1:
         raise ValueError(f"eps must lie between 0 and 1, not {eps}")
-    rho = correlation(z_a, z_b, axis=axis)
+    found = information(correlation(z_a, z_b, axis=axis), eps)
+    return found.mean() if reduction == "mean" else found
+
+
+def information(rho: Tensor, eps: float) -> Tensor:
+    """``-1/2 log(max(1 - rho^2, eps))`` in nats, elementwise (Eq. 1)."""
     # (1 - rho)(1 + rho) keeps its digits near |rho| = 1; clamp's gradient is zero below the floor.
-    information = -0.5 * ((1 - rho) * (1 + rho)).clamp(min=eps).log()
-    return information.mean() if reduction == "mean" else information
+    return -0.5 * ((1 - rho) * (1 + rho)).clamp(min=eps).log()
 
 
 def mmsi_loss(z_a: Tensor, z_b: Tensor, *, axis: Axis = "batch", eps: float = 1e-4) -> Tensor:

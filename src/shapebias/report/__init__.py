@@ -11,8 +11,9 @@ __all__ = ["build_report"]
 def build_report(folders: Sequence[Path], out: Path, *, title: str | None = None) -> list[str]:
     """Write the page about every run and measurement found under ``folders`` to ``out``.
 
-    Folders are searched for ``run.json`` (training runs) and ``results.json`` (measurements); hidden
-    folders are left out. The page needs no network: pictures, charts and style are inside it.
+    Folders are searched for ``run.json`` (training runs), ``results.json`` (measurements) and response files
+    in the published CSV format, which may also be given themselves; hidden folders are left out. The page
+    needs no network: pictures, charts and style are inside it.
 
     Returns:
         What is missing or doubtful in the input, one readable line each.

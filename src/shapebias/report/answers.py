@@ -32,11 +32,12 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Answer:
-    """One network's answer to one picture."""
+    """One network's answer to one picture, and how probable it held it where that is known."""
 
     network: Network
     answer: str
     cue: str
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from shapebias.report.records import (
     read_measurement,
     read_run,
 )
+from shapebias.report.response_files import is_responses
 
 
 @dataclass(frozen=True)
@@ -51,44 +52,62 @@ class Collection:
     networks: tuple[Network, ...]
     differences: tuple[Difference, ...]
     warnings: list[str] = field(default_factory=list)
+    responses: Mapping[Path, bool] = field(default_factory=dict)  # response files; whether one was given itself
 
 
 def collect(folders: Sequence[Path]) -> Collection:
-    """Search ``folders`` and return what they hold.
+    """Search ``folders``, which may also be response files, and return what they hold.
 
     Raises:
-        UserError: a folder is missing, or there is no run and no measurement in any of them.
+        UserError: a folder or file is missing, or there is no run, measurement or response file in any of them.
     """
     runs: list[Run] = []
     measurements: list[Measurement] = []
     warnings: list[str] = []
     comparisons: list[Path] = []
+    responses: dict[Path, bool] = {}
     for path in _files(folders):
-        if path.name == "run.json":
+        if path.suffix == ".csv":
+            responses[path] = path in map(Path, folders)
+        elif path.name == "run.json":
             runs.append(read_run(path, warnings))
         elif path.name == "results.json":
             measurements.append(read_measurement(path))
             comparisons.append(path.parent.parent / "comparison.json")
         else:
             comparisons.append(path)
-    if not runs and not measurements:
+    if not runs and not measurements and not responses:
         where = ", ".join(str(folder) for folder in folders) or "no folder"
-        raise UserError(f"no run.json and no results.json found in {where}: give a folder of a training or measurement")
+        raise UserError(
+            f"no run.json and no results.json found in {where}: give a folder of a training or measurement, "
+            "or response CSV files"
+        )
     networks = _networks(runs, measurements, warnings)
-    return Collection(networks, _differences(comparisons, measurements, warnings), warnings)
+    return Collection(networks, _differences(comparisons, measurements, warnings), warnings, responses)
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
     """Files of interest, each once, in an order that depends on names only."""
     seen: set[Path] = set()
     for folder in map(Path, folders):
+        if folder.suffix == ".csv" and folder.is_file():
+            if folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                yield folder
+            continue
         if not folder.is_dir():
-            raise UserError(f"no folder {folder}: give the folder of a run or of measurements")
+            raise UserError(f"no folder {folder}: give the folder of a run or of measurements, or a response CSV file")
         for parent, children, names in os.walk(folder):
             children[:] = sorted(child for child in children if not child.startswith("."))
             for name in ("run.json", "results.json", "comparison.json"):
                 path = Path(parent) / name
                 if name in names and path.resolve() not in seen:
+                    seen.add(path.resolve())
+                    yield path
+            if "results.json" in names:
+                continue  # the response files beside it are that network's own
+            for path in (Path(parent) / name for name in sorted(names) if name.endswith(".csv")):
+                if path.resolve() not in seen and not path.name.startswith(".") and is_responses(path):
                     seen.add(path.resolve())
                     yield path
 

@@ -12,22 +12,20 @@ import jinja2
 from markupsafe import Markup
 
 from shapebias.report import words
-from shapebias.report.answers import Card, choose_cards, read_responses
-from shapebias.report.charts import (
-    category_chart,
-    category_shares,
-    decision_bar,
-    interval_chart,
-    label_width,
-    neuron_bar,
-)
+from shapebias.report.answers import Card, Responses, choose_cards, read_responses
+from shapebias.report.category_chart import category_chart, category_rows, label_width
+from shapebias.report.charts import decision_bar, interval_chart, neuron_bar
 from shapebias.report.collect import Collection, Network
+from shapebias.report.comparison import compare
 from shapebias.report.curves import PANELS, Panel, curve_chart, curves_of
+from shapebias.report.decisions import Sample, draw_sample, may_be_published, read_decisions
 from shapebias.report.examples import Examples, read_examples
+from shapebias.report.neurons import read_strips
+from shapebias.report.observers import observers_of, read_observers
 from shapebias.report.pictures import attribution, is_folder
 from shapebias.report.provenance import origin
 from shapebias.report.records import Entry, listing, number, table
-from shapebias.report.svg import key
+from shapebias.report.svg import key, meter, ring_key
 from shapebias.report.tables import full_table, is_clear, paired_table
 
 TITLE = "Shape or texture?"
@@ -68,9 +66,10 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
     warnings = list(collection.warnings)
     networks = collection.networks
     responses = read_responses(networks, warnings)
-    cards = choose_cards(responses, warnings)
+    sample = draw_sample(read_decisions(networks, warnings), warnings)
+    cards = sample.cards if sample else choose_cards(responses, warnings)
     examples = read_examples(networks)
-    shares = category_shares(networks)
+    observers = [*observers_of(networks), *read_observers(collection.responses, networks, warnings)]
     origins = [origin(network) for network in networks]
     warnings += _different_data(networks)
     context = {
@@ -82,15 +81,19 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "summary": _summary(collection),
         "unmeasured": [n for n in networks if n.shape_bias is None],
         "examples": examples,
-        "has_responses": bool(responses),
+        "has_responses": bool(responses or sample),
+        "sample": sample,
+        "credit": bool(cards) and _may_be_published(sample, responses),
         "cards": cards,
         "left_out": _without_answers(networks, cards),
-        "shares": shares,
-        "category_chart": category_chart(shares, networks) if shares else None,
-        "label_width": label_width(shares),
-        "category_rows": _category_rows(networks),
+        "observers": observers,
+        "category_chart": category_chart(observers) if observers else None,
+        "label_width": label_width(observers),
+        "category_rows": category_rows(observers),
+        "compared": compare(collection),
         "accuracies": _accuracies(networks),
         "neurons": _neurons(networks),
+        "strips": read_strips(networks, warnings),
         "curves": _curves(networks),
         "rows": full_table(networks),
         "measured": [n for n in networks if n.measurements],
@@ -107,7 +110,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(words=words, key=key)
+    environment.globals.update(words=words, key=key, ring_key=ring_key, meter=meter)
     return environment.from_string(_resource("template.html"))
 
 
@@ -173,11 +176,10 @@ def _without_answers(networks: Sequence[Network], cards: Sequence[Card]) -> list
     return [n for n in networks if cards and n.index not in answered]
 
 
-def _category_rows(networks: Sequence[Network]) -> list[tuple[str, list[str]]]:
-    shares = category_shares(networks)
-    shown = {(s.category, s.network.index): words.percent(s.value) for s in shares}
-    categories = sorted({s.category for s in shares})
-    return [(c, [shown.get((c, n.index), words.MISSING) for n in networks if n.measurements]) for c in categories]
+def _may_be_published(sample: Sample | None, responses: Sequence[Responses]) -> bool:
+    if sample:
+        return sample.credit
+    return any(r.folder and may_be_published(r.folder, [c.file for c in r.answers]) for r in responses)
 
 
 def _accuracies(networks: Sequence[Network]) -> list[Accuracies]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 LARGEST = 320
+TILE, GAP = 56, 4  # pixels of a strip's details, and between them
 _ATTRIBUTION_CHARACTERS = 20_000
 
 
@@ -40,17 +42,50 @@ def inside(folder: Path, *parts: str) -> Path | None:
         return None
 
 
-def embed(path: Path) -> Picture | None:
+def embed(path: Path, *, largest: int = LARGEST, quality: int = 90) -> Picture | None:
     """The picture as a data URI, the smaller of PNG and JPEG; None if it cannot be decoded."""
+    image = _decoded(path)
+    if image is None:
+        return None
+    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    return _encoded(image, quality)
+
+
+def strip(details: Sequence[tuple[Path, tuple[float, float] | None]]) -> tuple[Picture | None, int]:
+    """Details of pictures side by side as one, and how many; those that cannot be decoded are passed over.
+
+    A detail is a third of its picture around a place in fractions of width and height, or all of it.
+    """
+    tiles = [detail(image, place) for path, place in details if (image := _decoded(path)) is not None]
+    if not tiles:
+        return None, 0
+    sheet = Image.new("RGB", ((TILE + GAP) * len(tiles) - GAP, TILE), "white")
+    for number, tile in enumerate(tiles):
+        sheet.paste(tile, ((TILE + GAP) * number, 0))
+    return _encoded(sheet, 80), len(tiles)
+
+
+def detail(image: Image.Image, place: tuple[float, float] | None) -> Image.Image:
+    """The square of a third of the shorter side around ``place``, kept inside; without one, the central square."""
+    side = min(image.size) / (1 if place is None else 3)
+    x, y = (0.5, 0.5) if place is None else place
+    left = min(max(x * image.width - side / 2, 0), image.width - side)
+    top = min(max(y * image.height - side / 2, 0), image.height - side)
+    return image.resize((TILE, TILE), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+
+
+def _decoded(path: Path) -> Image.Image | None:
     try:
         with Image.open(path) as file:
-            image = file.convert("RGB")
+            return file.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+
+
+def _encoded(image: Image.Image, quality: int) -> Picture:
     encoded = [
         ("png", _bytes(image, "PNG", optimize=True)),
-        ("jpeg", _bytes(image, "JPEG", quality=90, subsampling=0)),
+        ("jpeg", _bytes(image, "JPEG", quality=quality, subsampling=0)),
     ]
     kind, data = min(encoded, key=lambda pair: len(pair[1]))
     return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}", image.width, image.height)

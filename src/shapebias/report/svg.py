@@ -47,6 +47,26 @@ def key(index: int) -> Markup:
     return tag("svg", mark(index, x=8, y=8), class_="key", width=16, height=16, viewBox="0 0 16 16", aria_hidden="true")
 
 
+def ring(*, x: object = 0, y: float = 0, size: float = 5.5, title: str | None = None) -> Markup:
+    """The mark of a person: a ring, the same for all."""
+    label = tag("title", title) if title else ""
+    return tag("svg", tag("circle", label, r=size * 0.9, class_="ring"), x=x, y=y, overflow="visible", class_="at")
+
+
+def ring_key() -> Markup:
+    """The mark of people as a small picture beside their names."""
+    return tag("svg", ring(x=8, y=8), class_="key", width=16, height=16, viewBox="0 0 16 16", aria_hidden="true")
+
+
+def meter(value: float, kind: str) -> Markup:
+    """A thin bar as long as a probability, in the colour of what it is about."""
+    parts = [
+        tag("rect", x=0, y=0, width="100%", height=5, rx=2.5, class_="track"),
+        tag("rect", x=0, y=0, width=share(value), height=5, rx=2.5, class_=f"fill-{kind}"),
+    ]
+    return tag("svg", *parts, class_="meter", width="100%", height=5, aria_hidden="true")
+
+
 Points = list[tuple[float, float]]
 
 

@@ -1,0 +1,171 @@
+"""The commands that measure and show: evaluate, score-responses, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.output import print_json, say
+from shapebias.errors import UserError
+
+EVALUATE_EXAMPLES = """examples:
+  shapebias evaluate runs/in runs/mmsi --suites accuracy,stylized --data photos --out results
+  shapebias evaluate timm:resnet50 --suites shape-bias --data shape-bias=cue-conflict --out results --json
+
+MODEL is a run folder or checkpoint of ours, timm:NAME, torchvision:NAME or package.module:callable.
+Suites: accuracy, stylized, shape-bias, silhouettes, edges, sketches, dimensionality."""
+
+
+SCORE_EXAMPLES = """examples:
+  shapebias score-responses responses/*.csv
+  shapebias score-responses results/resnet50/cue-conflict_*.csv people/*.csv --out observers
+
+FILE has the columns subj,session,trial,rt,object_response,category,condition,imagename, as published by Geirhos et al.
+and as 'shapebias evaluate --suites shape-bias' writes it; each imagename ends in _shapeN-textureM.png."""
+
+
+def evaluate_arguments() -> Parser:
+    """What ``evaluate`` takes."""
+    parser = new_parser("Measure networks; writes OUT/NAME/results.json for each.", EVALUATE_EXAMPLES)
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="networks to measure, see below")
+    parser.add_argument("--suites", type=str, required=True, help="what to measure, separated by commas")
+    parser.add_argument(
+        "--data",
+        type=str,
+        action="append",
+        required=True,
+        metavar="[SUITE=]DIR",
+        help="repeatable; a bare folder serves every suite without its own",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--checkpoint", type=Path, default=None, help="weights for the one MODEL, a file of any kind")
+    parser.add_argument(
+        "--remap_by_order", action="store_true", help="give --checkpoint's tensors to MODEL in order, not by name"
+    )
+    parser.add_argument(
+        "--classes", type=Path, default=None, help="file of the one MODEL's class names, a line each, in its order"
+    )
+    parser.add_argument(
+        "--mapping",
+        type=Literal["mean", "sum", "max"],
+        default="mean",
+        help="how ImageNet's probabilities become those of the 16 categories",
+    )
+    parser.add_argument(
+        "--stage", type=str, default=None, help="dimensionality of this module's pooled output; default the last latent"
+    )
+    parser.add_argument("--pairs", type=int, default=2000, help="pairs per factor for dimensionality")
+    parser.add_argument("--seed", type=int, default=0, help="of styles, pairs and resampling")
+    parser.add_argument("--batch_size", type=int, default=64, help="images per forward pass")
+    parser.add_argument("--device", type=str, default=None, help="cpu, cuda or mps; default the best there is")
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode images")
+    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image")
+    parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
+    return parser
+
+
+def evaluate(
+    models: Sequence[str],
+    suites: str,
+    data: Sequence[str],
+    out: Path,
+    checkpoint: Path | None,
+    remap_by_order: bool,
+    classes: Path | None,
+    json: bool,
+    **options: Any,
+) -> None:
+    """Measure networks."""
+    from shapebias.device import choose_device
+    from shapebias.measure.contract import check_numbers
+    from shapebias.measure.evaluate import check_suites, evaluate_all
+    from shapebias.measure.table import print_table
+    from shapebias.models.load import load_model
+
+    names = [name.strip() for name in suites.split(",") if name.strip()]
+    check_suites(names)
+    folders = parse_data(data)
+    check_numbers(options["seed"], options["batch_size"], options["workers"])
+    choose_device(options["device"])
+    if len(models) > 1 and (checkpoint or classes):
+        raise UserError("--checkpoint and --classes go with one MODEL: measure the others by commands of their own")
+    networks = [
+        load_model(spec, checkpoint=checkpoint, remap_by_order=remap_by_order, classes=classes) for spec in models
+    ]
+    results = evaluate_all(networks, suites=names, data=folders, out=out, **options)
+    print_table(results)
+    for result in results:
+        say(f"wrote {out / result.model['name'] / 'results.json'}")
+    if len(results) > 1:
+        say(f"wrote {out / 'comparison.json'}")
+    if json:
+        print_json([result.to_json() for result in results])
+
+
+def score_responses_arguments() -> Parser:
+    """What ``score-responses`` takes."""
+    parser = new_parser("Score raw responses to cue-conflict images: no images are needed.", SCORE_EXAMPLES)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="raw responses, CSV")
+    parser.add_argument("--out", type=Path, default=None, help="folder for OBSERVER/results.json and comparison.json")
+    parser.add_argument("--seed", type=int, default=0, help="of the resampling")
+    parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
+    return parser
+
+
+def score_responses(files: Sequence[Path], out: Path | None, seed: int, json: bool) -> None:
+    """Score raw responses of people or networks."""
+    from shapebias.measure.contract import check_numbers
+    from shapebias.measure.observers import print_observers, save, score_files
+
+    check_numbers(seed, 1, 0)
+    scored = score_files(files, seed=seed)
+    print_observers(scored)
+    if out is not None:
+        for path in save(scored, out, seed=seed):
+            say(f"wrote {path}")
+    if json:
+        print_json([one.results.to_json() for one in scored])
+
+
+def parse_data(data: Sequence[str]) -> dict[str, Path]:
+    """``["DIR", "suite=DIR"]`` as folders by suite; the bare folder has the key "".
+
+    Raises:
+        UserError: a suite or the bare folder given twice, or nothing after the sign.
+    """
+    folders: dict[str, Path] = {}
+    for value in data:
+        suite, sign, folder = value.partition("=")
+        if not sign:
+            suite, folder = "", value
+        if not folder:
+            raise UserError(f"--data {value} names no folder: give --data SUITE=DIR or --data DIR")
+        if suite in folders:
+            raise UserError(f"--data gives {'suite ' + suite if suite else 'a folder for all suites'} twice")
+        folders[suite] = Path(folder)
+    return folders
+
+
+def report_arguments() -> Parser:
+    """What ``report`` takes."""
+    parser = new_parser("One self-contained HTML page from everything below the given folders, and response files.")
+    parser.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="folders of runs and results, and response CSV files or folders of them",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the page, for example report.html")
+    return parser
+
+
+def report(runs: Sequence[Path], out: Path) -> None:
+    """Write the page."""
+    from shapebias.report import build_report
+
+    for warning in build_report(list(runs), out):
+        say(f"warning: {warning}")
+    say(f"wrote {out}")

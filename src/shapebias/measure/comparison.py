@@ -1,0 +1,45 @@
+"""Differences between networks or observers over the images that both answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from shapebias.measure.contract import Outcome
+from shapebias.measure.intervals import paired_difference, ratio_difference
+from shapebias.measure.results import Results
+
+
+def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) -> list[dict[str, Any]]:
+    """Differences of every two networks over the images that both answered, with paired intervals."""
+    found = []
+    for (first, outcomes_a), (second, outcomes_b) in combinations(measured, 2):
+        for suite, a in outcomes_a.items():
+            b = outcomes_b[suite]
+            for metric, values in a.per_image.items():
+                rows_b = {image: row for row, image in enumerate(b.images)}
+                both = [(row, rows_b[image]) for row, image in enumerate(a.images) if image in rows_b]
+                if not both:
+                    continue
+                left, right = values[[i for i, _ in both]], b.per_image[metric][[j for _, j in both]]
+                if values.shape[1] == 1:
+                    difference, interval = paired_difference(left[:, 0], right[:, 0], seed=seed)
+                else:
+                    difference, interval = ratio_difference(left, right, seed=seed)
+                entry = next(e for e in a.entries if e.metric == metric)
+                found.append(
+                    {
+                        "benchmark": entry.benchmark,
+                        "metric": metric,
+                        "condition": entry.condition,
+                        "a": first.model["name"],
+                        "b": second.model["name"],
+                        "difference": float(np.float64(difference)),
+                        "ci95": interval,
+                        "n": len(both),
+                    }
+                )
+    return found

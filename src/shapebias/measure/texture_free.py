@@ -1,0 +1,118 @@
+"""Accuracy on images that have a shape and no texture: silhouettes, edges, sketches (Geirhos et al. 2019).
+
+The folder has one folder of images per category. Folders called as in Sketchy (Sangkloy et al. 2016) are taken for
+the category they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shapebias.data.folder import ImageFolder, part
+from shapebias.errors import UserError
+from shapebias.measure.answers16 import Answering, answering
+from shapebias.measure.categories16 import CATEGORIES
+from shapebias.measure.contract import Outcome, Setting, data_details, predictions
+from shapebias.measure.intervals import wilson
+from shapebias.measure.responses import trials_of, write_responses
+from shapebias.measure.results import Entry
+from shapebias.models.classifier import Classifier
+
+SKETCHY = {
+    "songbird": "bird",
+    "sailboat": "boat",
+    "wine_bottle": "bottle",
+    "car_(sedan)": "car",
+    "alarm_clock": "clock",
+    "pickup_truck": "truck",
+}
+
+
+class TextureFree:
+    """Share of images whose category is the network's answer; the benchmarks differ in their images only.
+
+    The data folder has one folder per category, or a folder of the benchmark's name with them. Answers and
+    their mapping are those of ``shape-bias``: the network's own classes where these hold all the folder's,
+    else the 16 categories. Metric: ``top1`` (n: images; Wilson). The raw responses are written beside it.
+    """
+
+    benchmark = ""
+    below: Sequence[str] = ()
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.folder = ImageFolder.scan(part(setting.data, self.below) or setting.data)
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network that cannot answer with the folder's categories."""
+        self._answering(model)
+
+    def run(self, model: Classifier) -> Outcome:
+        """Answer every image, write the raw responses, and count."""
+        folder, name = self.folder, model.identity.name
+        how, categories = self._answering(model)
+        indices, scores, unreadable = predictions(model, folder.paths, self.setting, self.benchmark, read=how.scores)
+        answers = [how.names[n] for n in scores.argmax(1).tolist()]
+        targets = [categories[folder.labels[int(i)]] for i in indices]
+        images = [folder.paths[int(i)] for i in indices]
+        file = f"{self.benchmark}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
+        write_responses(self.setting.out / name / file, trials_of(name, answers, targets, images))
+        right = np.array([a == t for a, t in zip(answers, targets, strict=True)])
+        truth = np.array(targets)
+        entry = Entry(
+            benchmark=self.benchmark,
+            metric="top1",
+            value=float(right.mean()),
+            n=len(right),
+            ci95=wilson(int(right.sum()), len(right)),
+            condition={"mapping": how.mapping},
+            details={
+                "right": int(right.sum()),
+                "answers": len(how.names),
+                "chance": 1 / len(how.names),
+                "responses": file,
+                "per_category": {
+                    category: {"n": int((truth == category).sum()), "value": float(right[truth == category].mean())}
+                    for category in sorted(set(targets))
+                },
+                "data": data_details(folder.root, len(indices), folder.fingerprint, unreadable),
+            },
+        )
+        relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
+        return Outcome([entry], relative, {"top1": right[:, None].astype(np.float64)})
+
+    def _answering(self, model: Classifier) -> tuple[Answering, Sequence[str]]:
+        """How the network answers, and the category of each of the folder's classes."""
+        classes, own = self.folder.classes, set(model.identity.classes or ())
+        categories = classes if set(classes) <= own else [SKETCHY.get(name, name) for name in classes]
+        strange = [name for name, category in zip(classes, categories, strict=True) if category not in CATEGORIES]
+        if strange and not set(categories) <= own:
+            raise UserError(
+                f"{self.folder.root} has folders that are neither all classes of {model.identity.name} nor among the "
+                f"16 categories: {', '.join(strange[:5])}{' ...' if len(strange) > 5 else ''}: take them out, or give "
+                f"a folder with {', '.join(CATEGORIES[:3])} ..."
+            )
+        return answering(model, set(categories), self.folder.root, self.setting.mapping), categories
+
+
+class Silhouettes(TextureFree):
+    """Benchmark ``silhouettes``: filled outlines."""
+
+    benchmark = "silhouettes"
+    below = ("silhouettes", "filled-silhouettes")
+
+
+class Edges(TextureFree):
+    """Benchmark ``edges``: contours."""
+
+    benchmark = "edges"
+    below = ("edges",)
+
+
+class Sketches(TextureFree):
+    """Benchmark ``sketches``: drawings by people."""
+
+    benchmark = "sketches"
+    below = ("sketches", "sketch", "sketchy")

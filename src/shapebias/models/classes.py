@@ -1,0 +1,90 @@
+"""What a network's outputs mean: how many there are, and the names that fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from shapebias.errors import UserError
+from shapebias.models.classifier import Classifier
+from shapebias.models.imagenet import COUNT, wordnet_ids
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """The class names in a text file, one a line, in the order of a network's outputs.
+
+    Raises:
+        UserError: no such file, not UTF-8 text, a blank line, or a name given twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise UserError(f"no file of class names {path}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as class names: {error}") from error
+    names = tuple(line.strip() for line in lines)
+    if "" in names:
+        raise UserError(f"{path}, line {names.index('') + 1} is blank: give one class name a line, none left out")
+    check_distinct(names, str(path))
+    return names
+
+
+def check_distinct(names: Sequence[str], where: str) -> None:
+    """Refuse no names at all, and a name given twice."""
+    if not names:
+        raise UserError(f"{where}: there are no class names: give one for each output of the network")
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if first.setdefault(name, number) != number:
+            raise UserError(f"{where}: '{name}' is the name of class {first[name]} and of class {number}: give it once")
+
+
+def outputs_of(model: Classifier) -> int:
+    """How many outputs a network in evaluation mode has, by passing one black image of its own input size.
+
+    Raises:
+        UserError: it does not take that image, or its output is not (N, classes).
+    """
+    name, size = model.identity.name, model.preprocessing.size
+    tensor = next((t for t in (*model.network.parameters(), *model.network.buffers())), torch.zeros(0))
+    mean = model.mean.to(tensor.device)
+    black = torch.zeros(1, 3, size, size, device=tensor.device)
+    try:
+        with torch.no_grad():
+            logits: Any = model.network((black - mean) / model.std.to(tensor.device))
+    except Exception as error:  # whatever a stranger's network raises
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UserError(
+            f"'{name}' does not take float32 images (1, 3, {size}, {size}): {reason}; "
+            "for another size wrap it in a shapebias.Classifier with its Preprocessing"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UserError(f"the output of '{name}' for one image is {shape}, not (1, classes) logits: return those alone")
+    return logits.shape[1]
+
+
+def with_classes(model: Classifier, names: Sequence[str] | None, *, where: str = "classes") -> Classifier:
+    """``model`` with the names of its outputs: those given, else its own, else ImageNet's where there are 1000.
+
+    Any other number of outputs stays without names, and what needs them asks for them.
+
+    Raises:
+        UserError: names given twice, or not as many as there are outputs; ``where`` says where they come from.
+    """
+    own = model.identity.classes
+    if names is None and own is not None:
+        return model
+    if names is not None:
+        check_distinct(names, where)
+    outputs = outputs_of(model)
+    if names is not None and len(names) != outputs:
+        raise UserError(f"{where} has {len(names)} class names, but '{model.identity.name}' has {outputs} outputs")
+    found = tuple(names) if names is not None else wordnet_ids() if outputs == COUNT else None
+    model.identity = replace(model.identity, classes=found)
+    return model

@@ -1,0 +1,72 @@
+"""ImageNet's 1000 classes in the order of every published network's outputs: sorted WordNet identifiers.
+
+The list is timm's own (``timm.data.ImageNetInfo``), so none is kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from shapebias.libraries import timm
+
+COUNT = 1000
+
+
+@cache
+def wordnet_ids() -> tuple[str, ...]:
+    """The identifiers, ``n01440764`` first.
+
+    Raises:
+        RuntimeError: timm's list is not the 1000 identifiers in sorted order.
+    """
+    ids = tuple(_info().label_names())
+    if len(ids) != COUNT or list(ids) != sorted(set(ids)):
+        raise RuntimeError("timm's ImageNet classes are not 1000 sorted WordNet identifiers: use another timm")
+    return ids
+
+
+@cache
+def readable_names() -> tuple[str, ...]:
+    """The classes' names in words, in the same order: the first of WordNet's for each, ``tench`` first.
+
+    Two pairs of classes share one name (crane, maillot): for messages, not for matching.
+    """
+    return tuple(_synonyms(wnid)[0] for wnid in wordnet_ids())
+
+
+def described(wnid: str) -> str:
+    """An identifier with its name, for messages: ``n01440764 (tench)``; any other name as it is."""
+    return f"{wnid} ({_synonyms(wnid)[0]})" if wnid in wordnet_ids() else wnid
+
+
+def naming_of(names: Sequence[str]) -> str:
+    """How folders that are not called by WordNet identifiers may name ImageNet's classes.
+
+    Returns:
+        "indices" where all ``names`` are numbers from 0 to 999, "words" where all are ImageNet's names in
+        words (case, spaces, hyphens and underscores do not matter), "" otherwise.
+    """
+    if names and all(name.isascii() and name.isdecimal() and int(name) < COUNT for name in names):
+        return "indices"
+    return "words" if names and {_plain(name) for name in names} <= _words() else ""
+
+
+@cache
+def _words() -> frozenset[str]:
+    return frozenset(_plain(word) for wnid in wordnet_ids() for word in _synonyms(wnid))
+
+
+def _synonyms(wnid: str) -> list[str]:
+    return _info().label_name_to_description(wnid).split(", ")
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+@cache
+def _info() -> Any:
+    library: Any = timm
+    return library.data.ImageNetInfo("imagenet-1k")

@@ -1,0 +1,151 @@
+"""Make a cue-conflict set from any folder of categories: the shape of one image in the texture of another."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shapebias.data.crop import centre_crop, to_image, to_tensor
+from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.folder import ImageFolder
+from shapebias.errors import UserError
+from shapebias.files import atomic, claim_folder, locked, remove_leftovers, write_json, write_text
+from shapebias.progress import progress
+from shapebias.stylize.conflict_pairs import Conflict, CueConflictSettings, Sides, check_categories, choose
+from shapebias.stylize.stylizer import Stylizer
+
+MANIFEST = "cue-conflict.json"
+TABLE = "cue-conflict.csv"
+
+
+def make_cue_conflict(
+    source: Path,
+    out: Path,
+    stylizer: Stylizer,
+    stylizer_sha256: str,
+    settings: CueConflictSettings,
+    *,
+    batch_size: int = 16,
+    device: torch.device | str = "cpu",
+    strict: bool = False,
+) -> tuple[int, list[str]]:
+    """Write ``settings.per_pair`` images for every ordered pair of the categories below ``source`` to ``out``.
+
+    They are called ``SHAPE/shapeN-textureM.png``; N and M count the images of their categories from 1, in
+    the order of their paths. Which images a pair gets depends on the seed and the pair alone. Each image is
+    cut to its central square, at most ``settings.size`` pixels wide. Files that are already there are kept,
+    so that a killed run goes on where it was.
+
+    Returns:
+        How many images the set has, and the unreadable ones whose place others took, one "path: reason" each.
+
+    Raises:
+        UserError: categories that cannot be named so, too few images, a folder of other work, or, if
+            ``strict``, an unreadable image.
+    """
+    source, out = Path(source), Path(out)
+    if batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, not {batch_size}")
+    folder = ImageFolder.scan(source)
+    check_categories(folder, settings)
+    if out.resolve().is_relative_to(source.resolve()):
+        raise UserError(f"{out} lies in {source}, whose images it would add to: choose another OUT")
+    identity: dict[str, Any] = {
+        "schema": "shapebias/cue-conflict/1",
+        "source": str(source.resolve()),
+        "images_fingerprint": folder.fingerprint,
+        "categories": list(folder.classes),
+        "alpha": settings.alpha,
+        "per_pair": settings.per_pair,
+        "same": settings.same,
+        "size": settings.size,
+        "seed": settings.seed,
+        "stylizer_sha256": stylizer_sha256,
+    }
+    claim_folder(out, identity, marker=MANIFEST, describe=lambda _: "cue-conflict set")
+    with locked(out):
+        remove_leftovers(out)
+        sides = Sides(settings.size, strict)
+        conflicts = choose(folder, settings, sides)
+        missing = [conflict for conflict in conflicts if not (out / conflict.file).exists()]
+        stylizer = stylizer.to(device)
+        with (
+            torch.inference_mode(),
+            progress("cue-conflict", total=len(conflicts), done=len(conflicts) - len(missing)) as bar,
+        ):
+            codes = _codes(stylizer, {c.texture: sides[c.texture] for c in missing}, batch_size, device)
+            for size, batch in _batches(missing, sides, batch_size):
+                shapes = list(dict.fromkeys(conflict.shape for conflict in batch))
+                features, own = stylizer.encode_content(_squares(shapes, size).to(device))
+                rows = [shapes.index(conflict.shape) for conflict in batch]
+                textures = torch.stack([codes[conflict.texture] for conflict in batch]).to(device)
+                mixed = own[rows] + settings.alpha * (textures - own[rows])
+                for start in range(0, len(batch), batch_size):
+                    part = slice(start, start + batch_size)
+                    images = stylizer.decode(features[rows[part]], mixed[part], (size, size)).cpu()
+                    for conflict, image in zip(batch[part], images, strict=True):
+                        with atomic(out / conflict.file, durable=False) as temporary:
+                            to_image(image).save(temporary, format="png", compress_level=1)
+                bar.advance(len(batch))
+        _write_table(out, source, conflicts)
+        write_json(out / "unreadable.json", sides.unreadable)
+    return len(conflicts), sides.unreadable
+
+
+def _codes(
+    stylizer: Stylizer, textures: dict[Path, int], batch_size: int, device: torch.device | str
+) -> dict[Path, Tensor]:
+    """The style code of every texture image, each encoded once."""
+    by_size: dict[int, list[Path]] = defaultdict(list)
+    for path, size in textures.items():
+        by_size[size].append(path)
+    codes: dict[Path, Tensor] = {}
+    for size, paths in by_size.items():
+        for start in range(0, len(paths), batch_size):
+            batch = paths[start : start + batch_size]
+            encoded = stylizer.encode_style(_squares(batch, size).to(device)).float().cpu()
+            codes.update(zip(batch, encoded, strict=True))
+    return codes
+
+
+def _batches(missing: Sequence[Conflict], sides: Sides, batch_size: int) -> Iterator[tuple[int, list[Conflict]]]:
+    """Whole contents of one size together, until ``batch_size`` images are to come of them."""
+    contents: dict[Path, list[Conflict]] = defaultdict(list)
+    for conflict in missing:
+        contents[conflict.shape].append(conflict)
+    waiting: dict[int, list[Conflict]] = defaultdict(list)
+    for path, conflicts in contents.items():
+        group = waiting[sides[path]]
+        group.extend(conflicts)
+        if len(group) >= batch_size:
+            yield sides[path], waiting.pop(sides[path])
+    yield from waiting.items()
+
+
+def _squares(paths: Sequence[Path], size: int) -> Tensor:
+    try:
+        return torch.stack([to_tensor(_square(load_rgb(path), size)) for path in paths])
+    except UnreadableImage as error:
+        raise UserError(f"{error} (it could be read before): run the same command again") from error
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    return centre_crop(*image.size)(image, size)
+
+
+def _write_table(out: Path, source: Path, conflicts: Sequence[Conflict]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "shape_image", "texture_image"])
+    for conflict in conflicts:
+        shape, texture = (path.relative_to(source).as_posix() for path in (conflict.shape, conflict.texture))
+        writer.writerow([conflict.file, shape, texture])
+    write_text(out / TABLE, text.getvalue())

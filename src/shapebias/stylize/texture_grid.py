@@ -1,0 +1,105 @@
+"""Any folder of images in the same K textures: what dimensionality is measured on.
+
+The paper's is VOC 2012 in five textures of DTD (cracked, marbled, pleated, potholed, woven): that folder as
+``source`` and DTD's five folders as ``textures`` give it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from shapebias.data.crop import centre_crop, to_tensor
+from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.folder import list_images
+from shapebias.errors import UserError
+from shapebias.stylize.bank import STYLE_SIZE, StyleBank
+from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.stylizer import Stylizer
+
+
+def choose_textures(folder: Path, count: int, *, seed: int = 0) -> list[Path]:
+    """One image for each of ``count`` textures.
+
+    Where ``folder`` has folders of images, one texture each: the first ``count`` of them by name, of each an image
+    drawn by (seed, the folder's name). Otherwise its first ``count`` images by name.
+
+    Raises:
+        UserError: fewer textures than ``count``, or ``count`` below two.
+    """
+    if count < 2:
+        raise UserError(f"--per_image must be at least 2 textures, not {count}")
+    images = list_images(folder)
+    groups: dict[str, list[Path]] = {}
+    for image in images:
+        parts = image.relative_to(folder).parts
+        if len(parts) > 1:
+            groups.setdefault(parts[0], []).append(image)
+    if not groups:
+        chosen, what = images[:count], "images"
+    else:
+        chosen, what = [_drawn(name, group, seed) for name, group in list(groups.items())[:count]], "folders of images"
+    if len(chosen) < count:
+        raise UserError(f"{folder} has {len(chosen)} {what}, {count} textures were asked for: give --per_image fewer")
+    return chosen
+
+
+def texture_bank(paths: list[Path], folder: Path, stylizer: Stylizer, stylizer_sha256: str) -> StyleBank:
+    """The codes of the textures ``paths`` below ``folder``, each cut to its central square.
+
+    Raises:
+        UserError: a texture that cannot be read.
+    """
+    device, codes = next(stylizer.parameters()).device, []
+    with torch.inference_mode():
+        for path in paths:
+            try:
+                image = load_rgb(path)
+            except UnreadableImage as error:
+                raise UserError(f"unreadable texture {error}: remove it, or choose others by --seed") from error
+            square = to_tensor(centre_crop(*image.size)(image, STYLE_SIZE))[None].to(device)
+            codes.append(stylizer.encode_style(square)[0].float().cpu())
+    names = tuple(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
+    return StyleBank(torch.stack(codes), names, stylizer_sha256)
+
+
+def texture_grid(
+    source: Path,
+    out: Path,
+    textures: Path,
+    stylizer: Stylizer,
+    stylizer_sha256: str,
+    *,
+    count: int = 5,
+    alpha: float = 1.0,
+    size: int = 256,
+    seed: int = 0,
+    batch_size: int = 16,
+    device: torch.device | str = "cpu",
+    strict: bool = False,
+) -> tuple[StyleBank, list[str]]:
+    """Write every image below ``source`` in ``count`` textures to ``out``; goes on where it was killed.
+
+    ``source`` may hold class folders, or images alone. The rest is as for ``stylize_folder``.
+
+    Returns:
+        The textures, and the unreadable images, one "path: reason" each.
+
+    Raises:
+        UserError: too few textures, unreadable ones, or what ``stylize_folder`` refuses.
+    """
+    settings = StylizeSettings(per_image=count, alpha=alpha, size=size, same_styles=True, seed=seed)
+    chosen = choose_textures(textures, count, seed=seed)
+    bank = texture_bank(chosen, textures, stylizer.to(device), stylizer_sha256)
+    unreadable = stylize_folder(
+        source, out, stylizer, bank, settings, batch_size=batch_size, device=device, strict=strict
+    )
+    return bank, unreadable
+
+
+def _drawn(name: str, images: list[Path], seed: int) -> Path:
+    key = np.frombuffer(hashlib.sha256(name.encode(errors="surrogateescape")).digest(), dtype=np.uint32)
+    return images[int(np.random.default_rng((seed, *map(int, key))).integers(len(images)))]
