@@ -205,8 +205,8 @@ def test_networks_are_compared_with_the_first(two: Path, tmp_path: Path) -> None
     table = page.text[page.text.index("Side by side") : page.text.index("What the networks are shown")]
     assert re.findall(r"ours(?=87)|near(?=85)|alone(?=50)|plain(?=20)", table) == ["ours", "near", "alone", "plain"]
     for said in (
-        "\u221267.5 points\u221275.0 to \u221260.0the interval excludes 0: less by shape than ours",
-        "\u22122.5 points\u221210.0 to 5.0the interval includes 0: could be chance",
+        "\u221267.5 points\u221275.0 to \u221260.0less by shape than ours: the interval excludes 0",
+        "\u22122.5 points\u221210.0 to 5.0could be chance: the interval includes 0",
         "not compared on the same pictures",
     ):
         assert said in table, said

@@ -75,12 +75,22 @@ def test_sketchys_names_are_their_categories(tmp_path):
     assert (entry.value, entry.condition) == (1.0, {"mapping": "own"})
 
 
+def test_folders_of_other_things_are_left_out_and_counted(tmp_path, capsys):
+    data = class_folder(tmp_path / "data", ("bear", "church", "oven"), 2)
+    network = fixed(saying("bear", "bear", "oven", "bear"), None)
+    (found,) = evaluate_all([network], suites=["edges"], data={"": data}, out=tmp_path / "out")
+    (entry,) = found.results
+    assert (entry.n, entry.value) == (4, 0.75)
+    assert entry.details["other_categories_left_out"] == {"church": 2}
+    assert "left out 2 images of other things than the categories: church (2)" in capsys.readouterr().err
+
+
 def test_folders_and_networks_that_do_not_fit_are_refused(tmp_path):
-    data = class_folder(tmp_path / "data", ("bear", "church", "yak"), 1)
-    with pytest.raises(UserError, match="nor among the 16 categories: church, yak: take them out"):
-        Edges(Setting(data, tmp_path)).run(fixed(torch.zeros(3, 1000), None))
+    data = class_folder(tmp_path / "data", ("church", "yak"), 1)
+    with pytest.raises(UserError, match="no folder of a category: church, yak are neither"):
+        Edges(Setting(data, tmp_path)).check(fixed(torch.zeros(3, 1000), None))
     shutil.rmtree(data / "yak"), shutil.rmtree(data / "church")
-    noise_image(data / "oven" / "1.png", 0)
+    noise_image(data / "bear" / "1.png", 0), noise_image(data / "oven" / "1.png", 0)
     edges = Edges(Setting(data, tmp_path))
     with pytest.raises(UserError, match="net has other classes"):
         edges.run(fixed(torch.zeros(2, 2), ("bear", "church")))
@@ -110,12 +120,10 @@ def test_networks_are_compared_and_parts_found_below_one_root(tmp_path):
 
 
 def test_shared_sets_are_read_whole(shared, tmp_path):
-    drawn = tmp_path / "sketchy"
-    shutil.copytree(shared / "data" / "sketchy", drawn, ignore=shutil.ignore_patterns("church"))
     for evaluator, folder, count in (
         (Silhouettes, shared / "data" / "filled-silhouettes", 80),
         (Edges, shared / "data" / "edges", 80),
-        (Sketches, drawn, 140),
+        (Sketches, shared / "data" / "sketchy", 140),
     ):
         logits = torch.from_numpy(np.random.default_rng(0).normal(size=(count, 1000)))
         (entry,) = evaluator(Setting(folder, tmp_path / "out")).run(fixed(logits, None)).entries

@@ -142,15 +142,24 @@ def evaluate_all(
         results.results = [*kept, *entries]
         results.save(out / model.identity.name / "results.json")
         for entry in entries:
-            for reason in entry.details.get("data", {}).get("unreadable", []):
-                print(f"warning: left out unreadable image {reason}", file=sys.stderr)
-            if strange := entry.details.get("other_names_left_out"):
-                text = f"left out {len(strange)} images whose names are not SHAPE/shapeN-textureM, first {strange[0]}"
-                print(f"warning: {text}", file=sys.stderr)
+            for text in _left_out(entry):
+                print(f"warning: left out {text}", file=sys.stderr)
         measured.append((results, outcomes))
     if len(measured) > 1:
         write_comparison(out / "comparison.json", paired(measured, seed), [results for results, _ in measured])
     return [results for results, _ in measured]
+
+
+def _left_out(entry: Entry) -> list[str]:
+    """What a figure is without, in words."""
+    found = [f"unreadable image {reason}" for reason in entry.details.get("data", {}).get("unreadable", [])]
+    if names := entry.details.get("other_names_left_out"):
+        found.append(f"{len(names)} images whose names are not SHAPE/shapeN-textureM, first {names[0]}")
+    if other := entry.details.get("other_categories_left_out"):
+        named = ", ".join(f"{name} ({count})" for name, count in list(other.items())[:5])
+        more = " ..." if len(other) > 5 else ""
+        found.append(f"{sum(other.values())} images of other things than the categories: {named}{more}")
+    return found
 
 
 def _earlier(out: Path, model: Classifier) -> list[Entry]:

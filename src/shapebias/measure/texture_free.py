@@ -6,6 +6,7 @@ the category they belong to.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,7 +34,8 @@ SKETCHY = {
 class TextureFree:
     """Share of images whose category is the network's answer; the benchmarks differ in their images only.
 
-    The data folder has one folder per category, or a folder of the benchmark's name with them. Answers and
+    The data folder has one folder per category, or a folder of the benchmark's name with them; folders of other
+    things are left out and counted. Answers and
     their mapping are those of ``shape-bias``: the network's own classes where these hold all the folder's,
     else the 16 categories. Metric: ``top1`` (n: images; Wilson). The raw responses are written beside it.
     """
@@ -53,10 +55,15 @@ class TextureFree:
         """Answer every image, write the raw responses, and count."""
         folder, name = self.folder, model.identity.name
         how, categories = self._answering(model)
-        indices, scores, unreadable = predictions(model, folder.paths, self.setting, self.benchmark, read=how.scores)
+        labels = [folder.classes[label] for label in folder.labels]
+        asked = [
+            (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
+        ]
+        paths = [path for path, _ in asked]
+        indices, scores, unreadable = predictions(model, paths, self.setting, self.benchmark, read=how.scores)
         answers = [how.names[n] for n in scores.argmax(1).tolist()]
-        targets = [categories[folder.labels[int(i)]] for i in indices]
-        images = [folder.paths[int(i)] for i in indices]
+        targets = [asked[int(i)][1] for i in indices]
+        images = [paths[int(i)] for i in indices]
         file = f"{self.benchmark}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
         write_responses(self.setting.out / name / file, trials_of(name, answers, targets, images))
         right = np.array([a == t for a, t in zip(answers, targets, strict=True)])
@@ -77,24 +84,24 @@ class TextureFree:
                     category: {"n": int((truth == category).sum()), "value": float(right[truth == category].mean())}
                     for category in sorted(set(targets))
                 },
+                "other_categories_left_out": dict(Counter(label for label in labels if label not in categories)),
                 "data": data_details(folder.root, len(indices), folder.fingerprint, unreadable),
             },
         )
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
         return Outcome([entry], relative, {"top1": right[:, None].astype(np.float64)})
 
-    def _answering(self, model: Classifier) -> tuple[Answering, Sequence[str]]:
-        """How the network answers, and the category of each of the folder's classes."""
+    def _answering(self, model: Classifier) -> tuple[Answering, dict[str, str]]:
+        """How the network answers, and the category of each of the folder's classes that has one."""
         classes, own = self.folder.classes, set(model.identity.classes or ())
-        categories = classes if set(classes) <= own else [SKETCHY.get(name, name) for name in classes]
-        strange = [name for name, category in zip(classes, categories, strict=True) if category not in CATEGORIES]
-        if strange and not set(categories) <= own:
+        named = {name: name if set(classes) <= own else SKETCHY.get(name, name) for name in classes}
+        categories = {name: category for name, category in named.items() if category in own or category in CATEGORIES}
+        if not categories:
             raise UserError(
-                f"{self.folder.root} has folders that are neither all classes of {model.identity.name} nor among the "
-                f"16 categories: {', '.join(strange[:5])}{' ...' if len(strange) > 5 else ''}: take them out, or give "
-                f"a folder with {', '.join(CATEGORIES[:3])} ..."
+                f"{self.folder.root} has no folder of a category: {', '.join(classes[:5])} are neither classes of "
+                f"{model.identity.name} nor among the 16: give a folder with {', '.join(CATEGORIES[:3])} ..."
             )
-        return answering(model, set(categories), self.folder.root, self.setting.mapping), categories
+        return answering(model, set(categories.values()), self.folder.root, self.setting.mapping), categories
 
 
 class Silhouettes(TextureFree):

@@ -53,5 +53,5 @@ def _words(item: Difference | None, best: str) -> str:
     if clear is None:
         return "no interval, so it is open whether this is chance"
     if clear:
-        return f"the interval excludes 0: less by shape than {best}"
-    return "the interval includes 0: could be chance"
+        return f"less by shape than {best}: the interval excludes 0"
+    return "could be chance: the interval includes 0"
