@@ -88,6 +88,7 @@ def main() -> None:
         equal = {file: same_tensors(out / file, whole / file) for file in ("joint.safetensors", "model.safetensors")}
         equal["rows"] = rows(out) == rows(whole)
         same = same and all(equal.values())
+        same = same and len(reached) == arguments.kills
         print(f"{name}: killed {len(reached)} times, at steps {reached}; identical: {equal}")
     raise SystemExit(0 if same else 1)
 

@@ -63,6 +63,7 @@ def test_imagenet_recipes_are_the_published_ones(scheme, epochs, drop_every):
 def test_imagenet_finetuning_is_the_published_one(scheme):
     config = load(RECIPES / "imagenet" / f"{scheme}.yaml")
     assert (config.finetune_epochs, config.finetune_lr, config.finetune_drop_every) == (60, 0.01, 30)
+    assert config.finetune_batch_size == 256
 
 
 @pytest.mark.parametrize(("mmsi", "shapenet"), [("mmsi-sin", "shapenet-sin"), ("mmsi-sin-in", "shapenet-sin-in")])

@@ -83,6 +83,8 @@ def with_settings_of_run(arguments: list[str]) -> list[str]:
     if not settings.is_file():
         raise UserError(f"there is no run to resume in {folder} (no config.json in it)")
     rest = arguments[1:place] + arguments[place + 2 :]
+    if any(argument.partition("=")[0] == "--out" for argument in rest):
+        raise UserError(f"--resume {folder} goes on in that folder: leave out --out, or begin with --config {settings}")
     return ["train", "--config", str(settings), "--out", folder, *rest]
 
 

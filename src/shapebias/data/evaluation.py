@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from shapebias.data.crop import to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.workers import ignore_signals
 from shapebias.errors import UserError
 
 LONGEST_ASPECT = 16
@@ -77,7 +78,11 @@ class ImageBatches:
     ) -> None:
         self.paths, self.strict, self.unreadable = paths, strict, list[str]()
         self.loader = DataLoader(
-            _Decoded(paths, preprocessing), batch_size=batch_size, num_workers=workers, collate_fn=list
+            _Decoded(paths, preprocessing),
+            batch_size=batch_size,
+            num_workers=workers,
+            collate_fn=list,
+            worker_init_fn=ignore_signals,
         )
 
     def __iter__(self) -> Iterator[tuple[list[int], Tensor]]:

@@ -24,11 +24,11 @@ def gathered(fabric: Fabric, value: Any) -> list[Any]:
 
 
 def everywhere(fabric: Fabric, work: Callable[[], Any]) -> list[Any]:
-    """Every rank's answer of ``work``; where it fails with a ``UserError`` on one, the others end too."""
+    """Every rank's answer of ``work``; where it fails on one, the others end too."""
     answer, failed = None, None
     try:
         answer = work()
-    except UserError as error:
+    except Exception as error:
         failed = error
     answers = gathered(fabric, (answer, failed is not None))
     if failed:

@@ -35,6 +35,7 @@ class TrainConfig:
         finetune_epochs: passes over the natural images in the second phase of shapenet and mmsi.
         finetune_lr: peak learning rate of that phase.
         finetune_drop_every: epochs between its drops.
+        finetune_batch_size: training images per step in that phase; 0 for --batch_size.
         clip_norm: largest norm of the gradient; 0 does not clip.
         ema_decay: decay of a moving average of the weights, which is then what is validated and kept; 0 for none.
         min_crop: smallest part of an image's area that a random crop shows.
@@ -83,6 +84,7 @@ class TrainConfig:
     finetune_epochs: int = 10
     finetune_lr: float = 0.005
     finetune_drop_every: int = 30
+    finetune_batch_size: int = 0
     clip_norm: float = 0.0
     ema_decay: float = 0.0
     min_crop: float = 0.25
@@ -122,9 +124,11 @@ class TrainConfig:
             if not lowest <= value <= highest:
                 raise UserError(f"--{name} must lie between {lowest:g} and {highest:g}, not {value}")
         parts = self.devices * self.nodes * self.accumulate
-        if self.batch_size % parts:
+        for name in ("batch_size", "finetune_batch_size"):
+            if not getattr(self, name) % parts:
+                continue
             raise UserError(
-                f"--batch_size {self.batch_size} does not divide over {self.devices} devices x {self.nodes} nodes x "
+                f"--{name} {getattr(self, name)} does not divide over {self.devices} devices x {self.nodes} nodes x "
                 f"{self.accumulate} accumulated parts"
             )
         part = self.batch_size // self.accumulate
@@ -138,6 +142,8 @@ class TrainConfig:
         if self.stylized is not None and (self.styles is not None or self.alpha != 1.0 or self.stylizer != "small"):
             raise UserError("--stylized takes ready copies: leave out --styles, --stylizer and --alpha, or --stylized")
         shows_views = any(phase.views for phase in phases)
+        if shows_views and self.alpha == 0:
+            raise UserError(f"--alpha 0 leaves images as they are: the scheme '{self.scheme}' needs stylized ones")
         if shows_views and self.stylized is None and self.stylizer == "vgg19" and self.styles is None:
             raise UserError(
                 f"the scheme '{self.scheme}' needs styles, and the package's are for the small stylizer: "
@@ -166,6 +172,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "drop_every": (1, 100_000),
     "finetune_drop_every": (1, 100_000),
     "batch_size": (2, 1_000_000),
+    "finetune_batch_size": (0, 1_000_000),
     "accumulate": (1, 1_000_000),
     "size": (16, 4096),
     "seed": (0, 2**32 - 1),

@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
 from shapebias.data.order import EpochBatches
+from shapebias.data.workers import ignore_signals
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
 from shapebias.progress import Bar, progress
@@ -94,7 +95,7 @@ class Loop:
             self._restore(state)
         batches = EpochBatches(
             len(work.samples),
-            config.batch_size,
+            work.batch_size,
             seed=config.seed,
             rank=fabric.global_rank,
             ranks=fabric.world_size,
@@ -106,6 +107,7 @@ class Loop:
             num_workers=config.workers,
             persistent_workers=config.workers > 0,
             collate_fn=work.samples.collate,
+            worker_init_fn=ignore_signals,
             pin_memory=fabric.device.type == "cuda",
             generator=torch.Generator(),  # its own, so that iterating draws nothing from the step's
         )
@@ -132,7 +134,7 @@ class Loop:
             position.step = step + 1
             if position.step % self.cadence == 0 or position.step == len(batches):
                 self._synchronise(work, position, batches, bar)
-        share_buffers(self.fabric, self.classifier)
+        share_buffers(self.fabric, self.update.result())
         measured = self.validate(self.update.result(), self.interruption)
         self._stop_if_asked(position, gathered(self.fabric, self.interruption.name))
         self._end_epoch(work, position, measured)

@@ -44,6 +44,9 @@ def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
             model.eval()(torch.zeros(1, 3, config.size, config.size))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise UserError(f"{config.model} does not take images of --size {config.size}: {error}") from error
+    heads = getattr(model.network, "pretrained_cfg", {}).get("num_classes", 1000)
+    if pretrained and len(folder.classes) != heads:
+        print(f"{config.model}: its pretrained classifying layer has other classes and was left out", file=sys.stderr)
     if config.init not in ("none", "pretrained"):
         path = Path(config.init)
         path = path / MODEL_FILE if path.is_dir() else path

@@ -29,8 +29,9 @@ COLUMNS = (
     *("loss", "natural", "stylized", "mmsi", "rho", "spread"),
     *("train_top1", "train_stylized_top1", "val_top1", "images_per_second", "seconds"),
 )
+PLACES = ("data", "stylized", "styles")  # what lies there is known by its hash
 # Settings that may change between a run and its continuation: they do not change what is computed.
-FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep")
+FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep", *PLACES)
 
 
 class Record:
@@ -65,10 +66,15 @@ class Record:
         begun = path.is_file()
         if begun and read_json(path).get("weights_sha256") is not None:
             return True
-        write_json(out / CONFIG_FILE, plain(self.config))
+        write_json(out / CONFIG_FILE, {**plain(self.config), **self._places()})
         if not begun:
             self.write()
         return False
+
+    def _places(self) -> dict[str, str]:
+        """The settings that name a file or folder, as absolute paths, for going on from another folder."""
+        named = {name: getattr(self.config, name) for name in (*PLACES, "init", "stylizer")}
+        return {name: str(Path(value).absolute()) for name, value in named.items() if value and Path(value).exists()}
 
     def add_steps(self, steps: int, *, images: int, seconds: float) -> None:
         """Count steps, the images that passed the network in them, and their time."""

@@ -15,13 +15,11 @@ from shapebias.data.layouts import check_same_classes, evaluation_images, traini
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.files import locked, sha256
+from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE, save_classifier
 from shapebias.models.classifier import Classifier
 from shapebias.models.hashing import weights_sha256
 from shapebias.objective import MMSILoss
-from shapebias.stylize import load_styles, load_stylizer
-from shapebias.stylize.folder import MANIFEST, stylized_views
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.collapse import collapse_warning
 from shapebias.train.config import LEAST_TO_CORRELATE, TrainConfig
@@ -35,6 +33,7 @@ from shapebias.train.schemes import Phase, find_scheme
 from shapebias.train.state import Checkpoints
 from shapebias.train.step import Outcome, Stylizing, forward_step, weights_of
 from shapebias.train.validation import validate
+from shapebias.train.views import BANK_FILE, find_views
 from shapebias.train.work import Work
 
 EXAMPLES = 8
@@ -58,14 +57,18 @@ def train(config: TrainConfig) -> Path:
     fabric.seed_everything(config.seed, verbose=False)
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_network(config, folder))
-    stylizing, inputs = rank_zero_first(fabric, lambda: _views(config, fabric, max(phase.views for phase in phases)))
+    most = max(phase.views for phase in phases)
+    found = rank_zero_first(fabric, lambda: find_views(config, fabric, folder, most))
+    stylizing = found.stylizing
+    _say_what_is_left_out(folder, config)
     part = min(config.batch_size, len(folder)) // config.accumulate
     if part < LEAST_TO_CORRELATE and config.axis == "batch" and any(phase.mmsi for phase in phases):
         raise UserError(
             f"{folder.root} has {len(folder)} images, {part} to correlate over: give more, or --axis channel"
         )
     works = [_work(phase, config, folder, stylizing) for phase in phases]
-    record = Record(config, folder, environment(str(fabric.device)), inputs)
+    validation = {"validation": test.fingerprint} if test is not None else {}
+    record = Record(config, folder, environment(str(fabric.device)), {**found.inputs, **validation})
     record.initial_weights = weights_sha256(classifier.network)
 
     def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
@@ -82,6 +85,8 @@ def train(config: TrainConfig) -> Path:
             if fabric.is_global_zero:
                 Checkpoints(config.out).clear()  # where a kill left them at the very end
             return config.out
+        if (bank := found.bank) is not None:
+            on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
         on_rank_zero(fabric, lambda: _write_examples(config.out, works[0].samples, stylizing, fabric.device))
         loop = Loop(config, fabric, classifier, works, record, validate=held_out)
         try:
@@ -89,6 +94,13 @@ def train(config: TrainConfig) -> Path:
         except torch.OutOfMemoryError as error:
             raise UserError(
                 "the device ran out of memory: give a larger --accumulate or a smaller --batch_size, in another --out"
+            ) from error
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                f"batch norm sees a single value: images of --size {config.size} leave one pixel, and a part is one "
+                "image: give a larger --batch_size or --size, or a smaller --accumulate"
             ) from error
 
         def finish() -> None:
@@ -99,6 +111,23 @@ def train(config: TrainConfig) -> Path:
     return config.out
 
 
+def _say_what_is_left_out(folder: ImageFolder, config: TrainConfig) -> None:
+    """Name class folders without images, and images that an epoch leaves out, where they are many."""
+    empty = sorted({p.name for p in folder.root.iterdir() if p.is_dir() and p.name[0] != "."} - set(folder.classes))
+    if empty:
+        print(f"warning: no images that can be read in {folder.root}/{', '.join(empty[:5])}: left out", file=sys.stderr)
+    over = len(folder) % config.batch_size
+    if len(folder) < config.batch_size:
+        print(
+            f"warning: --batch_size {config.batch_size} is cut to the {len(folder)} images there are", file=sys.stderr
+        )
+    elif over > 0.05 * len(folder):
+        print(
+            f"warning: an epoch leaves out {over} of {len(folder)} images, others each time: they fill no batch",
+            file=sys.stderr,
+        )
+
+
 def _launched(config: TrainConfig, device: str) -> Fabric:
     try:
         fabric = Fabric(accelerator=device, devices=config.devices, num_nodes=config.nodes, precision=config.precision)
@@ -107,20 +136,6 @@ def _launched(config: TrainConfig, device: str) -> Fabric:
         raise UserError(f"--device {device} --devices {config.devices} cannot be used here: {reason}") from error
     fabric.launch()
     return fabric
-
-
-def _views(config: TrainConfig, fabric: Fabric, views: int) -> tuple[Stylizing | None, dict[str, str]]:
-    """What makes the views in the step, if they are made there; and the hashes of what they are made with."""
-    if not views:
-        return None, {}
-    if config.stylized is not None:
-        stylized_views(config.stylized)  # refused here if it is not finished
-        names = (MANIFEST, "styles.csv")
-        return None, {f"stylized {name}": sha256(config.stylized / name) for name in names}
-    stylizer, digest = load_stylizer(config.stylizer)
-    bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")
-    stylizing = Stylizing(stylizer.to(fabric.device), bank.codes.to(fabric.device), config.alpha)
-    return stylizing, {"stylizer": digest, "styles": bank.sha256}
 
 
 def _work(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: Stylizing | None) -> Work:
@@ -150,7 +165,8 @@ def _work(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: Sty
             lambda_m=config.lambda_m if phase.mmsi else 0.0,
         )
 
-    return Work(phase.name, samples, schedule_of(phase, config), phase.images_per_sample, forward, warn)
+    batch_size = config.finetune_batch_size if phase.finetuning and config.finetune_batch_size else config.batch_size
+    return Work(phase.name, samples, schedule_of(phase, config), batch_size, phase.images_per_sample, forward, warn)
 
 
 def _write_examples(out: Path, samples: TrainingSamples, stylizing: Stylizing | None, device: torch.device) -> None:

@@ -49,10 +49,14 @@ class Checkpoints:
             UserError: there are checkpoints, and every one is damaged.
         """
         paths = self.paths()
+        damaged: list[Path] = []
         for path in reversed(paths):
             state = _load(path)
             if state is not None:
+                for other in damaged:  # they would count among those kept
+                    other.unlink(missing_ok=True)
                 return state
+            damaged.append(path)
             print(f"warning: checkpoint {path} is damaged, going back to the one before", file=sys.stderr)
         if paths:
             raise UserError(f"every checkpoint in {self.folder} is damaged: delete {self.folder.parent} to begin again")

@@ -22,6 +22,7 @@ class Work:
     name: str
     samples: TrainingSamples
     schedule: Schedule
+    batch_size: int
     images_per_sample: int
     forward: Callable[[Callable[..., Any], Batch, float], Outcome]
     warn: Callable[[dict[str, float]], str | None]

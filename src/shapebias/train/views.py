@@ -1,0 +1,79 @@
+"""Where a run's stylized views come from: ready copies, or a stylizer and styles that are encoded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from shapebias.data.folder import ImageFolder, fingerprint, list_images
+from shapebias.errors import UserError
+from shapebias.files import sha256
+from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
+from shapebias.stylize.copies import check_copies
+from shapebias.stylize.folder import MANIFEST
+from shapebias.train.config import TrainConfig
+from shapebias.train.step import Stylizing
+
+BANK_FILE = "styles.safetensors"
+
+
+@dataclass
+class Views:
+    """How a run gets its views.
+
+    ``stylizing`` makes them in the step, or is None; ``inputs`` are hashes of what they are made with; ``bank``
+    holds codes that were encoded for this run, to be kept in its folder for going on.
+    """
+
+    stylizing: Stylizing | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    bank: StyleBank | None = None
+
+
+def find_views(config: TrainConfig, fabric: Fabric, folder: ImageFolder, views: int) -> Views:
+    """The views of a run that shows ``views`` of each image at most; nothing is written.
+
+    Raises:
+        UserError: copies of other images, a stylizer or styles that cannot be used, two styles alike.
+    """
+    if not views:
+        return Views()
+    if config.stylized is not None:
+        check_copies(config.stylized, folder.root)
+        return Views(inputs={f"stylized {n}": sha256(config.stylized / n) for n in (MANIFEST, "styles.csv")})
+    stylizer, digest = load_stylizer(config.stylizer)
+    stylizer = stylizer.to(fabric.device)
+    made = None
+    if config.styles is not None and config.styles.is_dir():
+        made = bank = _encoded(config.out / BANK_FILE, config.styles, stylizer, digest)
+        styles = fingerprint(config.styles, list_images(config.styles))
+    else:
+        bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")
+        styles = bank.sha256
+    _refuse_twins(bank)
+    stylizing = Stylizing(stylizer, bank.codes.to(fabric.device), config.alpha)
+    return Views(stylizing, {"stylizer": digest, "styles": styles}, made)
+
+
+def _encoded(kept: Path, styles: Path, stylizer: Stylizer, digest: str) -> StyleBank:
+    """The codes that this run kept when it began, else the folder's, in the precision they are kept in."""
+    if kept.is_file():
+        bank = StyleBank.load(kept)
+        if bank.stylizer_sha256 == digest:
+            return bank
+    bank = StyleBank.encode(stylizer, digest, [styles])
+    return StyleBank(bank.codes.half().float(), bank.names, digest)
+
+
+def _refuse_twins(bank: StyleBank) -> None:
+    first: dict[bytes, int] = {}
+    for number, code in enumerate(bank.codes):
+        other = first.setdefault(code.numpy().tobytes(), number)
+        if other != number and not torch.equal(bank.codes[other], torch.zeros_like(code)):
+            raise UserError(
+                f"the styles {bank.names[other]} and {bank.names[number]} are the same: two views of an image would "
+                "share more than its shape: remove one"
+            )
