@@ -105,7 +105,9 @@ def test_a_run_of_ours_takes_no_checkpoint(tmp_path, weights):
     save_classifier(tmp_path / "m.safetensors", timm_classifier("test_resnet", identity, size=32))
     with pytest.raises(UserError, match="has weights of its own"):
         load_model(str(tmp_path / "m.safetensors"), checkpoint=weights)
-    assert load_model(str(tmp_path / "m.safetensors"), classes=["x", "y", "z"]).identity.classes == ("x", "y", "z")
+    assert load_model(str(tmp_path / "m.safetensors"), classes=LETTERS).identity.classes == LETTERS
+    with pytest.raises(UserError, match=f"calls output 2 'y', but 'm' knows it as '{LETTERS[1]}'"):
+        load_model(str(tmp_path / "m.safetensors"), classes=[LETTERS[0], "y", "z"])
     with pytest.raises(UserError, match="classes has 2 class names, but 'm' has 3 outputs"):
         load_model(str(tmp_path / "m.safetensors"), classes=["x", "y"])
 

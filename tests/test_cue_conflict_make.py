@@ -183,6 +183,28 @@ def test_too_few_readable_images(tmp_path: Path) -> None:
         make(source, tmp_path / "set", per_pair=3)
 
 
+def test_of_a_divided_folder_the_held_out_part_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"cat": 2, "dog": 2}
+    held_out = photographs(tmp_path / "photos" / "val", counts)
+    photographs(tmp_path / "photos" / "train", counts)
+    out = tmp_path / "set"
+    assert main(["cue-conflict", str(tmp_path / "photos"), str(out), "--per-pair", "1", "--size", "16"]) == 0
+    assert str(held_out) in capsys.readouterr().err
+    manifest = json.loads((out / "cue-conflict.json").read_text())
+    assert (manifest["source"], manifest["categories"]) == (str(held_out), ["cat", "dog"])
+    assert table(out)[0]["shape_image"].split("/")[0] in counts
+
+
+def test_parts_of_a_data_set_are_no_categories(tmp_path: Path) -> None:
+    source = photographs(tmp_path / "photos", {"train": 6, "training": 6})
+    with pytest.raises(UserError, match=r"holds train, training and no categories: give .*/train as SRC"):
+        make(source, tmp_path / "set")
+    (tmp_path / "above").mkdir()
+    source.rename(tmp_path / "above" / "val")
+    with pytest.raises(UserError, match="parts of a data set and no categories"):
+        make(tmp_path / "above", tmp_path / "set")
+
+
 def test_the_command(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "set"
     assert main(["cue-conflict", str(source), str(out), "--per-pair", "2", "--no-same", "--size", "16"]) == 0

@@ -60,13 +60,16 @@ def moments(pairs):
     return {name: pair_moments(torch.as_tensor(a), torch.as_tensor(b)) for name, (a, b) in pairs.items()}
 
 
-def sums_of(pairs):
-    """The sums as the stream keeps them."""
+def sums_of(pairs, planned=None):
+    """The sums as the stream keeps them; without a plan as if each pair had images of its own."""
     shift = torch.as_tensor(pairs["texture"][0][:10]).double().mean(0)
     found = {}
     for name, (a, b) in pairs.items():
-        found[name] = FactorSums(shift, min(100, len(a)))
-        found[name].add(torch.as_tensor(a), torch.as_tensor(b), torch.arange(len(a)) % min(100, len(a)))
+        block, groups = torch.arange(len(a)) % min(100, len(a)), 0
+        if planned is not None:
+            block, groups = torch.from_numpy(planned.blocks[name]), planned.groups if name == "texture" else 0
+        found[name] = FactorSums(shift, groups * (groups + 1) // 2 or int(block.max()) + 1, groups)
+        found[name].add(torch.as_tensor(a), torch.as_tensor(b), block)
     return found
 
 
@@ -156,7 +159,7 @@ def test_the_stream_is_what_is_computed_in_memory(offset, chunk):
         a, b = (side.astype(np.float64) for side in pairs[name])
         wanted = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(z.shape[2])]
         np.testing.assert_allclose(pair_correlation(sums[name].moments), wanted, rtol=1e-6, atol=1e-9)
-    again = intervals(sums_of(pairs), seed=3)
+    again = intervals(sums_of(pairs, planned), seed=3)
     for name, interval in intervals(sums, seed=3).scores.items():
         np.testing.assert_allclose(interval, again.scores[name], rtol=1e-6)
 
@@ -180,7 +183,8 @@ def test_what_is_kept_does_not_grow_with_pairs_or_images():
         planned = plan(np.arange(images) % 7, 3, count, seed=0)
         sums = stream(torch.randn(len(planned.copies), 8).split(50), planned)
         for part in sums.values():
-            assert (part.moments.nbytes, part.sums.nbytes) == (8 * 48, 8 * 800)
+            assert part.moments.nbytes == 8 * 48
+            assert 8 * 8 * 25 <= part.sums.nbytes <= 8 * 800
 
 
 def test_a_layer_of_texture_alone_has_the_shape_score_of_the_finite_textures():
@@ -323,7 +327,8 @@ def test_a_given_grid_of_textures_is_taken_as_it_is(tmp_path, images, grid):
     assert detail["scores"]["residual"] == 1.0
     low, high = detail["scores_ci95"]["shape"]
     assert low < detail["scores"]["shape"] < high
-    assert "warning" not in detail
+    assert detail["warning"].startswith("2000 pairs of only 4 images")
+    assert entries["texture_neurons"].details == entries["residual_neurons"].details == {}
     assert entries["shape_neurons"].condition == {"textures": 3}
     assert "not the paper's" in entries["shape_correlated_neurons"].details["note"]
     written = json.loads((tmp_path / "out/net/neurons.json").read_text())
@@ -413,6 +418,71 @@ def test_constant_and_broken_latents_are_the_networks_fault(tmp_path, grid):
     network.std.fill_(torch.nan)
     with pytest.raises(UserError, match="NaN or infinity"):
         evaluator.run(network)
+
+
+def test_logits_that_are_not_numbers_are_refused(tmp_path, grid):
+    network = model().eval()
+    network.network.head.bias.data.fill_(torch.nan)
+    with pytest.raises(UserError, match="output holds NaN or infinity"):
+        Dimensionality(Setting(grid, tmp_path / "out")).run(network)
+
+
+def test_a_network_without_a_classifying_layer_is_refused_first(tmp_path, images):
+    network = Classifier(nn.Flatten(), Identity("net", "net", "Flat"), Preprocessing(16))
+    with pytest.raises(UserError, match="no linear layer to take latents from"):
+        Dimensionality(Setting(images, tmp_path / "out")).check(network)
+
+
+@pytest.mark.parametrize("gone", ["1.png-style0.png", "1.png-style2.png", "1.png-style*.png"])
+def test_a_missing_copy_is_refused_not_left_out(tmp_path, grid, gone):
+    for path in (grid / "cat").glob(gone):
+        path.unlink()
+    with pytest.raises(UserError, match=r"copies of images in its styles.csv, first cat/1\.png-style.*it goes on"):
+        Dimensionality(Setting(grid, tmp_path / "out"))
+
+
+def test_images_that_the_grid_could_not_read_are_left_out(tmp_path, stylizer, bank):
+    images = class_folder(tmp_path / "images", per_class=3)
+    (images / "cat" / "0.png").write_bytes(b"")
+    stylize_folder(images, tmp_path / "grid", stylizer, bank, StylizeSettings(3, same_styles=True))
+    evaluator = Dimensionality(Setting(tmp_path / "grid", tmp_path / "out"))
+    assert (len(evaluator.labels), len(evaluator.unreadable)) == (5, 1)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"per_image": null}', "[" * 100_000])
+def test_manifests_from_outside_are_refused(tmp_path, grid, content):
+    (grid / "stylize.json").write_text(content)
+    with pytest.raises(UserError, match=r"stylize\.json"):
+        Dimensionality(Setting(grid, tmp_path / "out"))
+
+
+@pytest.mark.parametrize(("images", "count"), [(2, 50), (40, 500), (400, 500), (4000, 20_000)])
+def test_blocks_hold_whole_images(images, count):
+    planned = plan(np.arange(images) % 2, 3, count, seed=0)
+    of = {name: planned.copies[rows, 0] for name, rows in planned.pairs.items()}
+    blocks = planned.blocks
+    assert all(len(set(blocks["shape"][of["shape"][:, 0] == image])) <= 1 for image in range(images))
+    assert max(blocks["shape"].max(), blocks["texture"].max()) < 100
+    if planned.groups:
+        assert images < 20 * 16
+        group = {tuple(sorted(pair)): set() for pair in of["texture"].tolist()}
+        for pair, block in zip(of["texture"].tolist(), blocks["texture"], strict=True):
+            group[tuple(sorted(pair))].add(int(block))
+        assert all(len(found) == 1 for found in group.values())
+    else:
+        _, window = windows(np.arange(images) % 2, seed=0)
+        assert all(len(set(blocks["texture"][window[of["texture"][:, 0]] == w])) <= 1 for w in set(window))
+
+
+def test_intervals_hold_the_truth_however_many_pairs_there_are():
+    """Of few images; pairs taken for independent gave intervals that hold it in one of five."""
+    held = np.zeros(2)
+    for seed in range(60):
+        z = torch.from_numpy(np.random.default_rng(seed).normal(size=(40, 5, 16)))
+        planned = plan(np.arange(40) % 4, 5, 20_000, seed=seed)
+        sums = stream([z[planned.copies[:, 0], planned.copies[:, 1]]], planned)
+        held += [low <= 0 <= high for low, high in intervals(sums, seed=seed, resamples=300).scores.values()]
+    assert (held >= 0.7 * 60).all()
 
 
 def test_an_unreadable_copy_is_named(tmp_path, grid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,6 +188,33 @@ def test_several_networks_are_compared_on_the_same_copies(colours, tmp_path, mon
     assert 0 < low <= pairs["right", "wrong", "accuracy"]["difference"] <= high
 
 
+def test_a_refused_network_is_left_in_training_mode(colours):
+    network = ByColour().train()
+    with pytest.raises(UserError, match="has 2 class names"):
+        evaluate(network, suites=["accuracy"], data=colours, classes=("a", "b"))
+    assert network.training
+    assert network.head.training
+
+
+def test_later_calls_add_to_what_is_there(colours, tmp_path, capsys):
+    out, pair = tmp_path / "out", [by_colour("a"), by_colour("b", turn=1)]
+    for number, network in enumerate(pair):
+        network.identity = replace(network.identity, weights_sha256=str(number))
+    for stage in (None, "head"):
+        evaluate_all(pair[:1], suites=["dimensionality"], data={"": colours}, out=out, stage=stage, pairs=100)
+        err = capsys.readouterr().err
+        assert err.count("warning: dimensionality: 100 pairs of only 12 images") == 1
+    stages = [e.condition.get("stage") for e in Results.load(out / "a/results.json").results]
+    assert stages == [None] * 5 + ["head"] * 5
+    for suite in ("accuracy", "stylized", "accuracy"):
+        evaluate_all(pair, suites=[suite], data={"": colours}, out=out)
+    rows = json.loads((out / "comparison.json").read_text())["paired"]
+    assert sorted(row["benchmark"] for row in rows) == ["accuracy", "stylized"]
+    (out / "comparison.json").write_text("[]")
+    with pytest.raises(UserError, match="not a comparison of this version"):
+        evaluate_all(pair, suites=["accuracy"], data={"": colours}, out=out)
+
+
 def test_stylized_folders_are_taken_as_given_when_finished(colours, tmp_path, stylizer, bank):
     given = tmp_path / "given"
     stylize_folder(colours, given, stylizer, bank, StylizeSettings(per_image=2))
@@ -205,6 +233,8 @@ def test_data_by_suite_and_its_test_part(colours, tmp_path):
     assert found.get("accuracy", "top1").value == 11 / 12
     with pytest.raises(UserError, match="suite 'stylized' has no data"):
         evaluate(by_colour("net"), suites=["stylized"], data={"accuracy": tmp_path / "split"})
+    with pytest.raises(UserError, match="'stylized' is not among --suites"):
+        evaluate(by_colour("net"), suites=["accuracy"], data={"": colours, "stylized": tmp_path / "split"})
     with pytest.raises(UserError, match="did you mean 'accuracy'"):
         evaluate(by_colour("net"), suites=["accuracy"], data={"acuracy": tmp_path, "": tmp_path / "split"})
 

@@ -237,8 +237,11 @@ def test_wrap_takes_any_module():
     assert plain.preprocessing == Preprocessing(224, 0.875, "bilinear")
     assert wrap(plain) is plain
     assert plain.identity.weights_sha256 == weights_sha256(plain.network)
-    named = wrap(plain, classes=["c", "d"])
-    assert (named.network, named.identity.classes, plain.identity.classes) == (network, ("c", "d"), ("a", "b"))
+    with pytest.raises(UserError, match="calls output 2 'c', but 'x' knows it as 'b'"):
+        wrap(plain, classes=["a", "c"])
+    nameless = wrap(network)
+    named = wrap(nameless, classes=["c", "d"])
+    assert (named.network, named.identity.classes, nameless.identity.classes) == (network, ("c", "d"), None)
 
 
 def test_weights_hash_follows_values_names_and_types():

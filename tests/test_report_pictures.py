@@ -121,7 +121,7 @@ def test_a_sample_of_decisions(two: Path, tmp_path: Path) -> None:
     chips = {a["title"]: a["class"] for a in page.classed("chip") if "title" in a}
     assert chips["ours answered cat: shape"] == "chip shape"
     assert chips["plain answered cat: texture"] == "chip texture"
-    assert len(page.classed("meter")) == 12 and "confidence 33" in page.text
+    assert len(page.classed("meter")) == 12 and "share of all scores 33" in page.text
     assert "CC BY 4.0" in page.text and "drawn blindly" in page.text
     assert page.source == report(two)[0].source
 
@@ -215,10 +215,11 @@ def test_networks_are_compared_with_the_first(two: Path, tmp_path: Path) -> None
 def test_strips_of_neurons(two: Path, tmp_path: Path) -> None:
     images = []
     for number in range(8):
-        path = two / "images" / "grid" / f"{number}.png"
+        path = two / "images" / "grid" / f"{number}.jpg-style0.png"
         picture(path, number)
         place = None if number % 2 else 0.25
         images.append({"image": str(path), "x": place, "y": place})
+    (two / "images" / "grid" / "stylize.json").write_text("{}")
     neurons(two / "ours", images)
     page, _ = report(two)
     pictures = [a for a in page.named("img") if "neuron" in a["alt"]]
@@ -227,6 +228,20 @@ def test_strips_of_neurons(two: Path, tmp_path: Path) -> None:
     assert "neuron 7" in page.text and "0.91" in page.text and "layer4" in page.text
     (two).rename(tmp_path / "moved")
     assert len([a for a in report(tmp_path / "moved")[0].named("img") if "neuron" in a["alt"]]) == 11
+
+
+def test_pictures_without_texture_are_charted_and_stages_named(tmp_path: Path) -> None:
+    results = [
+        entry(kind, "top1", 0.4, condition={"mapping": "mean"}, details={"chance": 1 / 16})
+        for kind in ("sketches", "edges", "silhouettes")
+    ]
+    results += [entry("dimensionality", "shape_neurons", 0.3, details={"stage": "layer3.1", "neurons": 64})]
+    measured(tmp_path / "in" / "net", "net", results=results)
+    page, _ = report(tmp_path / "in")
+    labels = [a["aria-label"] for a in page.classed("intervals")]
+    assert [label.split()[0] for label in labels] == ["Silhouettes", "Edges", "Sketches"]
+    assert {a["x1"] for a in page.classed("guess")} == {"6.25%"} and "dotted line" in page.text
+    assert "stage: layer3.1" in page.text and "last layer" not in page.text
 
 
 def test_a_detail_is_a_third_around_its_place_and_inside() -> None:
@@ -254,14 +269,41 @@ def test_no_detail_from_outside(two: Path, tmp_path: Path, monkeypatch: pytest.M
     assert opened == []
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_results_folder_from_outside_shows_no_other_picture(two: Path, tmp_path: Path, linked: bool) -> None:
+    private = tmp_path / "private"
+    named = {"name": "me.png", "place": "cat1-dog2.png", "cues": "cat/cat1-bear2.png", "style": "me.png-style0.png"}
+    for name in named.values():
+        picture(private / name, 1)
+    files = [(private / name).relative_to("/").as_posix() for name in named.values()]
+    if linked:  # good names that lead to others
+        for link in (two / "ours" / "cat" / "cat1-dog2.png", two / "ours" / "a.png-style0.png"):
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(private / "me.png")
+            files.append(link.relative_to("/").as_posix())
+        (two / "ours" / "stylize.json").write_text("{}")
+    rows = [{"image": file, "shape": "cat", "texture": "dog", "decision": "cat"} for file in files]
+    (two / "ours" / "decisions.json").write_text(json.dumps({"folder": "/", "images": rows}))
+    neurons(two / "ours", [{"image": f"/{file}", "x": 0.5, "y": 0.5} for file in files])
+    record = json.loads((two / "ours" / "results.json").read_text())
+    for one in record["results"]:
+        one["details"]["data"] = {"folder": "/"}
+    (two / "ours" / "results.json").write_text(json.dumps(record))
+    page, warnings = report(two)
+    assert not page.named("img")
+    assert any("neurons.json" in w for w in warnings) and any("no cue-conflict picture" in w for w in warnings)
+
+
 def test_hostile_names_are_escaped_in_every_new_part(tmp_path: Path) -> None:
     evil, attribute = "<script>alert(1)</script>", '" onload="alert(2)'
     root, pictures = tmp_path / "in", conflicts(tmp_path / "pictures")
     for name, bias in ((evil, 0.5), (attribute, 0.25)):
         folder = measured(root / str(bias), name, weights=name, bias=bias)
         decisions(folder, pictures, evil)
-        picture(root / "images" / "a.png", 1)
-        neurons(folder, [{"image": str(root / "images" / "a.png"), "x": 0.5, "y": 2}], neuron=evil)
+        copy = root / "images" / "a.png-style0.png"
+        picture(copy, 1)
+        (root / "images" / "stylize.json").write_text("{}")
+        neurons(folder, [{"image": str(copy), "x": 0.5, "y": 2}], neuron=evil)
         path = folder / "neurons.json"
         path.write_text(path.read_text().replace("layer4", evil))
     paired = entry("shape-bias", "shape_bias", None) | {"a": evil, "b": attribute, "difference": 0.25}

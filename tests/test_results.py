@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
 from shapebias.errors import UserError
+from shapebias.measure.comparison import paired
+from shapebias.measure.contract import Outcome
 from shapebias.measure.results import Entry, Results, write_comparison
 from shapebias.measure.table import print_table, rows
 
@@ -77,6 +80,9 @@ def test_get_finds_the_one_figure():
         '{"schema": "shapebias/results/1", "model": {}, "environment": {}, "results": [{"ci95": null}]}',
         '{"schema": "shapebias/results/1", "model": {}, "environment": {}, "results": [3]}',
         '{"schema": "shapebias/results/1", "model": {}, "environment": {}, "results": null}',
+        '{"schema": "shapebias/results/1", "model": [], "environment": {}, "results": []}',
+        '{"schema": "shapebias/results/1", "model": {}, "environment": {}, "results": {}}',
+        "[" * 100_000,
         "{",
     ],
 )
@@ -89,12 +95,46 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
 
 
 def test_comparison_names_the_networks(tmp_path):
-    paired = [{"metric": "top1", "difference": math.nan, "ci95": (0.0, 1.0)}]
-    write_comparison(tmp_path / "c.json", paired, [results(name="x"), results(name="y")])
+    rows_given = [{"metric": "top1", "difference": math.nan, "ci95": (0.0, 1.0)}]
+    write_comparison(tmp_path / "c.json", rows_given, [results(name="x"), results(name="y")])
     found = json.loads((tmp_path / "c.json").read_text())
     assert found["schema"] == "shapebias/comparison/1"
     assert found["models"] == ["x", "y"]
     assert found["paired"] == [{"metric": "top1", "difference": None, "ci95": [0.0, 1.0]}]
+
+
+def test_a_comparison_keeps_rows_of_unchanged_networks(tmp_path):
+    def write(benchmark, a, b, **more):
+        networks = [results(name=name) for name in (a[0], b[0])]
+        for network, name in zip(networks, (a, b), strict=True):
+            network.model["weights_sha256"] = None if name.endswith("?") else name
+            network.save(tmp_path / network.model["name"] / "results.json")
+        row = {"benchmark": benchmark, "metric": "top1", "condition": {}, "a": a[0], "b": b[0], **more}
+        write_comparison(tmp_path / "comparison.json", [row], networks)
+        found = json.loads((tmp_path / "comparison.json").read_text())
+        return [(r["benchmark"], r["a"], r["b"]) for r in found["paired"]], found["models"]
+
+    assert write("one", "x", "y") == ([("one", "x", "y")], ["x", "y"])
+    assert write("two", "x", "z") == ([("one", "x", "y"), ("two", "x", "z")], ["x", "z", "y"])
+    assert write("one", "y", "x")[0] == [("two", "x", "z"), ("one", "y", "x")]  # measured again, in either order
+    apart = {"condition_a": {"m": 1}, "condition_b": {"m": 2}}
+    assert len(write("one", "y", "x", **apart)[0]) == 3
+    assert write("three", "y2", "z")[0] == [("two", "x", "z"), ("three", "y", "z")]
+    assert write("four", "x", "z?")[0] == [("four", "x", "z")]
+
+
+def test_networks_with_different_conditions_state_both():
+    def outcome(condition):
+        entry = Entry("shape-bias", "shape_bias", 0.5, 2, None, condition)
+        return Outcome([entry], ("a", "b"), {"shape_bias": np.array([[1, 1], [0, 1]])})
+
+    own, mean = {"mapping": "own", "x": 1}, {"mapping": "mean", "x": 1}
+    both = [(results(name="x"), {"s": outcome(own)}), (results(name="y"), {"s": outcome(mean)})]
+    (row,) = paired(both, seed=0)
+    assert (row["condition"], row["condition_a"], row["condition_b"]) == ({"x": 1}, own, mean)
+    (row,) = paired([both[0], both[0]], seed=0)
+    assert row["condition"] == own
+    assert "condition_a" not in row
 
 
 def test_table_in_percent_with_dashes_for_what_is_not_there(capsys):

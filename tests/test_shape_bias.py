@@ -280,3 +280,15 @@ def test_folders_without_a_conflict_or_with_an_image_twice_are_refused(tmp_path)
 
 def test_docstring_example():
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("mapping", ["mean", "sum", "max"])
+def test_confidence_is_the_share_in_the_decisions_file(tmp_path, mapping):
+    conflict_folder(tmp_path / "data")
+    torch.manual_seed(0)
+    setting = Setting(tmp_path / "data", tmp_path / "out", mapping=mapping)
+    bias = ShapeBias(setting).run(fixed(5 * torch.randn(3, 1000), None)).entries[0]
+    rows = json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())["images"]
+    for cue in ("shape", "texture"):
+        shares = [row[f"p_{cue}"] for row in rows]
+        assert bias.details["confidence"][cue] == pytest.approx(sum(shares) / len(shares), abs=1e-4)

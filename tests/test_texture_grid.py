@@ -39,7 +39,7 @@ def test_too_few_textures_are_refused(textures):
         choose_textures(textures, 5)
     with pytest.raises(UserError, match="has 3 images, 5 textures were asked for"):
         choose_textures(textures / "woven", 5)
-    with pytest.raises(UserError, match="at least 2 textures"):
+    with pytest.raises(UserError, match="--count must be at least 2 textures"):
         choose_textures(textures, 1)
 
 
@@ -85,7 +85,7 @@ def test_from_the_command_line_to_a_figure(tmp_path, textures, classes, monkeypa
     source = class_folder(tmp_path / "images")
     source = source if classes else source / "cat"
     grid, out = tmp_path / "grid", tmp_path / "out"
-    status = main(["texture-grid", str(source), str(grid), "--textures", str(textures), "--per-image", "3"])
+    status = main(["texture-grid", str(source), str(grid), "--textures", str(textures), "--count", "3"])
     assert (status, "dimensionality=" in capsys.readouterr().err) == (0, True)
     (tmp_path / "small_network.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(tmp_path)

@@ -78,6 +78,7 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Measure networks."""
+    from shapebias.cli.names import tell_apart
     from shapebias.device import choose_device
     from shapebias.measure.contract import check_numbers
     from shapebias.measure.evaluate import check_suites, evaluate_all
@@ -94,6 +95,7 @@ def evaluate(
     networks = [
         load_model(spec, checkpoint=checkpoint, remap_by_order=remap_by_order, classes=classes) for spec in models
     ]
+    tell_apart(networks, models)
     results = evaluate_all(networks, suites=names, data=folders, out=out, **options)
     print_table(results)
     for result in results:

@@ -98,7 +98,9 @@ def cue_conflict_arguments() -> Parser:
         "Make cue-conflict images of every ordered pair of the categories in SRC; goes on where it was killed.",
         CUE_CONFLICT_EXAMPLES,
     )
-    parser.add_argument("source", type=Path, metavar="SRC", help="folder with one folder of images per category")
+    parser.add_argument(
+        "source", type=Path, metavar="SRC", help="one folder of images per category, or train/ and val/ of such: val/"
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the set: SHAPE/shapeN-textureM.png")
     parser.add_argument(
         "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
@@ -129,9 +131,10 @@ def cue_conflict(
 ) -> None:
     """Make a cue-conflict set."""
     from shapebias.device import choose_device
+    from shapebias.files import read_json
     from shapebias.stylize import load_stylizer
     from shapebias.stylize.conflict_pairs import CueConflictSettings
-    from shapebias.stylize.cue_conflict import make_cue_conflict
+    from shapebias.stylize.cue_conflict import MANIFEST, TABLE, make_cue_conflict
 
     settings = CueConflictSettings(alpha=alpha, per_pair=per_pair, same=not no_same, size=size, seed=seed)
     device = choose_device(device)
@@ -141,7 +144,8 @@ def cue_conflict(
     )
     for reason in unreadable:
         say(f"warning: took another image for the unreadable {reason}")
-    say(f"wrote {out}: {count} images, cue-conflict.json, cue-conflict.csv; measure with --suites shape-bias")
+    taken = read_json(out / MANIFEST)["source"]
+    say(f"wrote {out}: {count} images of {taken}, {MANIFEST}, {TABLE}; measure with --suites shape-bias")
 
 
 def texture_grid_arguments() -> Parser:
@@ -155,7 +159,7 @@ def texture_grid_arguments() -> Parser:
     parser.add_argument(
         "--textures", type=Path, required=True, metavar="DIR", help="one folder of images per texture, or images"
     )
-    parser.add_argument("--per_image", "--count", type=int, default=5, help="textures: the first so many by name")
+    parser.add_argument("--count", type=int, default=5, help="how many textures: the first by name")
     parser.add_argument(
         "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
     )
@@ -172,7 +176,7 @@ def texture_grid(
     source: Path,
     out: Path,
     textures: Path,
-    per_image: int,
+    count: int,
     stylizer: str,
     alpha: float,
     size: int,
@@ -190,7 +194,7 @@ def texture_grid(
     network, digest = load_stylizer(stylizer)
     options: dict[str, Any] = {"alpha": alpha, "size": size, "seed": seed, "batch_size": batch_size}
     bank, unreadable = write_grid(
-        source, out, textures, network, digest, count=per_image, device=device, strict=strict, **options
+        source, out, textures, network, digest, count=count, device=device, strict=strict, **options
     )
     for reason in unreadable:
         say(f"warning: left out unreadable image {reason}")

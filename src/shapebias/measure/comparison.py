@@ -14,12 +14,18 @@ from shapebias.measure.results import Results
 
 
 def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) -> list[dict[str, Any]]:
-    """Differences of every two networks over the images that both answered, with paired intervals."""
+    """Differences of every two networks over the images that both answered, with paired intervals.
+
+    ``condition`` is what holds for both; where theirs differ, ``condition_a`` and ``condition_b`` are each one's own.
+    ``n`` counts images, those without a decision for either cue among them.
+    """
     found = []
     for (first, outcomes_a), (second, outcomes_b) in combinations(measured, 2):
         for suite, a in outcomes_a.items():
             b = outcomes_b[suite]
             for metric, values in a.per_image.items():
+                if metric not in b.per_image:  # as top5 of too few classes
+                    continue
                 rows_b = {image: row for row, image in enumerate(b.images)}
                 both = [(row, rows_b[image]) for row, image in enumerate(a.images) if image in rows_b]
                 if not both:
@@ -29,12 +35,12 @@ def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) ->
                     difference, interval = paired_difference(left[:, 0], right[:, 0], seed=seed)
                 else:
                     difference, interval = ratio_difference(left, right, seed=seed)
-                entry = next(e for e in a.entries if e.metric == metric)
+                entry, other = (next(e for e in outcome.entries if e.metric == metric) for outcome in (a, b))
                 found.append(
                     {
                         "benchmark": entry.benchmark,
                         "metric": metric,
-                        "condition": entry.condition,
+                        **_conditions(entry.condition, other.condition),
                         "a": first.model["name"],
                         "b": second.model["name"],
                         "difference": float(np.float64(difference)),
@@ -43,3 +49,10 @@ def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) ->
                     }
                 )
     return found
+
+
+def _conditions(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    if a == b:
+        return {"condition": a}
+    shared = {key: value for key, value in a.items() if key in b and b[key] == value}
+    return {"condition": shared, "condition_a": a, "condition_b": b}

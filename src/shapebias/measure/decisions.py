@@ -13,6 +13,11 @@ from shapebias.files import write_text
 FILE = "decisions.json"
 
 
+def shares_of(scores: np.ndarray) -> np.ndarray:
+    """Each answer's share of the scores of all answers to an image: rows (N, answers) divided by their sums."""
+    return scores / np.maximum(scores.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
 def write_decisions(
     path: Path,
     folder: Path,
@@ -31,10 +36,10 @@ def write_decisions(
         shapes: the category of each image's shape.
         textures: and of its texture.
         names: what the network could answer.
-        scores: (N, len(names)), not negative; the decision is the largest. Each row is divided by its sum, so
-            that a mean over member classes reads as a probability too; rounded to 4 digits.
+        scores: (N, len(names)), not negative; the decision is the largest. ``p_...`` are
+            shares of the row's sum, rounded to 4 digits.
     """
-    shares = scores / np.maximum(scores.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    shares = shares_of(scores)
     column = {name: number for number, name in enumerate(names)}
     rows = [
         {

@@ -22,21 +22,24 @@ import torch
 from torch import Tensor
 
 from shapebias.data.evaluation import ImageBatches
-from shapebias.data.folder import TEST_NAMES, ImageFolder, fingerprint, list_images, part
+from shapebias.data.folder import TEST_NAMES, part
 from shapebias.errors import UserError
 from shapebias.files import read_json
-from shapebias.measure.accuracy import held_out_copies
+from shapebias.measure.accuracy import check_logits, held_out_copies
 from shapebias.measure.contract import Outcome, Setting, data_details
 from shapebias.measure.exciting import Highest, write_neurons
 from shapebias.measure.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
+from shapebias.measure.grid import images_of, images_of_grid
 from shapebias.measure.neuron_correlation import correlated_neurons, most_alike
 from shapebias.measure.pairs import FACTORS, plan
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
+from shapebias.models.latents import classifying_layer
 from shapebias.progress import progress
 from shapebias.stylize.folder import MANIFEST, stylized_views, unreadable_sources, view_path
 
 TEXTURES = 5
+MANY = 5  # pairs to an image
 NEURONS_FILE = "neurons.json"
 
 
@@ -48,7 +51,7 @@ class Dimensionality:
     ``shapebias texture-grid`` (or ``stylize --same-styles``) is taken as it is. In a folder without class
     folders every image is a class of its own, and texture pairs are of two different images. The latents are
     the inputs of the classifying layer, or the setting's stage. ``n`` is the number of pairs per factor;
-    intervals are bootstrapped over pairs. Whole numbers of neurons stand in the details.
+    intervals are bootstrapped over images. Whole numbers of neurons stand in the details.
     ``shape_correlated_neurons`` and ``texture_correlated_neurons`` (n: neurons, no interval) are shares by
     single neurons' correlations; the strongest, and the images that excite them, are written to
     ``neurons.json``.
@@ -59,14 +62,18 @@ class Dimensionality:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.root = part(setting.data, TEST_NAMES) or setting.data
-        given = (setting.data / MANIFEST).is_file()
-        self.paths, self.numbers, self.classes, self.fingerprint = _images(self.root, numbered=given)
-        self.ready = given
-        if given:
+        self.ready = (setting.data / MANIFEST).is_file()
+        if self.ready:
+            textures = stylized_views(setting.data)
             if not read_json(setting.data / MANIFEST).get("same_styles"):
                 raise UserError(
                     f"the images in {setting.data} have different styles: make it by 'shapebias texture-grid'"
                 )
+            found = images_of_grid(setting.data, self.root, textures)
+        else:
+            found = images_of(self.root)
+        self.paths, self.numbers, self.classes, self.fingerprint = found
+        if self.ready:
             self._take(setting.data, self.root)
 
     def _take(self, grid: Path, root: Path) -> None:
@@ -88,8 +95,10 @@ class Dimensionality:
         self.plan = plan(self.labels, self.textures, self.setting.pairs, seed=self.setting.seed)
 
     def check(self, model: Classifier) -> None:
-        """Refuse a network without the stage, before anything is stylized."""
+        """Refuse a network without the stage or the classifying layer, before anything is stylized."""
         at_stage(model, self.setting.stage)
+        if self.setting.stage is None:
+            classifying_layer(model.network)
 
     def run(self, model: Classifier) -> Outcome:
         """Stylize the folder for the first network; pass the copies that pairs need, sum up, tell neurons apart."""
@@ -125,7 +134,7 @@ class Dimensionality:
                 setting.pairs,
                 low_high.shares[factor],
                 condition,
-                details,
+                details if factor == FACTORS[0] else {},  # once: what left out and warned of would be told thrice
             )
             for factor in (*FACTORS, "residual")
         ]
@@ -154,10 +163,11 @@ class Dimensionality:
             for numbers, images in batches:
                 if batches.unreadable:
                     break
-                _, latents = model(images.to(setting.device, memory_format=torch.channels_last), latents=True)
+                logits, latents = model(images.to(setting.device, memory_format=torch.channels_last), latents=True)
                 z = latents[-1].float().cpu()
                 if not z.isfinite().all():
                     raise UserError(f"the latents of {name} hold NaN or infinity")
+                check_logits(logits)
                 if len(z) != len(numbers):
                     raise UserError(f"the stage gives {len(z)} latents for {len(numbers)} images: name another stage")
                 highest.add(z, torch.arange(first, first + len(z)))
@@ -181,8 +191,13 @@ class Dimensionality:
             "note": "softmax over three scores: scores of 0 give 21.2 %; not a count of identified neurons",
             "data": data_details(self.root, len(self.labels), self.fingerprint, self.unreadable),
         }
-        if width > self.setting.pairs:
-            details["warning"] = f"fewer pairs ({self.setting.pairs}) than neurons ({width})"
+        pairs, images, warnings = self.setting.pairs, len(self.labels), list[str]()
+        if width > pairs:
+            warnings.append(f"fewer pairs ({pairs}) than neurons ({width})")
+        if pairs > MANY * images:
+            warnings.append(f"{pairs} pairs of only {images} images: more images would say more, more pairs would not")
+        if warnings:
+            details["warning"] = "; ".join(warnings)
         return details
 
 
@@ -200,27 +215,3 @@ def at_stage(model: Classifier, stage: str | None) -> Classifier:
     )
     view.mean, view.std = model.mean, model.std
     return view
-
-
-def _images(root: Path, *, numbered: bool) -> tuple[list[Path], list[int], bool, str]:
-    """The images below ``root``, their classes' numbers, whether there are classes, and the fingerprint.
-
-    Without class folders each image is a class of its own. ``numbered``: the images are copies in a grid, and the
-    paths returned are those of the images that they were made from.
-    """
-    classes = root.is_dir() and any(p.is_dir() and not p.name.startswith(".") for p in root.iterdir())
-    if classes:
-        folder = ImageFolder.scan(root)
-        paths, labels, digest = list(folder.paths), list(folder.labels), folder.fingerprint
-    else:
-        paths = list_images(root)
-        labels, digest = list(range(len(paths))), fingerprint(root, paths)
-    if numbered:
-        first = "-style0.png"
-        kept = [
-            (p.with_name(p.name.removesuffix(first)), n)
-            for p, n in zip(paths, labels, strict=True)
-            if p.name.endswith(first)
-        ]
-        paths, labels = [path for path, _ in kept], [label for _, label in kept]
-    return paths, labels, classes, digest

@@ -21,7 +21,7 @@ from shapebias.measure.comparison import paired
 from shapebias.measure.contract import Evaluator, Outcome, Setting
 from shapebias.measure.contract import Mapping as CategoryMapping
 from shapebias.measure.dimensionality import Dimensionality
-from shapebias.measure.results import Entry, Results, write_comparison
+from shapebias.measure.results import COMPARISON_FILE, Entry, Results, read_comparison, write_comparison
 from shapebias.measure.shape_bias import ShapeBias
 from shapebias.measure.texture_free import Edges, Silhouettes, Sketches
 from shapebias.models.classifier import Classifier
@@ -75,9 +75,9 @@ def evaluate(
         UserError: unknown suites, unusable data or networks.
     """
     modes = [(module, module.training) for module in ([] if isinstance(model, str) else model.modules())]
-    network = load_model(model, classes=classes) if isinstance(model, str) else wrap(model, classes=classes)
     folders = {"": data} if isinstance(data, str | Path) else data
     try:
+        network = load_model(model, classes=classes) if isinstance(model, str) else wrap(model, classes=classes)
         with tempfile.TemporaryDirectory(prefix="shapebias-") as scratch:
             return evaluate_all(
                 [network],
@@ -113,6 +113,7 @@ def evaluate_all(
 ) -> list[Results]:
     """Measure networks on the same data and write ``out/NAME/results.json`` and, for several, a comparison.
 
+    What earlier calls left there stays, save for figures of the same benchmark, metric and condition.
     ``data`` maps suite names to folders; the key "" serves suites without their own. Each network's file is
     written as soon as it is measured.
     """
@@ -122,6 +123,8 @@ def evaluate_all(
         raise UserError(f"two models are called '{twice[0]}': their results would overwrite each other")
     where = choose_device(device)
     make_folder(out)
+    if len(models) > 1:
+        read_comparison(out / COMPARISON_FILE)  # one that cannot be added to is refused now
     earlier = {model.identity.name: _earlier(out, model) for model in models}
     size = BATCH_SIZE if batch_size is None else batch_size
 
@@ -138,16 +141,21 @@ def evaluate_all(
         outcomes = {name: evaluator.run(model) for name, evaluator in evaluators.items()}
         entries = [entry for outcome in outcomes.values() for entry in outcome.entries]
         results = Results(_describe(model), {**environment(where), "seed": seed}, entries)
-        kept = [e for e in earlier[model.identity.name] if e.benchmark not in {entry.benchmark for entry in entries}]
+        kept = [e for e in earlier[model.identity.name] if e.key not in {entry.key for entry in entries}]
         results.results = [*kept, *entries]
         results.save(out / model.identity.name / "results.json")
-        for entry in entries:
-            for text in _left_out(entry):
-                print(f"warning: left out {text}", file=sys.stderr)
+        for text in dict.fromkeys(text for entry in entries for text in _warnings(entry)):
+            print(f"warning: {text}", file=sys.stderr)
         measured.append((results, outcomes))
     if len(measured) > 1:
-        write_comparison(out / "comparison.json", paired(measured, seed), [results for results, _ in measured])
+        write_comparison(out / COMPARISON_FILE, paired(measured, seed), [results for results, _ in measured])
     return [results for results, _ in measured]
+
+
+def _warnings(entry: Entry) -> list[str]:
+    """What a figure is without, and what it says against itself."""
+    own = entry.details.get("warning")
+    return [f"left out {text}" for text in _left_out(entry)] + ([f"{entry.benchmark}: {own}"] if own else [])
 
 
 def _left_out(entry: Entry) -> list[str]:
@@ -191,13 +199,13 @@ def _build(
     for name in data:
         if name:
             check_suites([name])
-    evaluators: dict[str, Evaluator] = {}
     for name in suites:
-        folder = data.get(name, data.get(""))
-        if folder is None:
+        if name not in data and "" not in data:
             raise UserError(f"suite '{name}' has no data: add --data {name}=DIR, or --data DIR for all suites")
-        evaluators[name] = SUITES[name](setting(folder))
-    return evaluators
+    for name in data:
+        if name and name not in suites:
+            raise UserError(f"--data {name}={data[name]}: '{name}' is not among --suites: add it, or leave this out")
+    return {name: SUITES[name](setting(data[name] if name in data else data[""])) for name in suites}
 
 
 def _describe(model: Classifier) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from shapebias.files import write_json
 from shapebias.measure.contract import Setting
 from shapebias.models.classifier import Classifier
 from shapebias.models.latents import channels_last
+from shapebias.models.preprocessing import Squashed
 
 IMAGES = 6
 
@@ -110,11 +111,18 @@ def _places(
 
 
 def in_the_image(x: float, y: float, size: tuple[int, int], preprocessing: Preprocessing) -> tuple[float, float]:
-    """Fractions of what the network saw, the central square, as fractions of the image of ``size`` (width, height).
+    """Fractions of what the network saw as fractions of the image of ``size`` (width, height).
+
+    It saw the central square, or where both sides are squashed to a square the centre of that.
 
     >>> in_the_image(0.0, 0.5, (200, 100), Preprocessing(size=50, crop=1.0))
     (0.25, 0.5)
+    >>> in_the_image(0.0, 0.5, (200, 100), Squashed(size=50, crop=1.0))
+    (0.0, 0.5)
     """
     short = int(preprocessing.size / preprocessing.crop + 1e-6)
-    shown = preprocessing.size / short * min(size)
+    part = preprocessing.size / short
+    if isinstance(preprocessing, Squashed):
+        return 0.5 + (x - 0.5) * part, 0.5 + (y - 0.5) * part
+    shown = part * min(size)
     return 0.5 + (x - 0.5) * shown / size[0], 0.5 + (y - 0.5) * shown / size[1]

@@ -5,10 +5,12 @@ two sides), the variance pooled over the latents of all factors, each factor wit
 is 1, and the shares are the softmax of the three.
 
 What is kept is O(d): the moments (48 bytes per neuron and factor), and for the intervals the sums over ``BLOCKS``
-blocks of pairs (800 bytes per neuron and factor). Pairs are drawn independently and dealt to the blocks in turn, so
-that blocks are exchangeable and resampling them gives the pairs' own interval: the variance of a mean over pairs is
-that of the mean over equal blocks; its root is known to 1 / sqrt(2 * 99) = 7 % from 100 of them. Resamples need the
-blocks' sums only through their inner products, so that their number costs no memory per neuron.
+blocks of pairs (800 bytes per neuron and factor). Blocks hold all pairs of some images (``pairs``), so that resampling
+them is resampling images, not pairs as if each had images of its own: an interval covers the choice of images and of
+pairs, not that of textures, which are the same few for all. The factors are resampled apart from each other. Where
+texture pairs stand in the blocks of two groups of images, the groups are resampled, and a block counts as often as its
+two groups together (Owen's pigeonhole bootstrap). Resamples need the blocks' sums only through their inner products,
+so that their number costs no memory per neuron.
 """
 
 from __future__ import annotations
@@ -22,9 +24,8 @@ from torch import Tensor
 
 from shapebias.measure.intervals import RESAMPLES
 from shapebias.measure.moments import COUNT, MEAN_A, MEAN_B, PRODUCTS, added, empty_moments, variances
-from shapebias.measure.pairs import Plan
+from shapebias.measure.pairs import BLOCKS, Plan
 
-BLOCKS = 100
 Interval = tuple[float, float]
 
 
@@ -32,10 +33,11 @@ class FactorSums:
     """What is kept of one factor's pairs of D neurons.
 
     ``shift`` (D,) is subtracted before summing into the blocks, for the digits; it is the same for all factors.
+    ``groups``, if not 0, are those whose every two have a block (``pairs.group_blocks``).
     """
 
-    def __init__(self, shift: Tensor, blocks: int = BLOCKS) -> None:
-        self.shift = shift.double()
+    def __init__(self, shift: Tensor, blocks: int = BLOCKS, groups: int = 0) -> None:
+        self.shift, self.groups = shift.double(), groups
         self.moments = empty_moments(len(shift))
         self.sums = torch.zeros(blocks, len(shift), dtype=torch.float64)
         self.scalars = torch.zeros(blocks, 3, dtype=torch.float64)  # pairs, squares of both sides, products
@@ -63,16 +65,21 @@ def stream(latents: Iterable[Tensor], plan: Plan) -> dict[str, FactorSums]:
         while window < len(plan.ends) and plan.ends[window] <= seen:
             if not sums:
                 shift = held[: plan.ends[window] - begin].double().mean(0)
-                sums = {name: FactorSums(shift, min(BLOCKS, len(rows))) for name, rows in plan.pairs.items()}
+                sums = {name: _empty(shift, plan, name) for name in plan.pairs}
             for name, queue in queues.items():
                 rows = plan.pairs[name][queue[window]] - begin
-                block = torch.from_numpy(queue[window] % len(sums[name].sums))
+                block = torch.from_numpy(plan.blocks[name][queue[window]])
                 sums[name].add(held[rows[:, 0]], held[rows[:, 1]], block)
             held, begin = held[plan.ends[window] - begin :], int(plan.ends[window])
             window += 1
     if seen != len(plan.copies):
         raise ValueError(f"{seen} latents for {len(plan.copies)} copies")
     return sums
+
+
+def _empty(shift: Tensor, plan: Plan, factor: str) -> FactorSums:
+    groups = plan.groups if factor == "texture" else 0
+    return FactorSums(shift, groups * (groups + 1) // 2 or int(plan.blocks[factor].max()) + 1, groups)
 
 
 def _by_window(rows: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
@@ -130,7 +137,7 @@ class Intervals(NamedTuple):
 
 
 def intervals(sums: Mapping[str, FactorSums], *, seed: int, resamples: int = RESAMPLES) -> Intervals:
-    """Bootstrap over the blocks of pairs, within each factor."""
+    """Bootstrap over the blocks, or their groups, within each factor."""
     rng = np.random.default_rng(seed)
     names = list(sums)
     stacked = torch.cat([part.sums for part in sums.values()])
@@ -139,8 +146,9 @@ def intervals(sums: Mapping[str, FactorSums], *, seed: int, resamples: int = RES
     weights, squares, covariances = np.zeros((resamples, len(stacked))), [], []
     for part, end in zip(sums.values(), ends, strict=True):
         blocks = len(part.sums)
-        drawn = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
+        drawn = _drawn(part, resamples, rng)
         pairs, square, product = (drawn @ part.scalars.numpy()).T
+        pairs = np.where(pairs > 0, pairs, np.nan)  # a resample without pairs
         own = slice(end - blocks, end)
         weights[:, own] = drawn / (2 * pairs[:, None])  # their product with the sums is the mean of both sides
         squares.append(square / (2 * pairs))
@@ -154,6 +162,16 @@ def intervals(sums: Mapping[str, FactorSums], *, seed: int, resamples: int = RES
         {name: _percentiles(values) for name, values in found.items()},
         {name: _percentiles(power / total) for name, power in powers.items()},
     )
+
+
+def _drawn(part: FactorSums, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each block counts in each resample."""
+    units = part.groups or len(part.sums)
+    drawn = rng.multinomial(units, np.full(units, 1 / units), size=resamples)
+    if not part.groups:
+        return drawn
+    i, j = np.triu_indices(units)
+    return np.where(i == j, drawn[:, i], drawn[:, i] * drawn[:, j])
 
 
 def _squared_length(weights: np.ndarray, inner: np.ndarray) -> np.ndarray:

@@ -4,6 +4,11 @@ Images are put in a seeded order that spreads each class evenly, and cut into wi
 many less one, so that none is left over). Both images of a texture pair come from one window, as do of course both
 copies of a shape pair. Once a window has passed, its pairs are complete and its latents are let go. The windows do not
 depend on the batch size: neither do the pairs.
+
+Pairs that share an image are not independent. For the intervals they are dealt to blocks by images, so that whole
+images are resampled: a shape pair goes where its image goes, a texture pair where its window goes. Where there are
+fewer than ``ENOUGH`` windows, the images are dealt to ``GROUPS`` groups instead and a texture pair goes to the block of
+its two images' groups.
 """
 
 from __future__ import annotations
@@ -13,6 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 WINDOW = 16
+BLOCKS = 100
+ENOUGH = 20
+GROUPS = 13  # which have 13 * 14 / 2 = 91 blocks
 FACTORS = ("shape", "texture")
 
 
@@ -67,12 +75,16 @@ class Plan:
     """What passes through the network, in order, and when which pairs are complete.
 
     ``copies`` (M, 2) are the images and textures that some pair needs, each once. ``pairs[factor]`` (P, 2) are
-    rows of ``copies``; ``ends`` (W,) the rows at which windows end.
+    rows of ``copies``; ``ends`` (W,) the rows at which windows end. ``blocks[factor]`` (P,) are the blocks that the
+    pairs go to. ``groups`` is 0 where texture pairs are dealt by window, else the number of groups of images: block
+    ``group_blocks(groups)[i, j]`` holds the pairs of images of group i with those of group j.
     """
 
     copies: np.ndarray
     pairs: dict[str, np.ndarray]
     ends: np.ndarray
+    blocks: dict[str, np.ndarray]
+    groups: int
 
 
 def plan(labels: np.ndarray, textures: int, count: int, *, seed: int) -> Plan:
@@ -83,8 +95,30 @@ def plan(labels: np.ndarray, textures: int, count: int, *, seed: int) -> Plan:
     used = np.unique(np.concatenate([code.ravel() for code in codes.values()]))
     image = np.argsort(place)[used // textures]
     _, begins = np.unique(window[image], return_index=True)
+    a, b = place[drawn["texture"][:, 0]], place[drawn["texture"][:, 2]]
+    groups = 0 if window.max() + 1 >= ENOUGH else min(GROUPS, len(labels))
+    blocks = {
+        "shape": _dealt(place[drawn["shape"][:, 0]]),
+        "texture": group_blocks(groups)[a % groups, b % groups] if groups else _dealt(window[drawn["texture"][:, 0]]),
+    }
     return Plan(
         copies=np.stack([image, used % textures], 1),
         pairs={name: np.searchsorted(used, code) for name, code in codes.items()},
         ends=np.append(begins[1:], len(used)),
+        blocks=blocks,
+        groups=groups,
     )
+
+
+def group_blocks(groups: int) -> np.ndarray:
+    """The number of the block of every two of ``groups`` groups, symmetric."""
+    found = np.zeros((groups, groups), dtype=np.int64)
+    i, j = np.triu_indices(groups)
+    found[i, j] = found[j, i] = np.arange(len(i))
+    return found
+
+
+def _dealt(units: np.ndarray) -> np.ndarray:
+    """For each pair its block: those ``units`` that occur are dealt whole to at most ``BLOCKS`` of them, in turn."""
+    number = np.unique(units, return_inverse=True)[1]
+    return number % min(BLOCKS, number.max() + 1)

@@ -65,13 +65,21 @@ def read_responses(path: Path, categories: Collection[str] = CATEGORIES) -> list
         categories: what images may show and observers may answer, ``na`` besides.
 
     Raises:
-        UserError: naming file and line: unreadable, empty, missing columns or fields, an image name outside
-            the naming, a category or response that is not among the ``categories``, a trial given twice.
+        UserError: naming file and line: unreadable, empty, missing columns or fields, no observer, an
+            image name outside the naming, a category that is not its shape, a category or response that is not
+            among the ``categories``, a trial given twice.
     """
     trials = list(_rows(path))
     if not trials:
         raise UserError(f"{path} holds no trials: expected a header and one row per trial")
     for trial in trials:
+        if not trial.observer:
+            raise UserError(f"{trial.place}: no observer: name the person or network in the column subj")
+        if trial.category != trial.cues[0]:
+            raise UserError(
+                f"{trial.place}: the category '{trial.category}' is not the shape in the image name '{trial.image}', "
+                f"which is {trial.cues[0]}: correct the one that is wrong"
+            )
         for what in trial.cues:
             if what not in categories:
                 raise UserError(

@@ -14,6 +14,7 @@ from shapebias.files import read_json, write_json
 
 SCHEMA = "shapebias/results/1"
 COMPARISON_SCHEMA = "shapebias/comparison/1"
+COMPARISON_FILE = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ class Results:
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             raise UserError(f"{path} is not a results file of this version (schema {SCHEMA})")
         try:
+            for key, kind, words in (("model", dict, "an object"), ("results", list, "a list")):
+                if not isinstance(value[key], kind):
+                    raise TypeError(f"'{key}' is not {words}")
             entries = [Entry(**{**entry, "ci95": entry["ci95"] and tuple(entry["ci95"])}) for entry in value["results"]]
             return cls(value["model"], value["environment"], entries)
         except (KeyError, TypeError) as error:
@@ -101,9 +105,53 @@ class Results:
 
 
 def write_comparison(path: Path, paired: Sequence[dict[str, Any]], networks: Sequence[Results]) -> None:
-    """Write the paired differences of several networks beside their files."""
+    """Write the paired differences of several networks beside their files.
+
+    Rows of an earlier file stay where these do not measure the same again, and both of their networks are those that
+    they were: by the SHA-256 of their weights, in the file and now. Rows of networks without one go.
+    """
+    now = {network.model["name"]: network.model.get("weights_sha256") for network in networks}
+    earlier = read_comparison(path)
+    then = earlier["weights_sha256"]
+    for name in then:
+        if name not in now and (file := path.parent / name / "results.json").is_file():
+            now[name] = Results.load(file).model.get("weights_sha256")
+    same = {name for name, digest in then.items() if digest is not None and now.get(name) == digest}
+    measured = {_row_key(row) for row in paired}
+    kept = [row for row in earlier["paired"] if {row["a"], row["b"]} <= same and _row_key(row) not in measured]
     names = [network.model["name"] for network in networks]
-    write_json(path, {"schema": COMPARISON_SCHEMA, "models": names, "paired": _without_nan(list(paired))})
+    names += sorted({row[side] for row in kept for side in ("a", "b")} - set(names))
+    content = {"schema": COMPARISON_SCHEMA, "models": names, "weights_sha256": {name: now[name] for name in names}}
+    write_json(path, {**content, "paired": _without_nan([*kept, *paired])})
+
+
+def read_comparison(path: Path) -> dict[str, Any]:
+    """``{"weights_sha256": {NAME: ...}, "paired": [...]}`` of a comparison, both empty where there is no file.
+
+    Rows without the names of what they compare are left out.
+
+    Raises:
+        UserError: broken, or of another schema.
+    """
+    if not path.is_file():
+        return {"weights_sha256": {}, "paired": []}
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("schema") != COMPARISON_SCHEMA:
+        raise UserError(f"{path} is not a comparison of this version (schema {COMPARISON_SCHEMA}): delete it")
+    digests, rows = value.get("weights_sha256", {}), value.get("paired", [])
+    if not isinstance(digests, dict) or not isinstance(rows, list):
+        raise UserError(f"{path} is a damaged comparison: delete it, and compare again")
+    named = [row for row in rows if isinstance(row, dict) and all(isinstance(row.get(k), str) for k in _NAMES)]
+    return {"weights_sha256": digests, "paired": named}
+
+
+_NAMES = ("benchmark", "metric", "a", "b")
+
+
+def _row_key(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a row compares, in either order."""
+    sides = ((row.get(side), row.get(f"condition_{side}", row.get("condition"))) for side in ("a", "b"))
+    return row.get("benchmark"), row.get("metric"), *sorted(json.dumps(side, sort_keys=True) for side in sides)
 
 
 def _without_nan(value: Any) -> Any:

@@ -13,7 +13,7 @@ from shapebias.data.folder import part
 from shapebias.measure.answers16 import Answering, answering
 from shapebias.measure.contract import Outcome, Setting, data_details, predictions
 from shapebias.measure.decisions import FILE as DECISIONS
-from shapebias.measure.decisions import write_decisions
+from shapebias.measure.decisions import shares_of, write_decisions
 from shapebias.measure.intervals import bootstrap, wilson
 from shapebias.measure.responses import trials_of, write_responses
 from shapebias.measure.results import Entry
@@ -71,8 +71,8 @@ class ShapeBias:
             "responses": file,
             "decisions": DECISIONS,
             "confidence": {
-                "shape": _mean_of(scores, how.names, shapes),
-                "texture": _mean_of(scores, how.names, textures),
+                "shape": _mean_of(shares_of(scores), how.names, shapes),
+                "texture": _mean_of(shares_of(scores), how.names, textures),
             },
             "data": data_details(folder.root, len(indices), folder.fingerprint, unreadable),
         }
@@ -134,6 +134,6 @@ def score(
     return Outcome(entries, images, {"shape_bias": pairs})
 
 
-def _mean_of(scores: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> float:
+def _mean_of(shares: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> float:
     columns = [list(names).index(name) for name in wanted]
-    return float(scores[np.arange(len(scores)), columns].mean())
+    return float(shares[np.arange(len(shares)), columns].mean())

@@ -1,7 +1,9 @@
-"""Results as a table on the terminal: a row per figure, a column per network."""
+"""Results as a table on the terminal: a row per figure, a column per network, the most shape-bound first."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 
 from shapebias.measure.results import Entry, Results
@@ -12,6 +14,7 @@ def print_table(results: Sequence[Results]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    results = ordered(results)
     table = Table(title="percent, with 95 % intervals")
     table.add_column("figure")
     for result in results:
@@ -21,14 +24,37 @@ def print_table(results: Sequence[Results]) -> None:
     Console(stderr=True).print(table)
 
 
+def ordered(results: Sequence[Results]) -> list[Results]:
+    """By shape bias, highest first; those without one stay behind, in their order."""
+
+    def place(result: Results) -> float:
+        found = [e.value for e in result.results if (e.benchmark, e.metric) == ("shape-bias", "shape_bias")]
+        value = found[-1] if found else None
+        return 1.0 if value is None or value != value else -value
+
+    return sorted(results, key=place)
+
+
 def rows(results: Sequence[Results]) -> list[tuple[str, ...]]:
-    """The table's text: the figure's name, then each network's value, "-" where it has none."""
+    """The table's text: the figure's name, then each network's value, "-" where it has none.
+
+    A figure's condition is named where another differs from it in nothing else.
+    """
     found: dict[tuple[str, str, str], list[str]] = {}
     for column, result in enumerate(results):
         for entry in result.results:
             cells = found.setdefault(entry.key, ["-"] * len(results))
             cells[column] = _cell(entry)
-    return [(f"{benchmark} {metric}", *cells) for (benchmark, metric, _), cells in found.items()]
+    alike = Counter(key[:2] for key in found)
+    return [
+        (f"{benchmark} {metric}" + (_said(condition) if alike[benchmark, metric] > 1 else ""), *cells)
+        for (benchmark, metric, condition), cells in found.items()
+    ]
+
+
+def _said(condition: str) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in json.loads(condition).items())
+    return f" ({told})" if told else ""
 
 
 def _cell(entry: Entry) -> str:

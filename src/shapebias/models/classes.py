@@ -72,10 +72,12 @@ def outputs_of(model: Classifier) -> int:
 def with_classes(model: Classifier, names: Sequence[str] | None, *, where: str = "classes") -> Classifier:
     """``model`` with the names of its outputs: those given, else its own, else ImageNet's where there are 1000.
 
-    Any other number of outputs stays without names, and what needs them asks for them.
+    ImageNet's are a default, and those given go before them; other names of its own cannot be given anew. Any
+    other number of outputs stays without names, and what needs them asks for them.
 
     Raises:
-        UserError: names given twice, or not as many as there are outputs; ``where`` says where they come from.
+        UserError: names given twice, not as many as there are outputs, or not the network's own; ``where`` says
+            where they come from.
     """
     own = model.identity.classes
     if names is None and own is not None:
@@ -85,6 +87,13 @@ def with_classes(model: Classifier, names: Sequence[str] | None, *, where: str =
     outputs = outputs_of(model)
     if names is not None and len(names) != outputs:
         raise UserError(f"{where} has {len(names)} class names, but '{model.identity.name}' has {outputs} outputs")
+    if names is not None and own is not None and own != wordnet_ids():
+        for number, (given, known) in enumerate(zip(names, own, strict=False), 1):
+            if given != known:
+                raise UserError(
+                    f"{where} calls output {number} '{given}', but '{model.identity.name}' knows it as '{known}': "
+                    "leave the names out, it has its own"
+                )
     found = tuple(names) if names is not None else wordnet_ids() if outputs == COUNT else None
     model.identity = replace(model.identity, classes=found)
     return model

@@ -27,15 +27,6 @@ def wordnet_ids() -> tuple[str, ...]:
     return ids
 
 
-@cache
-def readable_names() -> tuple[str, ...]:
-    """The classes' names in words, in the same order: the first of WordNet's for each, ``tench`` first.
-
-    Two pairs of classes share one name (crane, maillot): for messages, not for matching.
-    """
-    return tuple(_synonyms(wnid)[0] for wnid in wordnet_ids())
-
-
 def described(wnid: str) -> str:
     """An identifier with its name, for messages: ``n01440764 (tench)``; any other name as it is."""
     return f"{wnid} ({_synonyms(wnid)[0]})" if wnid in wordnet_ids() else wnid

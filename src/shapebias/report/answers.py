@@ -32,7 +32,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Answer:
-    """One network's answer to one picture, and how probable it held it where that is known."""
+    """One network's answer to one picture, and that answer's share of the scores of all answers where it is known."""
 
     network: Network
     answer: str

@@ -1,4 +1,4 @@
-"""Single pictures, and how sure each network was of its answer: a drawn sample of every kind of agreement."""
+"""Single pictures, each network's answer and its share of all scores: a drawn sample of every kind of agreement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.report.answers import CARDS, Answer, Card, Conflict
 from shapebias.report.collect import Network
-from shapebias.report.pictures import Picture, embed, inside, is_folder
+from shapebias.report.pictures import Picture, conflict_picture, embed, inside, is_folder
 from shapebias.report.records import listing, number, table, text
 from shapebias.shapes16.categories import CATEGORIES
 
@@ -128,7 +128,7 @@ def _shares(kinds: Mapping[str, Sequence[Conflict]], limit: int) -> dict[str, in
 
 
 def _picture(folder: Path, conflict: Conflict) -> Picture | None:
-    path = inside(folder, conflict.file)
+    path = conflict_picture(folder, conflict.file, conflict.shape, conflict.texture)
     return embed(path, largest=_SIDE, quality=82) if path else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.report.collect import Network
-from shapebias.report.pictures import Picture, inside, strip
+from shapebias.report.pictures import Picture, inside, strip, stylized_copy
 from shapebias.report.records import listing, number, table, text
 from shapebias.report.words import plain
 
@@ -92,14 +92,14 @@ def _strips(rows: Sequence[Any], folders: Sequence[Path]) -> tuple[Strip, ...]:
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    """The picture of that path, if it lies in one of ``folders``; also where these were moved with it.
+    """The stylized copy of that path, if it lies in one of ``folders``; also where these were moved with it.
 
     The path is absolute, or relative to where the measuring ran or to a folder.
     """
     parts = Path(name).parts
     moved = "/".join(parts[len(parts) - 1 - parts[::-1].index("images") :]) if "images" in parts else name
     ways = (name, str(Path.cwd() / name), moved) if name else ()
-    return next((p for folder in folders for way in ways if (p := inside(folder, way)) is not None), None)
+    return next((p for folder in folders for way in ways if (p := stylized_copy(folder, way)) is not None), None)
 
 
 def _place(image: Mapping[str, Any]) -> tuple[float, float] | None:

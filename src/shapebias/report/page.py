@@ -12,9 +12,10 @@ import jinja2
 from markupsafe import Markup
 
 from shapebias.report import words
+from shapebias.report.accuracies import accuracies_of
 from shapebias.report.answers import Card, Responses, choose_cards, read_responses
 from shapebias.report.category_chart import category_chart, category_rows, label_width
-from shapebias.report.charts import decision_bar, interval_chart, neuron_bar
+from shapebias.report.charts import decision_bar, neuron_bar
 from shapebias.report.collect import Collection, Network
 from shapebias.report.comparison import compare
 from shapebias.report.curves import PANELS, Panel, curve_chart, curves_of
@@ -24,7 +25,7 @@ from shapebias.report.neurons import read_strips
 from shapebias.report.observers import observers_of, read_observers
 from shapebias.report.pictures import attribution, is_folder
 from shapebias.report.provenance import origin
-from shapebias.report.records import Entry, listing, number, table
+from shapebias.report.records import Entry, number, table, text
 from shapebias.report.svg import key, meter, ring_key
 from shapebias.report.tables import full_table, is_clear, paired_table
 
@@ -42,19 +43,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Accuracies:
-    """The accuracies on one set of pictures."""
-
-    title: str
-    chart: Markup
-    guess: float | None
-
-
-@dataclass(frozen=True)
 class Neurons:
     """One network's neurons divided by what they encode."""
 
     network: Network
+    stage: str
     bar: Markup
     scores: tuple[tuple[str, str], ...]
     pairs: str
@@ -91,7 +84,7 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "label_width": label_width(observers),
         "category_rows": category_rows(observers),
         "compared": compare(collection),
-        "accuracies": _accuracies(networks),
+        "accuracies": accuracies_of(networks),
         "neurons": _neurons(networks),
         "strips": read_strips(networks, warnings),
         "curves": _curves(networks),
@@ -182,29 +175,6 @@ def _may_be_published(sample: Sample | None, responses: Sequence[Responses]) -> 
     return any(r.folder and may_be_published(r.folder, [c.file for c in r.answers]) for r in responses)
 
 
-def _accuracies(networks: Sequence[Network]) -> list[Accuracies]:
-    keys = sorted({e.key for n in networks for e in n.entries if e.benchmark in ("accuracy", "stylized")})
-    found = []
-    for name in (k for k in keys if k[1] == "top1"):
-        rows = [(n, e) for n in networks for e in n.entries if e.key == name]
-        rows = [(n, e) for n, e in rows if e.value is not None]
-        if not rows:
-            continue
-        title = "Unchanged pictures" if name[0] == "accuracy" else "Restyled pictures"
-        title += f" ({name[2]})" if name[2] else ""
-        outputs = {_outputs(n, e) for n, e in rows}
-        guess = 1 / outputs.pop() if len(outputs) == 1 and 0 not in outputs else None
-        label = f"{title}: " + ", ".join(f"{n.name} {words.percent(e.value)}" for n, e in rows)
-        found.append(Accuracies(title, interval_chart(rows, guess=guess, label=label), guess))
-    return found
-
-
-def _outputs(network: Network, entry: Entry) -> int:
-    """Among how many classes a network chose, 0 where that is not known."""
-    home = next(m for m in network.measurements if any(e is entry for e in m.entries))
-    return len(listing(home.model.get("classes")))
-
-
 def _neurons(networks: Sequence[Network]) -> list[Neurons]:
     found = []
     for network in networks:
@@ -217,7 +187,7 @@ def _neurons(networks: Sequence[Network]) -> list[Neurons]:
         scores = tuple((k, words.plain(number(table(details.get("scores")).get(k)))) for k in kinds)
         counts = [words.counted(number(details.get(k))) for k in ("pairs", "neurons")]
         bar = neuron_bar(network.name, [(k, min(max(v, 0.0), 1.0)) for k, v in values])
-        found.append(Neurons(network, bar, scores, *counts))
+        found.append(Neurons(network, text(details.get("stage")) or "", bar, scores, *counts))
     return found
 
 

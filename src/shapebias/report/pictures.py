@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+
+from shapebias.data.cue_conflict import parse_name
 
 LARGEST = 320
 TILE, GAP = 56, 4  # pixels of a strip's details, and between them
@@ -40,6 +43,26 @@ def inside(folder: Path, *parts: str) -> Path | None:
         return path if path.is_relative_to(root) and path.is_file() else None
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+def conflict_picture(folder: Path, file: str, shape: str, texture: str) -> Path | None:
+    """A cue-conflict picture, ``.../SHAPE/shapeN-textureM.png`` of these two cues; None for any other file.
+
+    The name is asked of what a link leads to, so that records from elsewhere show no other picture of this machine.
+    """
+    path = inside(folder, file)
+    named = path is not None and path.parent.name == shape and parse_name(path.stem) == (shape, texture)
+    return path if named else None
+
+
+def stylized_copy(folder: Path, file: str) -> Path | None:
+    """A picture as ``shapebias stylize`` writes it, ``*-styleN.png`` below its manifest; None for any other file."""
+    path = inside(folder, file)
+    if path is None or not re.search(r"-style\d+\.png$", path.name):
+        return None
+    root = folder.resolve()
+    homes = [home for home in path.parents if home.is_relative_to(root)]
+    return path if any(inside(home, "stylize.json") for home in homes) else None
 
 
 def embed(path: Path, *, largest: int = LARGEST, quality: int = 90) -> Picture | None:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from shapebias.data.crop import centre_crop, to_image, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import ImageFolder
+from shapebias.data.folder import TEST_NAMES, TRAIN_NAMES, ImageFolder
+from shapebias.data.layouts import evaluation_images
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, locked, remove_leftovers, write_json, write_text
 from shapebias.progress import progress
@@ -39,6 +40,8 @@ def make_cue_conflict(
 ) -> tuple[int, list[str]]:
     """Write ``settings.per_pair`` images for every ordered pair of the categories below ``source`` to ``out``.
 
+    Where ``source`` is divided, as into ``train/`` and ``val/``, the held-out part is taken: ``source`` in the
+    manifest is the folder taken.
     They are called ``SHAPE/shapeN-textureM.png``; N and M count the images of their categories from 1, in
     the order of their paths. Which images a pair gets depends on the seed and the pair alone. Each image is
     cut to its central square, at most ``settings.size`` pixels wide. Files that are already there are kept,
@@ -54,13 +57,13 @@ def make_cue_conflict(
     source, out = Path(source), Path(out)
     if batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, not {batch_size}")
-    folder = ImageFolder.scan(source)
+    folder = _photographs(source)
     check_categories(folder, settings)
-    if out.resolve().is_relative_to(source.resolve()):
-        raise UserError(f"{out} lies in {source}, whose images it would add to: choose another OUT")
+    if out.resolve().is_relative_to(folder.root.resolve()):
+        raise UserError(f"{out} lies in {folder.root}, whose images it would add to: choose another OUT")
     identity: dict[str, Any] = {
         "schema": "shapebias/cue-conflict/1",
-        "source": str(source.resolve()),
+        "source": str(folder.root.resolve()),
         "images_fingerprint": folder.fingerprint,
         "categories": list(folder.classes),
         "alpha": settings.alpha,
@@ -95,9 +98,27 @@ def make_cue_conflict(
                         with atomic(out / conflict.file, durable=False) as temporary:
                             to_image(image).save(temporary, format="png", compress_level=1)
                 bar.advance(len(batch))
-        _write_table(out, source, conflicts)
+        _write_table(out, folder.root, conflicts)
         write_json(out / "unreadable.json", sides.unreadable)
     return len(conflicts), sides.unreadable
+
+
+def _photographs(source: Path) -> ImageFolder:
+    """The held-out images where ``source`` is divided, else all of its class folders."""
+    parts = {*TRAIN_NAMES, *TEST_NAMES}
+    names = {path.name for path in source.iterdir() if path.is_dir()} if source.is_dir() else set()
+    folder = None if names and names <= {*TRAIN_NAMES} else evaluation_images(source)
+    if folder is None and names and names <= parts:
+        raise UserError(
+            f"{source} holds {', '.join(sorted(names))} and no categories: give {source / min(names)} as SRC"
+        )
+    folder = folder or ImageFolder.scan(source)
+    if {*folder.classes} <= parts:
+        raise UserError(
+            f"{folder.root} holds {', '.join(folder.classes)}, parts of a data set and no categories: "
+            "give the folder that has one folder of images per category"
+        )
+    return folder
 
 
 def _codes(

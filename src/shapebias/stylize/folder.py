@@ -69,7 +69,11 @@ def stylized_views(folder: Path) -> int:
         raise UserError(f"{folder} was not made by 'shapebias stylize' (no {MANIFEST} in it)")
     if not (Path(folder) / "styles.csv").is_file():
         raise UserError(f"{folder} is not finished: run the same 'shapebias stylize' again, it goes on")
-    return int(read_json(path)["per_image"])
+    manifest = read_json(path)
+    views = manifest.get("per_image") if isinstance(manifest, dict) else None
+    if not isinstance(views, int) or isinstance(views, bool) or views < 1:
+        raise UserError(f"{path} does not say how many styles per image there are (per_image): stylize the folder anew")
+    return views
 
 
 def unreadable_sources(folder: Path) -> list[str]:

@@ -31,7 +31,7 @@ def choose_textures(folder: Path, count: int, *, seed: int = 0) -> list[Path]:
         UserError: fewer textures than ``count``, or ``count`` below two.
     """
     if count < 2:
-        raise UserError(f"--per_image must be at least 2 textures, not {count}")
+        raise UserError(f"--count must be at least 2 textures, not {count}")
     images = list_images(folder)
     groups: dict[str, list[Path]] = {}
     for image in images:
@@ -43,7 +43,9 @@ def choose_textures(folder: Path, count: int, *, seed: int = 0) -> list[Path]:
     else:
         chosen, what = [_drawn(name, group, seed) for name, group in list(groups.items())[:count]], "folders of images"
     if len(chosen) < count:
-        raise UserError(f"{folder} has {len(chosen)} {what}, {count} textures were asked for: give --per_image fewer")
+        raise UserError(
+            f"{folder} has {len(chosen)} {what}, {count} textures were asked for: lower --count or add some"
+        )
     return chosen
 
 
@@ -91,8 +93,8 @@ def texture_grid(
     Raises:
         UserError: too few textures, unreadable ones, or what ``stylize_folder`` refuses.
     """
-    settings = StylizeSettings(per_image=count, alpha=alpha, size=size, same_styles=True, seed=seed)
     chosen = choose_textures(textures, count, seed=seed)
+    settings = StylizeSettings(per_image=count, alpha=alpha, size=size, same_styles=True, seed=seed)
     bank = texture_bank(chosen, textures, stylizer.to(device), stylizer_sha256)
     unreadable = stylize_folder(
         source, out, stylizer, bank, settings, batch_size=batch_size, device=device, strict=strict

@@ -60,7 +60,6 @@ def train(config: TrainConfig) -> Path:
     most = max(phase.views for phase in phases)
     found = rank_zero_first(fabric, lambda: find_views(config, fabric, folder, most))
     stylizing = found.stylizing
-    _say_what_is_left_out(folder, config)
     part = min(config.batch_size, len(folder)) // config.accumulate
     if part < LEAST_TO_CORRELATE and config.axis == "batch" and any(phase.mmsi for phase in phases):
         raise UserError(
@@ -85,6 +84,8 @@ def train(config: TrainConfig) -> Path:
             if fabric.is_global_zero:
                 Checkpoints(config.out).clear()  # where a kill left them at the very end
             return config.out
+        if fabric.is_global_zero:
+            _say_what_is_left_out(folder, config)
         if (bank := found.bank) is not None:
             on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
         on_rank_zero(fabric, lambda: _write_examples(config.out, works[0].samples, stylizing, fabric.device))
