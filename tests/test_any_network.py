@@ -49,7 +49,6 @@ def offline(monkeypatch):
 
     monkeypatch.setattr("shapebias.models.classifier.timm_overlay", refuse)
     monkeypatch.setattr("shapebias.models.build.check_download", refuse)
-    monkeypatch.setattr("shapebias.models.load.check_download", refuse)
 
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -36,13 +36,17 @@ def test_missing_copies_are_counted_unreadable_sources_are_not(images, stylizer,
         train(config(images, tmp_path / "run", stylized=tmp_path / "stylized"))
 
 
-def test_the_same_style_twice_is_refused(images, tmp_path):
-    for name in ("a", "b"):
-        noise_image(tmp_path / "styles" / f"{name}.png", 3)
-    with pytest.raises(UserError, match="styles/a and styles/b are the same"):
+def test_the_same_style_twice_counts_once(images, tmp_path, capsys):
+    for name, seed in (("a", 3), ("b", 3)):
+        noise_image(tmp_path / "styles" / f"{name}.png", seed)
+    with pytest.raises(UserError, match="2 different styles are needed per image but only 1"):
         train(config(images, tmp_path / "run", styles=tmp_path / "styles"))
+    noise_image(tmp_path / "styles" / "c.png", 4)
+    capsys.readouterr()
+    train(config(images, tmp_path / "run", styles=tmp_path / "styles", epochs=1))
+    assert "left out 1 styles that are there already, first styles/b" in capsys.readouterr().err
     with pytest.raises(UserError, match="--alpha 0 leaves images as they are"):
-        train(config(images, tmp_path / "run", alpha=0.0))
+        train(config(images, tmp_path / "other", alpha=0.0))
 
 
 def test_styles_of_a_folder_are_encoded_once(images, tmp_path, monkeypatch):

@@ -43,19 +43,13 @@ def stylize_arguments() -> Parser:
     )
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of images")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the copies")
-    parser.add_argument(
-        "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
-    )
     parser.add_argument("--styles", type=Path, default=None, help="folder of styles or a bank; default the package's")
     parser.add_argument("--per_image", type=int, default=2, help="different styles per image")
     parser.add_argument("--alpha", type=float, default=1.0, help="strength of the style, 0 to 1")
     parser.add_argument("--size", type=int, default=256, help="reduce the shorter side to this many pixels")
     parser.add_argument("--same_styles", action="store_true", help="the same styles for every image (a texture grid)")
     parser.add_argument("--seed", type=int, default=0, help="of the styles' draw")
-    parser.add_argument("--batch_size", type=int, default=16, help="images stylized at once")
-    parser.add_argument("--device", type=str, default=None, help="cpu, cuda or mps; default the best there is")
-    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image")
-    return parser
+    return _with_work(parser)
 
 
 def stylize(
@@ -102,18 +96,12 @@ def cue_conflict_arguments() -> Parser:
         "source", type=Path, metavar="SRC", help="one folder of images per category, or train/ and val/ of such: val/"
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the set: SHAPE/shapeN-textureM.png")
-    parser.add_argument(
-        "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
-    )
     parser.add_argument("--alpha", type=float, default=0.5, help="strength of the texture, 0 to 1")
     parser.add_argument("--per_pair", type=int, default=5, help="images per ordered pair of categories")
     parser.add_argument("--no_same", action="store_true", help="leave out the pairs of a category with itself")
     parser.add_argument("--size", type=int, default=224, help="pixels per side at most; smaller images are kept so")
     parser.add_argument("--seed", type=int, default=0, help="of the images' draw")
-    parser.add_argument("--batch_size", type=int, default=16, help="images stylized at once")
-    parser.add_argument("--device", type=str, default=None, help="cpu, cuda or mps; default the best there is")
-    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image")
-    return parser
+    return _with_work(parser)
 
 
 def cue_conflict(
@@ -160,16 +148,10 @@ def texture_grid_arguments() -> Parser:
         "--textures", type=Path, required=True, metavar="DIR", help="one folder of images per texture, or images"
     )
     parser.add_argument("--count", type=int, default=5, help="how many textures: the first by name")
-    parser.add_argument(
-        "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
-    )
     parser.add_argument("--alpha", type=float, default=1.0, help="strength of the texture, 0 to 1")
     parser.add_argument("--size", type=int, default=256, help="reduce the shorter side to this many pixels")
     parser.add_argument("--seed", type=int, default=0, help="of the image drawn from each texture's folder")
-    parser.add_argument("--batch_size", type=int, default=16, help="images stylized at once")
-    parser.add_argument("--device", type=str, default=None, help="cpu, cuda or mps; default the best there is")
-    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image")
-    return parser
+    return _with_work(parser)
 
 
 def texture_grid(
@@ -199,3 +181,14 @@ def texture_grid(
     for reason in unreadable:
         say(f"warning: left out unreadable image {reason}")
     say(f"wrote {out}: every image in {', '.join(bank.names)}; to use as --data dimensionality={out}")
+
+
+def _with_work(parser: Parser) -> Parser:
+    """The options of every command that stylizes: by what, where, and how."""
+    parser.add_argument(
+        "--stylizer", type=str, default="small", help="small, vgg19 (downloads), or a file or folder of weights"
+    )
+    parser.add_argument("--batch_size", type=int, default=16, help="images stylized at once")
+    parser.add_argument("--device", type=str, default=None, help="cpu, cuda or mps; default the best there is")
+    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image")
+    return parser

@@ -74,16 +74,20 @@ def torchvision_classifier(
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise unknown("torchvision model", name, known)
-    if name in _WITH_AUXILIARY_HEADS:
+    as_published = pretrained and identity.classes is None
+    if name in _WITH_AUXILIARY_HEADS and not as_published:
         raise UserError(f"torchvision:{name} trains through auxiliary heads, which are not supported: take another")
     known_weights: Any = torchvision.models.get_model_weights(name)
     weights = known_weights["DEFAULT"]
     if file is not None:
         weights = next((w for w in known_weights if w.url.endswith(f"/{file}")), next(iter(known_weights)))
     kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
-    network = torchvision.models.get_model(name, weights=None, **kwargs)
-    if pretrained:
-        _fill(network, _pretrained(name, weights))
+    if as_published:
+        network = _pretrained(name, weights)
+    else:
+        network = torchvision.models.get_model(name, weights=None, **kwargs)
+        if pretrained:
+            _fill(network, _pretrained(name, weights))
     transform = weights.transforms()
     if size is None:
         preprocessing = Preprocessing(

@@ -13,16 +13,14 @@ from typing import Any
 from torch import nn
 
 from shapebias.data.evaluation import Preprocessing
-from shapebias.errors import UserError, unknown
+from shapebias.errors import UserError
 from shapebias.files import read_json, sha256
-from shapebias.libraries import torchvision
 from shapebias.models.build import torchvision_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classes import read_class_names, with_classes
 from shapebias.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, Identity, timm_classifier
 from shapebias.models.hashing import weights_sha256
 from shapebias.models.preprocessing import timm_preprocessing
-from shapebias.models.pretrained import check_download, no_weights
 from shapebias.models.remap import load_weights_by_order
 from shapebias.models.weights import OtherHead, load_weights
 
@@ -95,7 +93,7 @@ def _published(spec: str) -> Classifier:
     if kind == "timm" and name:
         return _hashed(timm_classifier(name, Identity(name=name, spec=spec, architecture=name), pretrained=True))
     if kind == "torchvision" and name:
-        return _hashed(_torchvision(spec, name))
+        return _hashed(torchvision_classifier(name, Identity(name=name, spec=spec, architecture=name), pretrained=True))
     path = Path(spec)
     if path.is_dir():
         return _from_run(path)
@@ -132,26 +130,6 @@ def _from_run(folder: Path) -> Classifier:
     if run.get("weights_sha256") not in (None, model.identity.weights_sha256):
         raise UserError(f"{folder / MODEL_FILE} is not the file its run.json records (its SHA-256 differs)")
     return model
-
-
-def _torchvision(spec: str, name: str) -> Classifier:
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        raise unknown("torchvision model", name, known)
-    weights = torchvision.models.get_model_weights(name)["DEFAULT"]
-    check_download(weights.url, spec)
-    try:
-        network = torchvision.models.get_model(name, weights=weights)
-    except Exception as error:  # no connection, a broken file: there are many ways
-        raise no_weights(spec, error) from error
-    transform = weights.transforms()
-    preprocessing = Preprocessing(
-        size=transform.crop_size[0],
-        crop=transform.crop_size[0] / transform.resize_size[0],
-        interpolation=transform.interpolation.value,
-    )
-    identity = Identity(name=name, spec=spec, architecture=name)
-    return Classifier(network, identity, preprocessing, mean=transform.mean, std=transform.std)
 
 
 def _from_callable(spec: str, module_name: str, attribute: str) -> Classifier:

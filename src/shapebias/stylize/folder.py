@@ -79,7 +79,12 @@ def stylized_views(folder: Path) -> int:
 def unreadable_sources(folder: Path) -> list[str]:
     """The images that ``stylize_folder`` could not read, one "path: reason" each."""
     path = Path(folder) / "unreadable.json"
-    return [str(reason) for reason in read_json(path)] if path.is_file() else []
+    if not path.is_file():
+        return []
+    reasons = read_json(path)
+    if not isinstance(reasons, list):
+        raise UserError(f"{path} is not a list of files: run the same 'shapebias stylize' again")
+    return [str(reason) for reason in reasons]
 
 
 def stylize_folder(

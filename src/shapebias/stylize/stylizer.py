@@ -7,11 +7,13 @@ encoding of the content, and ``alpha`` mixes the content's own statistics with t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 
-class Stylizer(nn.Module):
+class Stylizer(nn.Module, ABC):
     """``encode_style(images) -> codes`` and ``stylize(content, codes, alpha) -> images``.
 
     Images are float RGB in [0, 1], (N, 3, H, W), any H and W of at least 16. Codes are float32 of
@@ -19,17 +21,17 @@ class Stylizer(nn.Module):
     """
 
     @property
+    @abstractmethod
     def code_size(self) -> int:
         """Length of a style code."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_content(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features of ``images`` for ``decode``, and the images' own codes, (N, code_size)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, features: Tensor, codes: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
         """Images (N, 3, *size) in [0, 1] from content ``features`` and ``codes``, one code an image."""
-        raise NotImplementedError
 
     def encode_style(self, images: Tensor) -> Tensor:
         """Style codes of ``images``, (N, code_size). One code serves any number of contents."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from lightning_fabric import Fabric
 
 from shapebias.data.folder import ImageFolder, fingerprint, list_images
-from shapebias.errors import UserError
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
 from shapebias.stylize.copies import check_copies
@@ -37,7 +36,7 @@ def find_views(config: TrainConfig, fabric: Fabric, folder: ImageFolder, views: 
     """The views of a run that shows ``views`` of each image at most; nothing is written.
 
     Raises:
-        UserError: copies of other images, a stylizer or styles that cannot be used, two styles alike.
+        UserError: copies of other images, a stylizer or styles that cannot be used.
     """
     if not views:
         return Views()
@@ -53,7 +52,7 @@ def find_views(config: TrainConfig, fabric: Fabric, folder: ImageFolder, views: 
     else:
         bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")
         styles = bank.sha256
-    _refuse_twins(bank)
+    bank = _without_twins(bank)
     stylizing = Stylizing(stylizer, bank.codes.to(fabric.device), config.alpha)
     return Views(stylizing, {"stylizer": digest, "styles": styles}, made)
 
@@ -68,12 +67,17 @@ def _encoded(kept: Path, styles: Path, stylizer: Stylizer, digest: str) -> Style
     return StyleBank(bank.codes.half().float(), bank.names, digest)
 
 
-def _refuse_twins(bank: StyleBank) -> None:
+def _without_twins(bank: StyleBank) -> StyleBank:
+    """The bank with each style once: two views of an image in one style would share more than its shape."""
     first: dict[bytes, int] = {}
     for number, code in enumerate(bank.codes):
-        other = first.setdefault(code.numpy().tobytes(), number)
-        if other != number and not torch.equal(bank.codes[other], torch.zeros_like(code)):
-            raise UserError(
-                f"the styles {bank.names[other]} and {bank.names[number]} are the same: two views of an image would "
-                "share more than its shape: remove one"
-            )
+        first.setdefault(code.numpy().tobytes(), number)
+    chosen = list(first.values())
+    if len(chosen) == len(bank):
+        return bank
+    left_out = sorted(set(range(len(bank))) - set(chosen))
+    print(
+        f"warning: left out {len(left_out)} styles that are there already, first {bank.names[left_out[0]]}",
+        file=sys.stderr,
+    )
+    return StyleBank(bank.codes[chosen], tuple(bank.names[n] for n in chosen), bank.stylizer_sha256)
