@@ -62,4 +62,6 @@ $(READY): pyproject.toml $(LOCK)
 	fi
 	@echo "installing shapebias and what it needs into $(VENV) (minutes, the first time)"
 	@$(BIN)/python -m pip install -qq --constraint $(LOCK) --editable '.[dev]'
+	@# an oracle of the tests only: it pins libraries of years ago, and works without
+	@$(BIN)/python -m pip install -qq --constraint $(LOCK) --no-deps torchattacks
 	@echo "$(CURDIR)" > $@

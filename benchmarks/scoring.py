@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from shapebias.data.cue_conflict import CueConflictFolder
 from shapebias.libraries import timm
 from shapebias.measure.contract import Setting
-from shapebias.measure.shape_bias import ShapeBias
+from shapebias.measure.cues.shape_bias import ShapeBias
 from shapebias.models import Classifier, wrap
 from shapebias.shapes16 import generate
 

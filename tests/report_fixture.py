@@ -128,3 +128,62 @@ def trained(
     for view in ("natural", "view-a", "view-b")[: views + 1] if views else ():
         picture(folder / "examples" / f"00-{view}.png", len(view))
     return folder
+
+
+CORRUPTIONS = (
+    *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+)
+WHITE_BOX = {attack: (0.1, 0.2, 0.3, 0.4, 0.5) for attack in ("fgsm", "pgd", "ifgsm", "mim")}
+
+
+def attacked(
+    benchmark: str = "white-box", level: float = 0.7, examples: dict[str, Any] | None = None, **condition: Any
+) -> list[dict[str, Any]]:
+    """Entries of a network under attack: clean, then every attack, the accuracy falling with every epsilon."""
+    grid = WHITE_BOX if benchmark == "white-box" else {attack: (2, 4, 8, 16) for attack in WHITE_BOX}
+    details = {} if examples is None else {"examples": examples}
+    entries = [entry(benchmark, "top1", level, 1000, condition={"attack": "none"}, details=details)]
+    for number, (attack, epsilons) in enumerate(grid.items()):
+        for power, epsilon in enumerate(epsilons, 1):
+            value = level * 0.8 ** (power + number)
+            cell = {"attack": attack, "epsilon": epsilon} | condition
+            entries.append(entry(benchmark, "top1", value, 1000, condition=cell))
+    return entries
+
+
+def corrupted(level: float = 0.8, absent: tuple[tuple[str, int], ...] = (), **condition: Any) -> list[dict[str, Any]]:
+    """Entries of a network on corrupted pictures, worse with every severity; ``absent`` cells are not there."""
+    entries: list[dict[str, Any]] = []
+    present: dict[str, list[int]] = {}
+    for number, name in enumerate(CORRUPTIONS):
+        values = {s: level * (0.97 - 0.02 * number) ** s for s in (1, 2, 3, 4, 5) if (name, s) not in absent}
+        for severity, value in values.items():
+            cell = {"corruption": name, "severity": severity} | condition
+            entries.append(entry("corruptions", "top1", value, 500, condition=cell))
+            present.setdefault(name, []).append(severity)
+        if len(values) == 5:
+            mean = {"corruption": name} | condition
+            entries.append(entry("corruptions", "top1", sum(values.values()) / 5, 500, condition=mean))
+    entries.append(entry("corruptions", "mean_top1", None if absent else level * 0.55, 500, condition=condition))
+    if absent:
+        more = {"condition": condition, "details": {"present": present}}
+        entries.append(entry("corruptions", "mean_top1_of_present", level * 0.6, 500, **more))
+    else:
+        ends = [1.55 - level, 1.65 - level]
+        entries.append(entry("corruptions", "mce", 1.6 - level, 500, condition=condition, ci95=ends))
+    return entries
+
+
+def adversarial(folder: Path, attacks: tuple[str, ...] = ("mim",), manifest: bool = True) -> dict[str, Any]:
+    """A folder of attacked pictures as measuring writes it, and the ``examples`` that name them."""
+    images = []
+    for number, attack in enumerate(attacks):
+        files = {view: f"{attack}/{number}-{view}.png" for view in ("clean", "adversarial", "difference")}
+        for place, file in enumerate(files.values()):
+            picture(folder / file, 3 * number + place)
+        answers = {"answer_clean": "tench", "answer_adversarial": "goldfish", "label": "tench"}
+        images.append({"image": str(number), "attack": attack, "epsilon": 8} | files | answers)
+    if manifest:
+        (folder / "adversarial.json").write_text('{"schema": "shapebias/adversarial/1"}')
+    return {"folder": str(folder), "images": images}

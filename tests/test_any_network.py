@@ -14,7 +14,7 @@ from shapebias.errors import UserError
 from shapebias.files import sha256
 from shapebias.libraries import timm, torchvision
 from shapebias.measure import Results, evaluate
-from shapebias.measure.categories16 import CATEGORIES
+from shapebias.measure.cues.categories16 import CATEGORIES
 from shapebias.models import load_model, wrap
 from shapebias.models.checkpoint import save_classifier
 from shapebias.models.classifier import Identity, timm_classifier
@@ -239,4 +239,4 @@ def test_the_command_line(tmp_path, weights, capfd):
     assert error.count("\n") == 1
     assert "another classifying layer" in error
     assert main([*command, "--remap-by-order"]) == 2
-    assert "give that file too" in capfd.readouterr().err
+    assert "says how a file of weights is read: give" in capfd.readouterr().err

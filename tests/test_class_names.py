@@ -7,13 +7,13 @@ import torch
 from conftest import class_folder
 from torch import nn
 
-import shapebias.measure.accuracy as accuracy
+import shapebias.measure.accuracies.stylized as stylized
 from shapebias.data.folder import ImageFolder
 from shapebias.errors import UserError
 from shapebias.libraries import timm, torchvision
 from shapebias.measure import evaluate
-from shapebias.measure.accuracy import class_targets
-from shapebias.measure.categories16 import is_imagenet
+from shapebias.measure.accuracies.among import answering_among
+from shapebias.measure.cues.categories16 import is_imagenet
 from shapebias.models import load_model, wrap
 from shapebias.models.imagenet import described, naming_of, wordnet_ids
 
@@ -115,7 +115,7 @@ def test_folders_that_are_not_called_by_the_networks_classes(tmp_path, names, me
 
 
 def test_classes_are_checked_before_anything_is_stylized(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(accuracy, "stylize_folder", lambda *_args, **_options: pytest.fail("stylized first"))
+    monkeypatch.setattr(stylized, "stylize_folder", lambda *_args, **_options: pytest.fail("stylized first"))
     for network, message in (
         (mean_colour(4), "are not known.*give --classes FILE"),
         (wrap(mean_colour(2), classes=["x", "y"]), "has no bear, cat"),
@@ -126,4 +126,5 @@ def test_classes_are_checked_before_anything_is_stylized(images, tmp_path, monke
 
 def test_outputs_follow_names_in_any_order(tmp_path):
     folder = ImageFolder.scan(class_folder(tmp_path / "f", ("ant", "bee", "cat"), 1))
-    assert class_targets(wrap(mean_colour(3), classes=("cat", "ant", "bee")), folder) == [1, 2, 0]
+    among = answering_among(wrap(mean_colour(3), classes=("cat", "ant", "bee")), folder)
+    assert among.outputs.tolist() == [1, 2, 0]

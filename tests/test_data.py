@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,48 @@ def test_fingerprint_changes_with_names_and_sizes_only(tmp_path, images):
     grown = ImageFolder.scan(moved).fingerprint
     noise_image(moved / "cat" / "new.png", 7)
     assert len({first, renamed, grown, ImageFolder.scan(moved).fingerprint}) == 4
+
+
+def unequal(root):
+    """Classes of 1, 2, 3, 4 and 10 images."""
+    for name, count in zip("abcde", (1, 2, 3, 4, 10), strict=True):
+        for i in range(count):
+            noise_image(root / name / f"{i}.png", i, (4, 4))
+    return ImageFolder.scan(root)
+
+
+def counts(folder):
+    return {name: folder.labels.count(number) for number, name in enumerate(folder.classes)}
+
+
+def test_a_draw_is_spread_over_the_classes(tmp_path):
+    folder = unequal(tmp_path)
+    assert counts(folder.drawn(5, 0)) == dict.fromkeys("abcde", 1)
+    assert counts(folder.drawn(12, 0)) == {"a": 1, "b": 2, "c": 3, "d": 3, "e": 3}
+    assert counts(folder.drawn(19, 0)) == {"a": 1, "b": 2, "c": 3, "d": 4, "e": 9}
+    assert {len(folder.drawn(3, seed).classes) for seed in range(9)} == {3}
+    assert len({folder.drawn(3, seed).classes for seed in range(20)}) > 3
+    assert folder.drawn(None, 0) is folder.drawn(20, 0) is folder.drawn(99, 0) is folder
+
+
+@given(limit=st.integers(1, 19), more=st.integers(0, 19), seed=st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_a_draw_keeps_labels_and_order_and_is_part_of_larger_draws_of_its_seed(limit, more, seed):
+    labels = [0] * 1 + [1] * 2 + [2] * 3 + [3] * 4 + [4] * 10
+    paths = tuple(Path("root") / "abcde"[label] / f"{n:02d}.png" for n, label in enumerate(labels))
+    folder = ImageFolder(Path("root"), tuple("abcde"), paths, tuple(labels))
+    drawn, larger = folder.drawn(limit, seed), folder.drawn(limit + more, seed)
+    assert len(drawn) == len(set(drawn.paths)) == limit
+    assert list(drawn.paths) == sorted(drawn.paths)
+    assert [drawn.classes[label] for label in drawn.labels] == [path.parent.name for path in drawn.paths]
+    assert set(drawn.classes) == {path.parent.name for path in drawn.paths}
+    assert drawn == folder.drawn(limit, seed)
+    assert {*drawn.paths} <= {*larger.paths}
+
+
+def test_draws_of_different_seeds_differ(tmp_path):
+    folder = unequal(tmp_path)
+    assert len({folder.drawn(10, seed).paths for seed in range(5)}) > 1
 
 
 def test_a_link_to_nothing_is_listed_and_unreadable_not_a_crash(images):

@@ -19,13 +19,13 @@ from shapebias.data.decode import load_rgb
 from shapebias.data.evaluation import Preprocessing
 from shapebias.data.folder import ImageFolder
 from shapebias.errors import UserError
-from shapebias.measure import exciting, factor_scores
 from shapebias.measure.contract import Setting
-from shapebias.measure.dimensionality import Dimensionality, at_stage
-from shapebias.measure.exciting import Highest
-from shapebias.measure.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
-from shapebias.measure.moments import merged, pair_correlation, pair_moments
-from shapebias.measure.pairs import draw_pairs, plan, windows
+from shapebias.measure.neurons import exciting, factor_scores
+from shapebias.measure.neurons.dimensionality import Dimensionality, at_stage
+from shapebias.measure.neurons.exciting import Highest
+from shapebias.measure.neurons.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
+from shapebias.measure.neurons.moments import merged, pair_correlation, pair_moments
+from shapebias.measure.neurons.pairs import draw_pairs, plan, windows
 from shapebias.models import Classifier, Identity
 from shapebias.stylize.folder import StylizeSettings, stylize_folder, view_path
 

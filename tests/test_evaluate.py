@@ -12,13 +12,14 @@ from conftest import class_folder, noise_image
 from PIL import Image
 from torch import nn
 
-import shapebias.measure.accuracy as accuracy
+import shapebias.measure.accuracies.stylized as stylized
 from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
 from shapebias.measure import Results, evaluate
-from shapebias.measure.evaluate import check_suites, evaluate_all
+from shapebias.measure.evaluate import evaluate_all
 from shapebias.measure.intervals import wilson
+from shapebias.measure.suites import check_suites
 from shapebias.models import Classifier, Identity, wrap
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 
@@ -158,7 +159,7 @@ def test_several_networks_are_compared_on_the_same_copies(colours, tmp_path, mon
     (colours / "red" / "3.png").write_bytes(b"")
     made = []
     monkeypatch.setattr(
-        accuracy, "stylize_folder", lambda *args, **options: made.append(args[1]) or stylize_folder(*args, **options)
+        stylized, "stylize_folder", lambda *args, **options: made.append(args[1]) or stylize_folder(*args, **options)
     )
     networks = [by_colour("right"), by_colour("wrong", turn=1), by_colour("same")]
     out = tmp_path / "out"

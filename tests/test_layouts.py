@@ -6,12 +6,14 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import tarfile
 import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import class_folder, noise_image
 
 from shapebias.cli.main import main
@@ -167,6 +169,107 @@ def test_a_list_of_indices_needs_the_training_classes(flat):
     (flat / "val.txt").write_text(TXT)
     assert "not there" in message(lambda: layouts.evaluation_images(flat))
     test = layouts.evaluation_images(flat, WNIDS)
+    assert test and found_classes(test) == CLASS_OF
+
+
+NUMBERED = ("n0", "n1", "n2")
+
+
+def test_a_list_of_indices_without_training_classes_counts_the_names_that_are_given(flat):
+    (flat / "train").rename(flat / "elsewhere")
+    (flat / "train").mkdir()  # an empty one says nothing either
+    (flat / "val.txt").write_text(TXT.replace(".JPEG 1", ".JPEG 01"))
+    test = layouts.evaluation_images(flat, numbered=NUMBERED[::-1])
+    assert test and {p.stem: test.classes[c] for p, c in zip(test.paths, test.labels, strict=True)} == {
+        name: NUMBERED[c] for name, c in CLASS_OF.items()
+    }
+    test = layouts.evaluation_images(flat, WNIDS, numbered=NUMBERED)
+    assert test and test.classes == WNIDS
+    text = message(lambda: layouts.evaluation_images(flat, numbered=("n0", "n1")))
+    assert "has not each of 0 to 1, which would be ImageNet's" in text and "LOC_val_solution.csv" in text
+    (flat / "val.txt").write_text(TXT.replace(" 2", f" {'9' * 5000}"))
+    assert "expected 'filename index'" in message(lambda: layouts.evaluation_images(flat, numbered=NUMBERED))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("LOC_val_solution.csv", CSV), ("val/LOC_val_solution.csv", CSV), ("val.txt", TXT), ("val/val.txt", TXT)],
+)
+def test_the_loose_images_may_be_given_themselves(flat, name, text, monkeypatch):
+    assert "no file says what they show" in message(lambda: layouts.evaluation_images(flat / "val"))
+    (flat / name).write_text(text)
+    test = layouts.evaluation_images(flat / "val")
+    assert test and found_classes(test) == CLASS_OF
+    assert test == layouts.evaluation_images(flat)
+    monkeypatch.chdir(flat / "val")
+    test = layouts.evaluation_images(Path())
+    assert test and found_classes(test) == CLASS_OF
+
+
+def test_loose_images_of_no_known_kind_are_no_evaluation_images(tmp_path):
+    noise_image(tmp_path / "pictures" / "a.png", 0)
+    assert layouts.evaluation_images(tmp_path / "pictures") is None
+    assert layouts.evaluation_images(tmp_path / "nowhere") is None
+    noise_image(tmp_path / "pictures" / "cat" / "b.png", 0)
+    (tmp_path / "pictures" / "val.txt").write_text("a.png 0\n")
+    assert layouts.evaluation_images(tmp_path / "pictures") is None
+
+
+def meta(folder: Path, wnids: object) -> Path:
+    """torchvision's file: the names of each identifier's class, and the identifiers of the images."""
+    torch.save(({wnid: (wnid, "words") for wnid in WNIDS}, wnids), folder / "meta.bin")
+    return folder / "meta.bin"
+
+
+@pytest.mark.parametrize("place", [".", "val"])
+def test_torchvisions_meta_bin_labels_images_by_their_number(flat, place):
+    meta(flat / place, [WNIDS[CLASS_OF[name]] for name in VAL])
+    _, wnids = torchvision.datasets.imagenet.load_meta_file(flat / place)
+    assert wnids == [WNIDS[CLASS_OF[name]] for name in VAL]
+    for root in (flat, flat / "val"):
+        test = layouts.evaluation_images(root)
+        assert test and found_classes(test) == CLASS_OF
+    (flat / "LOC_val_solution.csv").write_text(CSV.replace(f"{VAL[0]},{WNIDS[2]}", f"{VAL[0]},{WNIDS[1]}"))
+    test = layouts.evaluation_images(flat)
+    assert test and found_classes(test) == {**CLASS_OF, VAL[0]: 1}  # what names the images goes first
+
+
+class Harmful:
+    """Pickled, it would make a file when it is loaded."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("harmed"),)
+
+
+def test_a_meta_bin_that_does_not_fit_is_refused_and_never_run(flat, monkeypatch):
+    monkeypatch.chdir(flat)
+    for wnids, expected in (
+        ([WNIDS[0]] * 5, "has no row for images"),
+        ([WNIDS[0]] * 7, "lists images that are not in"),
+        (["n9"] * 6, "classes that the training images do not have"),
+        (WNIDS[0], "does not list a WordNet identifier"),
+        ([1, 2, 3], "does not list a WordNet identifier"),
+        (Harmful(), r"meta\.bin cannot be read"),
+    ):
+        meta(flat, wnids)
+        assert re.search(expected, message(lambda: layouts.evaluation_images(flat)))
+    for content in (b"", b"not torch's", torch.tensor(3).numpy().tobytes()):
+        (flat / "meta.bin").write_bytes(content)
+        assert "meta.bin cannot be read" in message(lambda: layouts.evaluation_images(flat))
+    assert not (flat / "harmed").exists()
+
+
+@pytest.mark.parametrize("place", ["ILSVRC2012_devkit_t12/data", ".", "val"])
+def test_the_development_kits_own_order_is_never_guessed(flat, place):
+    (flat / place).mkdir(parents=True, exist_ok=True)
+    (flat / place / "ILSVRC2012_validation_ground_truth.txt").write_text(
+        "".join(f"{c + 1}\n" for c in CLASS_OF.values())
+    )
+    text = message(lambda: layouts.evaluation_images(flat))
+    assert "an order of its own" in text and "parse_devkit_archive" in text and "val.txt" in text
+    assert hasattr(torchvision.datasets.imagenet, "parse_devkit_archive")
+    meta(flat, [WNIDS[CLASS_OF[name]] for name in VAL])
+    test = layouts.evaluation_images(flat)
     assert test and found_classes(test) == CLASS_OF
 
 

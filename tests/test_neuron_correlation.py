@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy import stats
 
-from shapebias.measure.moments import pair_moments
-from shapebias.measure.neuron_correlation import correlated_neurons, most_alike, threshold
+from shapebias.measure.neurons.moments import pair_moments
+from shapebias.measure.neurons.neuron_correlation import correlated_neurons, most_alike, threshold
 
 SHAPE, TEXTURE, WIDTH = range(30), range(30, 50), 200
 

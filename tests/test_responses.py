@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.measure.responses import read_responses, safe_name, trials_of, write_responses
+from shapebias.measure.cues.responses import read_responses, safe_name, trials_of, write_responses
 
 HEADER = "subj,session,trial,rt,object_response,category,condition,imagename"
 ROW = "anna,1,1,0.8,cat,cat,0,0001_x_cat1-dog2.png"

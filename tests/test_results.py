@@ -126,7 +126,7 @@ def test_a_comparison_keeps_rows_of_unchanged_networks(tmp_path):
 def test_networks_with_different_conditions_state_both():
     def outcome(condition):
         entry = Entry("shape-bias", "shape_bias", 0.5, 2, None, condition)
-        return Outcome([entry], ("a", "b"), {"shape_bias": np.array([[1, 1], [0, 1]])})
+        return Outcome([entry], ("a", "b"), {entry.key: np.array([[1, 1], [0, 1]])})
 
     own, mean = {"mapping": "own", "x": 1}, {"mapping": "mean", "x": 1}
     both = [(results(name="x"), {"s": outcome(own)}), (results(name="y"), {"s": outcome(mean)})]
@@ -135,6 +135,20 @@ def test_networks_with_different_conditions_state_both():
     (row,) = paired([both[0], both[0]], seed=0)
     assert row["condition"] == own
     assert "condition_a" not in row
+
+
+def test_figures_of_several_conditions_are_compared_each_with_its_own():
+    def outcome(values, *conditions):
+        entries = [Entry("white-box", "top1", 0.5, 2, None, {"epsilon": condition}) for condition in conditions]
+        return Outcome(entries, ("a", "b"), {entry.key: np.array(values)[:, None] for entry in entries})
+
+    x = (results(name="x"), {"s": outcome([1, 1], 1, 2, 4)})
+    y = (results(name="y"), {"s": outcome([0, 1], 1, 4, 8)})
+    assert [(row["condition"], row["difference"]) for row in paired([x, y], seed=0)] == [
+        ({"epsilon": 1}, 0.5),
+        ({"epsilon": 4}, 0.5),
+    ]
+    assert paired([x, (results(name="z"), {})], seed=0) == []
 
 
 def test_table_in_percent_with_dashes_for_what_is_not_there(capsys):

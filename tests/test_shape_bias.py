@@ -14,14 +14,14 @@ import torch
 from conftest import noise_image
 from torch import nn
 
-import shapebias.measure.shape_bias as module
+import shapebias.measure.cues.shape_bias as module
 from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
-from shapebias.measure.categories16 import CATEGORIES, MEMBERS, category_probabilities, is_imagenet
 from shapebias.measure.contract import Setting
+from shapebias.measure.cues.categories16 import CATEGORIES, MEMBERS, category_probabilities, is_imagenet
+from shapebias.measure.cues.shape_bias import ShapeBias, score
 from shapebias.measure.intervals import wilson
-from shapebias.measure.shape_bias import ShapeBias, score
 from shapebias.models import Classifier, Identity
 
 
@@ -44,7 +44,7 @@ def test_counted_by_hand():
     assert (entries["shape_decisions"].value, entries["shape_decisions"].n) == (3 / 6, 6)
     assert entries["texture_decisions"].value == pytest.approx(1 / 6)
     assert entries["texture_decisions"].ci95 == wilson(1, 6)
-    assert outcome.per_image["shape_bias"].tolist() == [[1, 1], [0, 1], [0, 0], [1, 1], [1, 1], [0, 0]]
+    assert outcome.per_image[outcome.entries[0].key].tolist() == [[1, 1], [0, 1], [0, 0], [1, 1], [1, 1], [0, 0]]
     assert {entry.condition["mapping"] for entry in outcome.entries} == {"own"}
 
 
@@ -162,7 +162,7 @@ def test_own_classes_to_figures_and_responses(tmp_path, below):
     outcome = ShapeBias(setting).run(model)
     bias = outcome.entries[0]
     assert outcome.images == ("cat/cat1-dog2.png", "cat/cat7-bear1.png", "dog/dog3-cat2.png")
-    assert outcome.per_image["shape_bias"].tolist() == [[1, 1], [0, 1], [1, 1]]
+    assert outcome.per_image[outcome.entries[0].key].tolist() == [[1, 1], [0, 1], [1, 1]]
     assert bias.value == pytest.approx(2 / 3)
     assert bias.condition == {"mapping": "own"}
     assert bias.details["same_category_left_out"] == 1
@@ -188,7 +188,7 @@ def test_a_thousand_outputs_are_mapped(tmp_path, mapping, classes):
     logits[0, MEMBERS["cat"][0]] = logits[1, MEMBERS["bear"][3]] = logits[2, MEMBERS["truck"][0]] = 5.0
     setting = Setting(conflict_folder(tmp_path / "data"), tmp_path / "out", mapping=mapping)
     outcome = ShapeBias(setting).run(fixed(logits, classes))
-    assert outcome.per_image["shape_bias"].tolist() == [[1, 1], [0, 1], [0, 0]]
+    assert outcome.per_image[outcome.entries[0].key].tolist() == [[1, 1], [0, 1], [0, 0]]
     assert outcome.entries[0].condition == {"mapping": mapping}
 
 

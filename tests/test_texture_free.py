@@ -12,11 +12,12 @@ from conftest import class_folder, noise_image
 from test_shape_bias import WNIDS, fixed
 
 from shapebias.errors import UserError
-from shapebias.measure.categories16 import CATEGORIES, MEMBERS
 from shapebias.measure.contract import Setting
-from shapebias.measure.evaluate import SUITES, evaluate_all
+from shapebias.measure.cues.categories16 import CATEGORIES, MEMBERS
+from shapebias.measure.cues.texture_free import SKETCHY, Edges, Silhouettes, Sketches
+from shapebias.measure.evaluate import evaluate_all
 from shapebias.measure.intervals import wilson
-from shapebias.measure.texture_free import SKETCHY, Edges, Silhouettes, Sketches
+from shapebias.measure.suites import SUITES
 
 
 def saying(*names):
@@ -49,7 +50,7 @@ def test_imagenet_networks_answer_by_the_16_categories(tmp_path, evaluator, clas
     assert entry.details["per_category"] == {"bear": {"n": 2, "value": 0.5}, "cat": {"n": 2, "value": 1.0}}
     assert entry.details["chance"] == 1 / 16
     assert outcome.images == ("bear/0.png", "bear/1.png", "cat/0.png", "cat/1.png")
-    assert outcome.per_image["top1"].tolist() == [[1], [0], [1], [1]]
+    assert outcome.per_image[entry.key].tolist() == [[1], [0], [1], [1]]
     assert entry.details["responses"] == f"{evaluator.benchmark}_a-net_session-1.csv"
     with (tmp_path / "out" / "a_net" / entry.details["responses"]).open(newline="") as file:
         rows = list(csv.DictReader(file))

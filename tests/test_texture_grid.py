@@ -11,7 +11,7 @@ from conftest import class_folder, noise_image
 from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.measure.contract import Setting
-from shapebias.measure.dimensionality import Dimensionality
+from shapebias.measure.neurons.dimensionality import Dimensionality
 from shapebias.stylize.texture_grid import choose_textures, texture_grid
 
 

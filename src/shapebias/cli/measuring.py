@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.networks import (
+    MODELS,
+    SUITES,
+    add_measuring_arguments,
+    add_network_arguments,
+    load_networks,
+    measuring_options,
+    split,
+)
 from shapebias.cli.output import print_json, say
 from shapebias.errors import UserError
 
-EVALUATE_EXAMPLES = """examples:
+EVALUATE_EXAMPLES = f"""examples:
   shapebias evaluate runs/in runs/mmsi --suites accuracy,stylized --data photos --out results
   shapebias evaluate timm:resnet50 --suites shape-bias --data shape-bias=cue-conflict --out results --json
+  shapebias evaluate timm:resnet50 timm:resnet50=mine.pth --suites white-box --data nips17 --out results
+  shapebias evaluate runs/mmsi --suites transfer-attack --source timm:resnet50 --data nips17 --out results
 
-MODEL is a run folder or checkpoint of ours, timm:NAME, torchvision:NAME or package.module:callable.
-Suites: accuracy, stylized, shape-bias, silhouettes, edges, sketches, dimensionality."""
-
+{MODELS}
+{SUITES}"""
 
 SCORE_EXAMPLES = """examples:
   shapebias score-responses responses/*.csv
@@ -29,7 +39,7 @@ and as 'shapebias evaluate --suites shape-bias' writes it; each imagename ends i
 def evaluate_arguments() -> Parser:
     """What ``evaluate`` takes."""
     parser = new_parser("Measure networks; writes OUT/NAME/results.json for each.", EVALUATE_EXAMPLES)
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="networks to measure, see below")
+    add_network_arguments(parser)
     parser.add_argument("--suites", type=str, required=True, help="what to measure, separated by commas")
     parser.add_argument(
         "--data",
@@ -39,30 +49,7 @@ def evaluate_arguments() -> Parser:
         metavar="[SUITE=]DIR",
         help="repeatable; a bare folder serves every suite without its own",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    parser.add_argument("--checkpoint", type=Path, default=None, help="weights for the one MODEL, a file of any kind")
-    parser.add_argument(
-        "--remap_by_order", action="store_true", help="give --checkpoint's tensors to MODEL in order, not by name"
-    )
-    parser.add_argument(
-        "--classes", type=Path, default=None, help="file of the one MODEL's class names, a line each, in its order"
-    )
-    parser.add_argument(
-        "--mapping",
-        type=Literal["mean", "sum", "max"],
-        default="mean",
-        help="how ImageNet's probabilities become those of the 16 categories",
-    )
-    parser.add_argument(
-        "--stage", type=str, default=None, help="dimensionality of this module's pooled output; default the last latent"
-    )
-    parser.add_argument("--pairs", type=int, default=2000, help="pairs per factor for dimensionality")
-    parser.add_argument("--seed", type=int, default=0, help="of styles, pairs and resampling")
-    parser.add_argument("--batch_size", type=int, default=64, help="images per forward pass")
-    parser.add_argument("--device", type=str, default=None, help="cpu, cuda or mps; default the best there is")
-    parser.add_argument("--workers", type=int, default=0, help="processes that decode images")
-    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image")
-    parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
+    add_measuring_arguments(parser)
     return parser
 
 
@@ -74,29 +61,24 @@ def evaluate(
     checkpoint: Path | None,
     remap_by_order: bool,
     classes: Path | None,
+    crop: float | None,
+    source: str | None,
     json: bool,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Measure networks."""
-    from shapebias.cli.names import tell_apart
-    from shapebias.device import choose_device
-    from shapebias.measure.contract import check_numbers
-    from shapebias.measure.evaluate import check_suites, evaluate_all
+    from shapebias.measure.evaluate import evaluate_all
+    from shapebias.measure.suites import check_suites
     from shapebias.measure.table import print_table
-    from shapebias.models.load import load_model
 
-    names = [name.strip() for name in suites.split(",") if name.strip()]
+    names = split(suites)
     check_suites(names)
     folders = parse_data(data)
-    check_numbers(options["seed"], options["batch_size"], options["workers"])
-    choose_device(options["device"])
-    if len(models) > 1 and (checkpoint or classes):
-        raise UserError("--checkpoint and --classes go with one MODEL: measure the others by commands of their own")
-    networks = [
-        load_model(spec, checkpoint=checkpoint, remap_by_order=remap_by_order, classes=classes) for spec in models
-    ]
-    tell_apart(networks, models)
-    results = evaluate_all(networks, suites=names, data=folders, out=out, **options)
+    options = measuring_options(given)
+    networks, against = load_networks(
+        models, source, checkpoint=checkpoint, remap_by_order=remap_by_order, classes=classes, crop=crop
+    )
+    results = evaluate_all(networks, suites=names, data=folders, out=out, source=against, **options)
     print_table(results)
     for result in results:
         say(f"wrote {out / result.model['name'] / 'results.json'}")
@@ -119,7 +101,7 @@ def score_responses_arguments() -> Parser:
 def score_responses(files: Sequence[Path], out: Path | None, seed: int, json: bool) -> None:
     """Score raw responses of people or networks."""
     from shapebias.measure.contract import check_numbers
-    from shapebias.measure.observers import print_observers, save, score_files
+    from shapebias.measure.cues.observers import print_observers, save, score_files
 
     check_numbers(seed, 1, 0)
     scored = score_files(files, seed=seed)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shapebias.cli import measuring, stylizers, stylizing, training
+from shapebias.cli import auditing, corrupting, measuring, stylizers, stylizing, training
 from shapebias.cli.arguments import Parser, new_parser
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": training.demo,
     "train": training.train,
     "evaluate": measuring.evaluate,
+    "audit": auditing.audit,
     "score-responses": measuring.score_responses,
     "stylize": stylizing.stylize,
     "cue-conflict": stylizing.cue_conflict,
     "texture-grid": stylizing.texture_grid,
+    "corrupt": corrupting.corrupt,
     "stylizer train": stylizers.train,
     "stylizer show": stylizers.show,
     "stylizer encode": stylizers.encode,
@@ -29,6 +31,7 @@ EXAMPLES = """examples:
   shapebias train --scheme mmsi-sin-in --model resnet18 --data photos --size 128 --out runs/mmsi
   shapebias evaluate runs/mmsi timm:resnet50 --suites shape-bias --data cue-conflict --out results
   shapebias stylize photos photos-stylized --per-image 2
+  shapebias audit runs/mmsi timm:resnet50 --data datasets --out audit
   shapebias report runs results --out report.html
 
 "shapebias COMMAND --help" says more of each. Options may be written with - or _ inside.
@@ -46,6 +49,9 @@ def build_parser() -> Parser:
     commands_.add_subcommand("train", training.train_arguments(), help="train a network by one of the paper's schemes")
     commands_.add_subcommand("evaluate", measuring.evaluate_arguments(), help="measure networks, ours or not")
     commands_.add_subcommand(
+        "audit", auditing.audit_arguments(), help="every measurement there is data for, and one page"
+    )
+    commands_.add_subcommand(
         "score-responses",
         measuring.score_responses_arguments(),
         help="shape bias from raw responses of people or networks",
@@ -58,6 +64,11 @@ def build_parser() -> Parser:
     )
     commands_.add_subcommand(
         "texture-grid", stylizing.texture_grid_arguments(), help="put a folder of images into the same few textures"
+    )
+    commands_.add_subcommand(
+        "corrupt",
+        corrupting.corrupt_arguments(),
+        help="noise, blur, weather and more on a folder of images (ImageNet-C's)",
     )
     stylizer = new_parser("Train the small AdaIN stylizer, look at what a stylizer does, or encode styles for one.")
     commands_.add_subcommand(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
+from typing import Self
+
+import numpy as np
 
 from shapebias.data.decode import IMAGE_SUFFIXES
 from shapebias.errors import UserError
@@ -33,6 +36,30 @@ class ImageFolder:
     def fingerprint(self) -> str:
         """SHA-256 over every image's relative path and size in bytes: cheap, and changes with the set."""
         return fingerprint(self.root, self.paths)
+
+    def drawn(self, limit: int | None, seed: int) -> Self:
+        """At most ``limit`` of the images, spread evenly over the classes and drawn by ``seed``; None: all of them.
+
+        Within a class a smaller draw is part of a larger one of the same seed.
+        """
+        if limit is None or limit >= len(self):
+            return self
+        rng = np.random.default_rng(seed)
+        labels = np.array(self.labels)
+        turn = np.empty(len(self), dtype=np.int64)  # the place of each image in its class's shuffled order
+        for label in range(len(self.classes)):
+            rows = np.flatnonzero(labels == label)
+            turn[rng.permutation(rows)] = np.arange(len(rows))
+        chosen = np.lexsort((rng.permutation(len(self.classes))[labels], turn))[:limit]
+        rows = np.sort(chosen).tolist()
+        kept = sorted({self.labels[row] for row in rows})
+        number = {label: new for new, label in enumerate(kept)}
+        return replace(
+            self,
+            classes=tuple(self.classes[label] for label in kept),
+            paths=tuple(self.paths[row] for row in rows),
+            labels=tuple(number[self.labels[row]] for row in rows),
+        )
 
     @classmethod
     def scan(cls, root: Path) -> ImageFolder:

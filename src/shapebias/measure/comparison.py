@@ -10,7 +10,7 @@ import numpy as np
 
 from shapebias.measure.contract import Outcome
 from shapebias.measure.intervals import paired_difference, ratio_difference
-from shapebias.measure.results import Results
+from shapebias.measure.results import Key, Results
 
 
 def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) -> list[dict[str, Any]]:
@@ -22,24 +22,26 @@ def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) ->
     found = []
     for (first, outcomes_a), (second, outcomes_b) in combinations(measured, 2):
         for suite, a in outcomes_a.items():
-            b = outcomes_b[suite]
-            for metric, values in a.per_image.items():
-                if metric not in b.per_image:  # as top5 of too few classes
+            b = outcomes_b.get(suite, Outcome([]))
+            for key, values in a.per_image.items():
+                other_key = _same(key, a, b)
+                if other_key is None:
                     continue
                 rows_b = {image: row for row, image in enumerate(b.images)}
                 both = [(row, rows_b[image]) for row, image in enumerate(a.images) if image in rows_b]
                 if not both:
                     continue
-                left, right = values[[i for i, _ in both]], b.per_image[metric][[j for _, j in both]]
+                left, right = values[[i for i, _ in both]], b.per_image[other_key][[j for _, j in both]]
                 if values.shape[1] == 1:
                     difference, interval = paired_difference(left[:, 0], right[:, 0], seed=seed)
                 else:
                     difference, interval = ratio_difference(left, right, seed=seed)
-                entry, other = (next(e for e in outcome.entries if e.metric == metric) for outcome in (a, b))
+                entry = next(e for e in a.entries if e.key == key)
+                other = next(e for e in b.entries if e.key == other_key)
                 found.append(
                     {
                         "benchmark": entry.benchmark,
-                        "metric": metric,
+                        "metric": entry.metric,
                         **_conditions(entry.condition, other.condition),
                         "a": first.model["name"],
                         "b": second.model["name"],
@@ -49,6 +51,14 @@ def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) ->
                     }
                 )
     return found
+
+
+def _same(key: Key, a: Outcome, b: Outcome) -> Key | None:
+    """The figure of ``b`` to set against ``key`` of ``a``: of the same condition, or the only one of each."""
+    if key in b.per_image:
+        return key
+    mine, others = ([k for k in outcome.per_image if k[:2] == key[:2]] for outcome in (a, b))
+    return others[0] if len(mine) == len(others) == 1 else None
 
 
 def _conditions(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,13 @@ import torch
 
 from shapebias.data.evaluation import ImageBatches
 from shapebias.errors import UserError, unknown
-from shapebias.measure.results import Entry
+from shapebias.measure.results import Entry, Key
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress
 
 Mapping = Literal["mean", "sum", "max"]
+ATTACKS = ("fgsm", "pgd", "ifgsm", "mim")
+KNOWN_ATTACKS = (*ATTACKS, "autoattack")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,11 @@ class Setting:
     """What every evaluator is told: where to look, where to write, and how.
 
     ``mapping`` is how ImageNet's classes become the 16 categories; ``stage`` the module whose pooled output is
-    the latent (default: the input of the classifying layer), ``pairs`` how many are drawn per factor.
+    the latent (default: the input of the classifying layer), ``pairs`` how many are drawn per factor. ``limit``
+    is the most images that accuracies, attacks and corruptions are measured on, drawn by the seed and spread over
+    the classes. ``attacks`` are made at each of ``epsilons``, in units of 1/255 (none: those of the paper's
+    table); ``targeted`` towards a class instead of away from the true one; ``source`` is the network that
+    transferred ones are made against.
     """
 
     data: Path
@@ -37,6 +44,11 @@ class Setting:
     mapping: Mapping = "mean"
     stage: str | None = None
     pairs: int = 2000
+    limit: int | None = None
+    attacks: tuple[str, ...] = ATTACKS
+    epsilons: tuple[float, ...] = ()
+    targeted: bool = False
+    source: Classifier | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self.seed, self.batch_size, self.workers)
@@ -44,28 +56,53 @@ class Setting:
             raise unknown("mapping", self.mapping, get_args(Mapping))
         if self.pairs < 2:
             raise UserError(f"--pairs must be at least 2, not {self.pairs}")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"--limit must be at least 1 image, not {self.limit}")
+        for attack in self.attacks:
+            if attack not in KNOWN_ATTACKS:
+                raise unknown("attack", attack, KNOWN_ATTACKS)
+        for epsilon in self.epsilons:
+            if not (math.isfinite(epsilon) and 0 < epsilon <= 255):
+                raise UserError(
+                    f"--epsilon {epsilon:g} is not a size of perturbation: it is in units of 1/255, "
+                    "above 0 and at most 255 (8 stands for 8/255)"
+                )
+        if len(set(self.attacks)) < len(self.attacks) or len(set(self.epsilons)) < len(self.epsilons):
+            raise UserError("--attacks or --epsilon names something twice: give each once")
 
 
 @dataclass
 class Outcome:
     """An evaluator's figures, and per-image values (by image name) for paired comparisons.
 
-    ``per_image[metric]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
+    ``per_image[entry.key]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
     order of ``images``.
     """
 
     entries: list[Entry]
     images: tuple[str, ...] = ()
-    per_image: dict[str, np.ndarray] = field(default_factory=dict)
+    per_image: dict[Key, np.ndarray] = field(default_factory=dict)
 
 
 class Evaluator(Protocol):
     """A measurement: built from a setting, it checks its data then; ``run`` measures one network.
 
-    What does not depend on the network (reading a folder, stylizing it) is done once, at building.
+    What does not depend on the network (reading a folder, stylizing it) is done once. ``needs`` says in a
+    sentence what data it takes, for who has none of it.
     """
 
     benchmark: str
+    needs: str
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the images: their names, sizes in bytes, and classes."""
+        ...
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """Where its data lie in a folder of several data sets, None where they do not."""
+        ...
 
     def __init__(self, setting: Setting) -> None: ...
 

@@ -15,6 +15,7 @@ from shapebias.files import read_json, write_json
 SCHEMA = "shapebias/results/1"
 COMPARISON_SCHEMA = "shapebias/comparison/1"
 COMPARISON_FILE = "comparison.json"
+Key = tuple[str, str, str]  # benchmark, metric, condition as sorted JSON
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Entry:
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What the figure is of, for comparing networks."""
         return self.benchmark, self.metric, json.dumps(self.condition, sort_keys=True)
 
@@ -48,7 +49,7 @@ class Results:
     results: list[Entry]
 
     def get(self, benchmark: str, metric: str, **condition: Any) -> Entry:
-        """The one figure of that benchmark, metric and (if given) condition.
+        """The one figure of that benchmark, metric and (if given) condition: of several the one of just this condition.
 
         Raises:
             KeyError: none or several.
@@ -58,6 +59,8 @@ class Results:
             for entry in self.results
             if (entry.benchmark, entry.metric) == (benchmark, metric) and condition.items() <= entry.condition.items()
         ]
+        if len(found) > 1:
+            found = [entry for entry in found if entry.condition == condition] or found
         if len(found) != 1:
             raise KeyError(f"{len(found)} figures of {benchmark}/{metric} {condition or ''}".rstrip())
         return found[0]
@@ -71,11 +74,11 @@ class Results:
         keys = [entry.key for entry in self.results]
         if len(set(keys)) != len(keys):
             raise ValueError(f"figures given twice: {sorted({key for key in keys if keys.count(key) > 1})}")
-        entries = [_without_nan(asdict(entry)) for entry in self.results]
+        entries = [without_nan(asdict(entry)) for entry in self.results]
         order = ("benchmark", "metric", "condition", "value", "ci95", "n", "details")
         return {
             "schema": SCHEMA,
-            "model": _without_nan(self.model),
+            "model": without_nan(self.model),
             "environment": self.environment,
             "results": [{key: entry[key] for key in order} for entry in entries],
         }
@@ -122,7 +125,7 @@ def write_comparison(path: Path, paired: Sequence[dict[str, Any]], networks: Seq
     names = [network.model["name"] for network in networks]
     names += sorted({row[side] for row in kept for side in ("a", "b")} - set(names))
     content = {"schema": COMPARISON_SCHEMA, "models": names, "weights_sha256": {name: now[name] for name in names}}
-    write_json(path, {**content, "paired": _without_nan([*kept, *paired])})
+    write_json(path, {**content, "paired": without_nan([*kept, *paired])})
 
 
 def read_comparison(path: Path) -> dict[str, Any]:
@@ -154,11 +157,12 @@ def _row_key(row: dict[str, Any]) -> tuple[Any, ...]:
     return row.get("benchmark"), row.get("metric"), *sorted(json.dumps(side, sort_keys=True) for side in sides)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """``value`` with null for NaN and infinity, as JSON wants it."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return value

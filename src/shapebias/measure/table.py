@@ -38,11 +38,14 @@ def ordered(results: Sequence[Results]) -> list[Results]:
 def rows(results: Sequence[Results]) -> list[tuple[str, ...]]:
     """The table's text: the figure's name, then each network's value, "-" where it has none.
 
-    A figure's condition is named where another differs from it in nothing else.
+    A figure's condition is named where another differs from it in nothing else. Single severities of a corruption
+    are left to the results file and the report.
     """
     found: dict[tuple[str, str, str], list[str]] = {}
     for column, result in enumerate(results):
         for entry in result.results:
+            if "severity" in entry.condition:
+                continue
             cells = found.setdefault(entry.key, ["-"] * len(results))
             cells[column] = _cell(entry)
     alike = Counter(key[:2] for key in found)

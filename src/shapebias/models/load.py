@@ -24,7 +24,10 @@ from shapebias.models.preprocessing import timm_preprocessing
 from shapebias.models.remap import load_weights_by_order
 from shapebias.models.weights import OtherHead, load_weights
 
-FORMS = "a run folder, a .safetensors checkpoint, timm:NAME, torchvision:NAME or package.module:callable"
+FORMS = (
+    "a run folder, a .safetensors checkpoint, timm:NAME, torchvision:NAME or package.module:callable; "
+    "NAME=FILE takes the weights from a file"
+)
 
 
 def load_model(
@@ -39,6 +42,7 @@ def load_model(
     Args:
         spec: a run folder or checkpoint of ours, ``timm:NAME``, ``torchvision:NAME`` or ``package.module:callable``.
             Pretrained weights of timm and torchvision come through these libraries' own caches.
+            ``timm:NAME=FILE`` is ``checkpoint=FILE``, and called by the file's name.
         checkpoint: a file of weights for the network; its pretrained ones are then not asked for, and with
             ``classes`` its classifying layer gets as many outputs (timm and torchvision). Its SHA-256 is
             ``identity.weights_sha256``.
@@ -49,6 +53,15 @@ def load_model(
     Raises:
         UserError: nothing of that name, it cannot be loaded, or the checkpoint or the names do not fit it.
     """
+    bare, sign, file = spec.partition("=")
+    if sign and not Path(spec).exists():
+        if checkpoint is not None:
+            raise UserError(f"'{spec}' names a file of weights already: leave out --checkpoint")
+        if not file:
+            raise UserError(f"'{spec}' names no file of weights after the '='")
+        model = load_model(bare, checkpoint=file, remap_by_order=remap_by_order, classes=classes)
+        model.identity = replace(model.identity, name=Path(file).stem, spec=spec)
+        return model
     if remap_by_order and checkpoint is None:
         raise UserError("--remap-by-order says how --checkpoint FILE is read: give that file too")
     names = read_class_names(Path(classes)) if isinstance(classes, str | Path) else classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ from markupsafe import Markup
 
 from shapebias.report.charts import interval_chart
 from shapebias.report.collect import Network
-from shapebias.report.records import Entry, listing, number
+from shapebias.report.records import Entry, listing, number, text
 from shapebias.report.words import percent
 
 TITLES = {
     "accuracy": "Unchanged pictures",
     "stylized": "Restyled pictures",
+    "stylized-imagenet": "Stylized-ImageNet",
+    "imagenet-sketch": "ImageNet-Sketch",
     "silhouettes": "Silhouettes",
     "edges": "Edges",
     "sketches": "Sketches",
@@ -49,8 +52,10 @@ def accuracies_of(networks: Sequence[Network]) -> list[Accuracies]:
 def _guess(network: Network, entry: Entry) -> float | None:
     """How often a network that guesses among its answers is right, None where that is not known."""
     chance = number(entry.details.get("chance"))
-    if entry.benchmark not in ("accuracy", "stylized"):
+    if entry.benchmark in ("silhouettes", "edges", "sketches"):
         return chance if chance is not None and 0 < chance <= 1 else None
+    if (among := re.match(r"0*([1-9]\d{0,6}) of ", text(entry.condition.get("answers")) or "")) is not None:
+        return 1 / int(among[1])
     home = next(m for m in network.measurements if any(e is entry for e in m.entries))
     outputs = len(listing(home.model.get("classes")))
     return 1 / outputs if outputs else None

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shapebias.errors import UserError
+from shapebias.report.audit import FILE as AUDIT
+from shapebias.report.audit import Unmeasured, read_audits
 from shapebias.report.records import (
     Difference,
     Entry,
@@ -53,6 +55,7 @@ class Collection:
     differences: tuple[Difference, ...]
     warnings: list[str] = field(default_factory=list)
     responses: Mapping[Path, bool] = field(default_factory=dict)  # response files; whether one was given itself
+    unmeasured: tuple[Unmeasured, ...] = ()
 
 
 def collect(folders: Sequence[Path]) -> Collection:
@@ -65,6 +68,7 @@ def collect(folders: Sequence[Path]) -> Collection:
     measurements: list[Measurement] = []
     warnings: list[str] = []
     comparisons: list[Path] = []
+    audits: list[Path] = []
     responses: dict[Path, bool] = {}
     for path in _files(folders):
         if path.suffix == ".csv":
@@ -74,6 +78,9 @@ def collect(folders: Sequence[Path]) -> Collection:
         elif path.name == "results.json":
             measurements.append(read_measurement(path))
             comparisons.append(path.parent.parent / "comparison.json")
+            audits.append(path.parent.parent / AUDIT)
+        elif path.name == AUDIT:
+            audits.append(path)
         else:
             comparisons.append(path)
     if not runs and not measurements and not responses:
@@ -83,7 +90,8 @@ def collect(folders: Sequence[Path]) -> Collection:
             "or response CSV files"
         )
     networks = _networks(runs, measurements, warnings)
-    return Collection(networks, _differences(comparisons, measurements, warnings), warnings, responses)
+    differences = _differences(comparisons, measurements, warnings)
+    return Collection(networks, differences, warnings, responses, read_audits(audits, warnings))
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
@@ -99,7 +107,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
             raise UserError(f"no folder {folder}: give the folder of a run or of measurements, or a response CSV file")
         for parent, children, names in os.walk(folder):
             children[:] = sorted(child for child in children if not child.startswith("."))
-            for name in ("run.json", "results.json", "comparison.json"):
+            for name in ("run.json", "results.json", "comparison.json", AUDIT):
                 path = Path(parent) / name
                 if name in names and path.resolve() not in seen:
                     seen.add(path.resolve())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
@@ -13,14 +14,19 @@ from markupsafe import Markup
 
 from shapebias.report import words
 from shapebias.report.accuracies import accuracies_of
+from shapebias.report.adversarial_pictures import Gallery, read_galleries
 from shapebias.report.answers import Card, Responses, choose_cards, read_responses
+from shapebias.report.attacked import attacked_of
 from shapebias.report.category_chart import category_chart, category_rows, label_width
 from shapebias.report.charts import decision_bar, neuron_bar
 from shapebias.report.collect import Collection, Network
 from shapebias.report.comparison import compare
+from shapebias.report.corruption_chart import corruption_chart
+from shapebias.report.corruption_map import corruption_maps
 from shapebias.report.curves import PANELS, Panel, curve_chart, curves_of
 from shapebias.report.decisions import Sample, draw_sample, may_be_published, read_decisions
 from shapebias.report.examples import Examples, read_examples
+from shapebias.report.glance import glance_of
 from shapebias.report.neurons import read_strips
 from shapebias.report.observers import observers_of, read_observers
 from shapebias.report.pictures import attribution, is_folder
@@ -62,6 +68,7 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
     sample = draw_sample(read_decisions(networks, warnings), warnings)
     cards = sample.cards if sample else choose_cards(responses, warnings)
     examples = read_examples(networks)
+    galleries = read_galleries(networks, warnings)
     observers = [*observers_of(networks), *read_observers(collection.responses, networks, warnings)]
     origins = [origin(network) for network in networks]
     warnings += _different_data(networks)
@@ -72,6 +79,7 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "networks": networks,
         "verdicts": _verdicts(networks),
         "summary": _summary(collection),
+        "glance": glance_of(networks),
         "unmeasured": [n for n in networks if n.shape_bias is None],
         "examples": examples,
         "has_responses": bool(responses or sample),
@@ -85,15 +93,20 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "category_rows": category_rows(observers),
         "compared": compare(collection),
         "accuracies": accuracies_of(networks),
+        "attacked": attacked_of(networks),
+        "galleries": galleries,
+        "corruptions": corruption_maps(networks),
+        "corruption_chart": corruption_chart(collection),
         "neurons": _neurons(networks),
         "strips": read_strips(networks, warnings),
         "curves": _curves(networks),
-        "rows": full_table(networks),
+        "numbers": full_table(networks),
         "measured": [n for n in networks if n.measurements],
         "paired": paired_table(collection),
+        "audited": collection.unmeasured,
         "origins": origins,
         "warnings": list(dict.fromkeys([*warnings, *(f"{o.network.name}: {w}" for o in origins for w in o.warnings)])),
-        "credits": _credits(networks, examples),
+        "credits": _credits(networks, examples, galleries),
     }
     return _template().render(context), list(dict.fromkeys(warnings))
 
@@ -101,10 +114,14 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
 @functools.cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_resource),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals.update(words=words, key=key, ring_key=ring_key, meter=meter)
-    return environment.from_string(_resource("template.html"))
+    return environment.get_template("template.html")
 
 
 def _resource(name: str) -> str:
@@ -152,15 +169,17 @@ def _summary(collection: Collection) -> str | None:
 
 def _different_data(networks: Sequence[Network]) -> list[str]:
     """A warning for every benchmark whose networks were measured on different files."""
-    prints: dict[str, set[str]] = {}
+    prints: dict[tuple[str, str], set[str]] = {}
     for entry in (e for network in networks for e in network.entries):
         fingerprint = table(entry.details.get("data")).get("fingerprint")
         if isinstance(fingerprint, str):
-            prints.setdefault(" ".join(filter(None, (entry.benchmark, entry.key[2]))), set()).add(fingerprint)
+            prints.setdefault((entry.benchmark, entry.key[2]), set()).add(fingerprint)
+    differing = [key for key, found in sorted(prints.items()) if len(found) > 1]
+    many = Counter(benchmark for benchmark, _ in differing)
+    said = (b if many[b] > 2 else " ".join(filter(None, (b, condition))) for b, condition in differing)
     return [
         f"the networks were measured on different data for {what}: their numbers are not comparable"
-        for what, found in sorted(prints.items())
-        if len(found) > 1
+        for what in dict.fromkeys(said)
     ]
 
 
@@ -201,9 +220,9 @@ def _curves(networks: Sequence[Network]) -> list[tuple[Panel, Markup, list[Netwo
     ]
 
 
-def _credits(networks: Sequence[Network], examples: Examples | None) -> list[str]:
+def _credits(networks: Sequence[Network], examples: Examples | None, galleries: Sequence[Gallery]) -> list[str]:
     """The texts of the attribution files beside the pictures shown and the data used."""
-    folders: list[Path] = [examples.folder] if examples else []
+    folders: list[Path] = [*([examples.folder] if examples else []), *(gallery.folder for gallery in galleries)]
     for network in networks:
         records = [table(network.run.record.get("data"))] if network.run else []
         records += [table(entry.details.get("data")) for entry in network.entries]

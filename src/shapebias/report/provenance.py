@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shapebias.report.collect import Network
-from shapebias.report.records import Measurement, Run, count, describe, listing, number, table, text
+from shapebias.report.records import Entry, Measurement, Run, count, describe, listing, number, table, text
+from shapebias.report.tables import is_single
 from shapebias.report.words import MISSING, counted, duration, plural
 
 _LISTED = 20
@@ -76,16 +77,26 @@ def _measuring(measurement: Measurement) -> list[Facts]:
     rows.append(("weights, SHA-256", _shown(measurement.weights)))
     rows.append(("file", str(measurement.path)))
     facts = [Facts("Measured network", _present(rows)), Facts("Measured with", _all(measurement.environment))]
+    alike: dict[str, list[Entry]] = {}
     for entry in measurement.entries:
-        details = [*_data(table(entry.details.get("data")))]
-        details += [
-            (key.replace("_", " "), _shown(value))
-            for key, value in sorted(entry.details.items())
-            if key not in ("data", "per_category", "scores")
-        ]
-        name = f"{entry.benchmark}, {entry.metric}"
-        facts.append(Facts(f"{name} ({describe(entry.condition)})" if entry.condition else name, _present(details)))
+        single = is_single(entry.condition)
+        what = f" ({describe(entry.condition)})" if entry.condition and not single else ""
+        title = f"{entry.benchmark}, {entry.metric}{what}" + (", one by one" if single else "")
+        alike.setdefault(title, []).append(entry)
+    for title, entries in alike.items():
+        rows = [_details(entry) for entry in entries]
+        shared = [row for row in rows[0] if all(row in others for others in rows[1:])]
+        facts.append(Facts(title if len(rows) == 1 else f"{title}: {len(rows)} numbers", _present(shared)))
     return facts
+
+
+def _details(entry: Entry) -> list[tuple[str, str]]:
+    details = [
+        (key.replace("_", " "), _shown(value))
+        for key, value in sorted(entry.details.items())
+        if key not in ("data", "per_category", "scores", "examples")
+    ]
+    return [*_data(table(entry.details.get("data"))), *details]
 
 
 def _data(data: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -82,7 +82,7 @@ class Difference:
 
 def read_measurement(path: Path) -> Measurement:
     """Read one ``results.json``, or say in one line why it cannot be used."""
-    record = _record(path, RESULTS_SCHEMA, "measure the network again")
+    record = read_record(path, RESULTS_SCHEMA, "measure the network again")
     model, entries = record.get("model"), record.get("results")
     if not isinstance(model, dict) or not isinstance(model.get("name"), str) or not isinstance(entries, list):
         raise UserError(f"{path} lacks model.name or the list of results: measure the network again")
@@ -97,7 +97,7 @@ def read_measurement(path: Path) -> Measurement:
 
 def read_run(path: Path, warnings: list[str]) -> Run:
     """Read one ``run.json`` and the ``metrics.csv`` beside it; missing curves are only a warning."""
-    record = _record(path, RUN_SCHEMA, "train again or leave that folder out")
+    record = read_record(path, RUN_SCHEMA, "train again or leave that folder out")
     name = record.get("name")
     if not isinstance(name, str):
         raise UserError(f"{path} has no name: train again or leave that folder out")
@@ -107,7 +107,7 @@ def read_run(path: Path, warnings: list[str]) -> Run:
 def read_differences(path: Path, warnings: list[str]) -> tuple[Difference, ...]:
     """Read one ``comparison.json``; another file of that name is only a warning."""
     try:
-        record = _record(path, COMPARISON_SCHEMA, "measure the networks again")
+        record = read_record(path, COMPARISON_SCHEMA, "measure the networks again")
     except UserError as error:
         warnings.append(f"{error} (left out)")
         return ()
@@ -132,6 +132,20 @@ def read_differences(path: Path, warnings: list[str]) -> tuple[Difference, ...]:
             )
         )
     return tuple(found)
+
+
+def read_record(path: Path, schema: str, remedy: str) -> dict[str, Any]:
+    """The JSON object of a file with that schema.
+
+    Raises:
+        UserError: broken, or of another schema; ``remedy`` says what to do.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise UserError(f"{path} does not hold a JSON object: {remedy}")
+    if record.get("schema") != schema:
+        raise UserError(f"{path} has schema {record.get('schema')!r}, this report reads {schema!r}: {remedy}")
+    return record
 
 
 def number(value: Any) -> float | None:
@@ -176,15 +190,6 @@ def text(value: Any) -> str | None:
 def describe(condition: Mapping[str, Any]) -> str:
     """A condition in words: ``{"styles": "held-out"}`` is ``styles: held-out``."""
     return ", ".join(f"{key}: {condition[key]}" for key in sorted(condition))
-
-
-def _record(path: Path, schema: str, remedy: str) -> dict[str, Any]:
-    record = read_json(path)
-    if not isinstance(record, dict):
-        raise UserError(f"{path} does not hold a JSON object: {remedy}")
-    if record.get("schema") != schema:
-        raise UserError(f"{path} has schema {record.get('schema')!r}, this report reads {schema!r}: {remedy}")
-    return record
 
 
 def _entry(path: Path, index: int, entry: Any) -> Entry:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from shapebias.report.collect import Collection, Network
 from shapebias.report.records import Difference, Entry, describe
 from shapebias.report.words import counted, percent, percent_interval, plain, plain_interval, points, points_interval
 
+R = TypeVar("R")
 _FRACTIONS = (
     "top1",
     "top5",
@@ -18,8 +21,26 @@ _FRACTIONS = (
     "shape_neurons",
     "texture_neurons",
     "residual_neurons",
+    "mean_top1",
+    "mean_top1_of_present",
+    "mce",
+    "target_rate",
 )
-_ORDER = ("shape-bias", "accuracy", "stylized", "dimensionality")
+_ORDER = (
+    "shape-bias",
+    "accuracy",
+    "stylized",
+    "stylized-imagenet",
+    "imagenet-sketch",
+    "silhouettes",
+    "edges",
+    "sketches",
+    "white-box",
+    "transfer-attack",
+    "corruptions",
+    "dimensionality",
+)
+_MANY = 6  # conditions of one benchmark; more of them are folded away
 
 
 @dataclass(frozen=True)
@@ -54,20 +75,60 @@ class PairedRow:
     clear: bool | None
 
 
-def full_table(networks: Sequence[Network]) -> list[Row]:
-    """All entries of all networks, known or not, networks as columns."""
-    keys = dict.fromkeys(entry.key for network in networks for entry in network.entries)
-    rows = []
-    for key in sorted(keys, key=_place):
-        found = [[e for e in network.entries if e.key == key] for network in networks]
-        fraction = _fraction(key[1], [e for entries in found for e in entries])
-        rows.append(Row(*key, tuple(_cell(entries[0], fraction) if entries else None for entries in found)))
-    return rows
+@dataclass(frozen=True)
+class Folded(Generic[R]):
+    """Rows of one benchmark that would swamp the others, behind their title."""
+
+    title: str
+    rows: tuple[R, ...]
 
 
-def paired_table(collection: Collection) -> list[PairedRow]:
-    """The paired differences, those whose interval excludes zero marked."""
-    return [_paired(difference) for difference in collection.differences]
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """The rows that are seen at once, and those that are folded away."""
+
+    rows: tuple[R, ...]
+    folded: tuple[Folded[R], ...]
+
+
+def full_table(networks: Sequence[Network]) -> Table[Row]:
+    """All entries of all networks, known or not, networks as columns; single corruptions and attacks folded away."""
+    entries: dict[tuple[str, str, str], list[list[Entry]]] = {}
+    for place, network in enumerate(networks):
+        for entry in network.entries:
+            entries.setdefault(entry.key, [[] for _ in networks])[place].append(entry)
+    rows: list[Row] = []
+    folded: dict[str, list[Row]] = {}
+    for key in sorted(entries, key=_place):
+        found = [e for of_one in entries[key] for e in of_one]
+        fraction = _fraction(key[1], found)
+        row = Row(*key, tuple(_cell(of_one[0], fraction) if of_one else None for of_one in entries[key]))
+        (folded.setdefault(key[0], []) if is_single(found[0].condition) else rows).append(row)
+    parts = (Folded(f"{name}, {_kind(name)}", tuple(of_one)) for name, of_one in folded.items())
+    return Table(tuple(rows), tuple(parts))
+
+
+def paired_table(collection: Collection) -> Table[PairedRow]:
+    """The paired differences, those whose interval excludes zero marked; many conditions of a benchmark folded away."""
+    conditions: dict[str, set[str]] = {}
+    for item in collection.differences:
+        conditions.setdefault(item.benchmark, set()).add(describe(item.condition))
+    rows: list[PairedRow] = []
+    folded: dict[str, list[PairedRow]] = {}
+    for item in collection.differences:
+        away = is_single(item.condition) and len(conditions[item.benchmark]) > _MANY
+        (folded.setdefault(item.benchmark, []) if away else rows).append(_paired(item))
+    parts = (Folded(f"{name}, {_kind(name)}", tuple(of_one)) for name, of_one in folded.items())
+    return Table(tuple(rows), tuple(parts))
+
+
+def is_single(condition: Mapping[str, Any]) -> bool:
+    """Whether a number is of one corruption or one attack, of which there are many beside it."""
+    return "severity" in condition or "corruption" in condition or condition.get("attack", "none") != "none"
+
+
+def _kind(benchmark: str) -> str:
+    return "attack by attack" if "attack" in benchmark or benchmark == "white-box" else "one by one"
 
 
 def is_clear(difference: Difference) -> bool | None:
@@ -77,7 +138,7 @@ def is_clear(difference: Difference) -> bool | None:
 
 def _paired(item: Difference) -> PairedRow:
     what = f"{item.benchmark}, {item.metric}" + (f" ({describe(item.condition)})" if item.condition else "")
-    fraction = item.metric in _FRACTIONS or _within([item.value, *(item.ci95 or ())], -1.0)
+    fraction = _known(item.metric) or _within([item.value, *(item.ci95 or ())], -1.0)
     return PairedRow(
         what,
         item.a,
@@ -89,18 +150,23 @@ def _paired(item: Difference) -> PairedRow:
     )
 
 
-def _place(key: tuple[str, str, str]) -> tuple[int, str, int, str, str]:
-    """Known benchmarks in the order of the page, shape before texture, then the rest by name."""
+def _place(key: tuple[str, str, str]) -> tuple[int, str, int, str, list[tuple[float, str]]]:
+    """Known benchmarks in the order of the page, shape before texture, then the rest by name and by number."""
     benchmark, metric, condition = key
     known = list(_FRACTIONS)
     first = _ORDER.index(benchmark) if benchmark in _ORDER else len(_ORDER)
     second = known.index(metric) if metric in known else len(known)
-    return first, benchmark, second, metric, condition
+    parts = re.findall(r"\d{1,9}(?:\.\d{1,9})?|\D+", condition, re.ASCII)
+    return first, benchmark, second, metric, [(float(p), "") if p[0] in "0123456789" else (-1.0, p) for p in parts]
+
+
+def _known(metric: str) -> bool:
+    return metric in _FRACTIONS or metric.startswith("top1_")
 
 
 def _fraction(metric: str, entries: Sequence[Entry]) -> bool:
     """Known metrics are fractions; an unknown one is taken for one while all its values fit."""
-    return metric in _FRACTIONS or all(_within([e.value, *(e.ci95 or ())], 0.0) for e in entries)
+    return _known(metric) or all(_within([e.value, *(e.ci95 or ())], 0.0) for e in entries)
 
 
 def _within(values: Sequence[float | None], low: float) -> bool:

@@ -94,11 +94,12 @@ def stylize_folder(
     bank: StyleBank,
     settings: StylizeSettings,
     *,
+    images: Sequence[Path] | None = None,
     batch_size: int = 16,
     device: torch.device | str = "cpu",
     strict: bool = False,
 ) -> list[str]:
-    """Write ``settings.per_image`` stylized copies of every image below ``source`` to ``out``.
+    """Write ``settings.per_image`` stylized copies of every image below ``source``, or of ``images``, to ``out``.
 
     Each image's styles are drawn from (seed, its relative path); with ``same_styles`` every image gets the
     same ones. Copies that are already there are kept, so that a killed run goes on where it was. Images
@@ -110,7 +111,7 @@ def stylize_folder(
     source, out = Path(source), Path(out)
     if batch_size < 1:
         raise UserError(f"--batch_size must be at least 1, not {batch_size}")
-    images = list_images(source)
+    images = list_images(source) if images is None else images
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{out} lies in {source}, whose images it would add to: choose another --out")
     identity: dict[str, Any] = {

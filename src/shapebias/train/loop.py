@@ -1,4 +1,4 @@
-"""The training loop: phases, epochs, steps, in plain sight. It knows nothing of schemes.
+"""The training loop: phases, epochs, steps, in plain sight. It knows nothing of schemes and tasks.
 
 Every random choice of a step follows from (seed, epoch, step, rank) and of a sample from (seed, epoch,
 sample), so that a checkpoint is a position with the weights and sums reached there, and a run that goes on
@@ -16,34 +16,33 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 from torch.utils.data import DataLoader
 
 from shapebias.data.order import EpochBatches
 from shapebias.data.workers import ignore_signals
 from shapebias.errors import UserError
-from shapebias.models.classifier import Classifier
 from shapebias.progress import Bar, progress
 from shapebias.train.agreement import everywhere, gathered, on_rank_zero, refuse, share_buffers
-from shapebias.train.config import TrainConfig
 from shapebias.train.interruption import Interruption, deferred
 from shapebias.train.readings import Readings
 from shapebias.train.record import Record, write_bad_batch
-from shapebias.train.samples import Batch
 from shapebias.train.state import Checkpoints
 from shapebias.train.update import Updates
-from shapebias.train.work import Position, Work
+from shapebias.train.work import Batch, LoopSettings, Position, Work
 
 SHOWN = ("loss", "natural", "stylized", "mmsi", "rho")
 STEPS_BETWEEN_READINGS = 10  # where reading waits for the device
+Validate = Callable[[Any, Interruption], dict[str, float | None]]
 
 
 class Loop:
-    """Trains ``classifier`` through ``works``, from the newest checkpoint if there is one.
+    """Trains ``trained`` through ``works``, from the newest checkpoint if there is one.
 
     Args:
         config: the settings.
         fabric: launched.
-        classifier: the network; it holds the result afterwards.
+        trained: a module that holds all its weights in ``network``; it holds the result afterwards.
         works: the phases.
         record: the run's log, which writes its files.
         validate: columns for an epoch's row, measured on the network it is given; it may leave off early when
@@ -52,22 +51,22 @@ class Loop:
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: LoopSettings,
         fabric: Fabric,
-        classifier: Classifier,
+        trained: nn.Module,
         works: list[Work],
         record: Record,
         *,
-        validate: Callable[[Classifier, Interruption], dict[str, float | None]],
+        validate: Validate,
     ) -> None:
         self.config, self.fabric, self.works = config, fabric, works
         self.record, self.validate = record, validate
         self.checkpoints = Checkpoints(config.out, keep=config.keep)
         self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.classifier: Classifier = classifier.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.trained: nn.Module = trained.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         if config.compile:
-            self.classifier.compile()
-        self.model = fabric.setup_module(self.classifier)
+            self.trained.compile()
+        self.model = fabric.setup_module(self.trained)
         self.cadence = 1 if fabric.device.type == "cpu" else STEPS_BETWEEN_READINGS
 
     def run(self) -> None:
@@ -89,7 +88,7 @@ class Loop:
     def _run_phase(self, position: Position, state: dict[str, Any] | None) -> None:
         config, fabric = self.config, self.fabric
         work = self.works[position.phase]
-        self.update = Updates(config, fabric, self.model, self.classifier, work)
+        self.update = Updates(config, fabric, self.model, self.trained, work)
         self.readings, self.last_saved = Readings(), time.monotonic()
         if state is not None:
             self._restore(state)
@@ -114,13 +113,13 @@ class Loop:
         per_step = batches.batch_size * work.images_per_sample
         done = position.epoch * len(batches) + position.step
         total = work.schedule.epochs * len(batches)
-        title = f"{config.scheme} {config.model}" + (f" {work.name}" if len(self.works) > 1 else "")
+        title = self.record.title + (f" {work.name}" if len(self.works) > 1 else "")
         with progress(title, total=total * per_step, done=done * per_step, shown=fabric.is_global_zero) as bar:
             while position.epoch < work.schedule.epochs:
                 self._run_epoch(work, position, batches, loader, bar)
         self.update.finish()
         if position.phase + 1 < len(self.works):
-            on_rank_zero(fabric, lambda: self.record.keep_network(work.name, self.classifier))
+            on_rank_zero(fabric, lambda: self.record.keep_network(work.name, self.trained))
 
     def _run_epoch(self, work: Work, position: Position, batches: EpochBatches, loader: DataLoader, bar: Bar) -> None:
         batches.epoch, batches.first = len(self.record.rows), position.step
@@ -184,7 +183,7 @@ class Loop:
 
         def keep() -> None:
             keys = [key for part in batches.keys(step) for key in part]
-            write_bad_batch(path, work.samples.collate([work.samples[key] for key in keys]), work.samples, keys)
+            write_bad_batch(path, work.samples.collate([work.samples[key] for key in keys]), work.samples.files(keys))
 
         everywhere(self.fabric, lambda: keep() if self.fabric.global_rank == rank else None)
         whole = self.checkpoints.paths()

@@ -1,4 +1,4 @@
-"""The network a run begins with, and its optimiser."""
+"""The network a run begins with."""
 
 from __future__ import annotations
 
@@ -56,16 +56,3 @@ def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
                 f"{path}: its classifying layer has other classes and was left out ({', '.join(left)})", file=sys.stderr
             )
     return model
-
-
-def build_optimizer(network: torch.nn.Module, config: TrainConfig, *, lr: float) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW, over all parameters."""
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=config.weight_decay)
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=lr,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-    )

@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +15,47 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from shapebias.data.crop import to_image
-from shapebias.data.folder import ImageFolder
 from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
-from shapebias.models.checkpoint import save_classifier
-from shapebias.models.classifier import Classifier
-from shapebias.train.config import TrainConfig
-from shapebias.train.samples import Batch, TrainingSamples
+from shapebias.models.checkpoint import MODEL_FILE
+from shapebias.train.work import Batch
 
 SCHEMA = "shapebias/run/1"
 CONFIG_FILE = "config.json"
-COLUMNS = (
-    *("phase", "epoch", "step", "images", "lr"),
-    *("loss", "natural", "stylized", "mmsi", "rho", "spread"),
-    *("train_top1", "train_stylized_top1", "val_top1", "images_per_second", "seconds"),
-)
 PLACES = ("data", "stylized", "styles")  # what lies there is known by its hash
 # Settings that may change between a run and its continuation: they do not change what is computed.
 FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep", *PLACES)
 
 
+@dataclass(frozen=True)
+class About:
+    """What a run's files say of it besides its log.
+
+    ``head`` stands in run.json as it is (the scheme or task, the model, the seed, the classes ...), as do ``data``, the
+    training images' folder, count and fingerprint; ``values`` are the columns of metrics.csv beside those of every
+    run; ``inputs`` hashes of what else the run was made from.
+    """
+
+    title: str
+    head: dict[str, Any]
+    data: dict[str, Any]
+    values: tuple[str, ...]
+    environment: dict[str, Any]
+    inputs: dict[str, str]
+
+
 class Record:
     """The log of a run: rows and totals, the files left out, warnings; written to the run's folder.
 
-    ``inputs`` are hashes of what the run was made from, stylizer, styles and ready copies.
+    Args:
+        config: the settings, a dataclass with an ``out``.
+        about: what else is to be said of the run.
+        save: writes the trained network to a file and returns the file's SHA-256.
     """
 
-    def __init__(
-        self, config: TrainConfig, folder: ImageFolder, environment: dict[str, Any], inputs: dict[str, str]
-    ) -> None:
-        self.config, self.folder, self.environment, self.inputs = config, folder, environment, inputs
+    def __init__(self, config: Any, about: About, save: Callable[[Path, Any], str]) -> None:
+        self.config, self.about, self.save, self.title = config, about, save, about.title
         settings = {key: value for key, value in plain(config).items() if key not in FREE}
-        self.identity = {**settings, "data_fingerprint": folder.fingerprint, **inputs}
+        self.identity = {**settings, "data_fingerprint": about.data["fingerprint"], **about.inputs}
         self.rows: list[dict[str, Any]] = []
         self.unreadable: set[str] = set()
         self.warnings: list[str] = []
@@ -60,7 +70,7 @@ class Record:
             UserError: the folder holds another run (the difference is shown) or other files.
         """
         out = self.config.out
-        claim_folder(out, self.identity, marker="identity.json", describe=lambda found: f"run ({found.get('scheme')})")
+        claim_folder(out, self.identity, marker="identity.json", describe=_kind)
         remove_leftovers(out)
         path = out / "run.json"
         begun = path.is_file()
@@ -73,7 +83,7 @@ class Record:
 
     def _places(self) -> dict[str, str]:
         """The settings that name a file or folder, as absolute paths, for going on from another folder."""
-        named = {name: getattr(self.config, name) for name in (*PLACES, "init", "stylizer")}
+        named = {name: getattr(self.config, name, None) for name in (*PLACES, "init", "stylizer")}
         return {name: str(Path(value).absolute()) for name, value in named.items() if value and Path(value).exists()}
 
     def add_steps(self, steps: int, *, images: int, seconds: float) -> None:
@@ -107,9 +117,13 @@ class Record:
             }
         )
 
-    def keep_network(self, phase: str, classifier: Classifier) -> None:
+    def keep_network(self, phase: str, trained: Any) -> None:
         """Keep the network as a phase leaves it, before the next one goes on with it."""
-        save_classifier(self.config.out / f"{phase}.safetensors", classifier)
+        self.save(self.config.out / f"{phase}.safetensors", trained)
+
+    def finish(self, trained: Any) -> None:
+        """Keep the network as the run leaves it."""
+        self.write(weights_sha256=self.save(self.config.out / MODEL_FILE, trained))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
@@ -123,26 +137,18 @@ class Record:
 
     def write(self, *, weights_sha256: str | None = None) -> None:
         """Write metrics.csv and run.json; ``weights_sha256`` marks the run as finished."""
-        config, folder = self.config, self.folder
-        write_metrics(config.out, self.rows)
+        config, about = self.config, self.about
+        write_metrics(config.out, self.rows, about.values)
         run = {
             "schema": SCHEMA,
             "name": config.out.name,
-            "scheme": config.scheme,
-            "model": config.model,
-            "seed": config.seed,
-            "classes": folder.classes,
+            **about.head,
             "weights_sha256": weights_sha256,
             "initial_weights_sha256": self.initial_weights or None,
             "config": plain(config),
-            "inputs": self.inputs,
-            "environment": self.environment,
-            "data": {
-                "folder": str(folder.root),
-                "images": len(folder),
-                "fingerprint": folder.fingerprint,
-                "unreadable": sorted(self.unreadable),
-            },
+            "inputs": about.inputs,
+            "environment": about.environment,
+            "data": {**about.data, "unreadable": sorted(self.unreadable)},
             "seconds": round(self.seconds, 1) if self.rows else None,
             "images_seen": self.images,
             "warnings": self.warnings,
@@ -150,10 +156,11 @@ class Record:
         write_json(config.out / "run.json", run)
 
 
-def write_metrics(out: Path, rows: list[dict[str, Any]]) -> None:
-    """Write metrics.csv, one row per epoch."""
+def write_metrics(out: Path, rows: list[dict[str, Any]], values: Sequence[str]) -> None:
+    """Write metrics.csv, one row per epoch; ``values`` are the columns that a task adds."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    columns = (*("phase", "epoch", "step", "images", "lr"), *values, *("images_per_second", "seconds"))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items() if v is not None})
@@ -170,17 +177,21 @@ def write_examples(out: Path, images: Tensor | None, views: Tensor | None, count
                 to_image(image).save(temporary, format="png")
 
 
-def write_bad_batch(path: Path, batch: Batch, samples: TrainingSamples, keys: Sequence[tuple[int, int]]) -> None:
-    """Keep a batch: images, labels, views or the numbers of the styles, and the files they came from."""
-    tensors = {name: getattr(batch, name) for name in ("images", "labels", "views", "styles")}
-    files = [str(samples.folder.paths[index]) for _, index in keys]
+def write_bad_batch(path: Path, batch: Batch, files: Sequence[str]) -> None:
+    """Keep a batch with the ``files`` that it came from."""
     with atomic(path) as temporary:
-        kept = {name: value.contiguous() for name, value in tensors.items() if value is not None}
+        kept = {name: value.contiguous() for name, value in batch.tensors().items()}
         save_file(kept, temporary, metadata={"files": json.dumps(files)})
 
 
-def plain(config: TrainConfig) -> dict[str, Any]:
+def plain(config: Any) -> dict[str, Any]:
     """The settings as JSON values."""
-    values = asdict(config)
-    values["stages"] = list(config.stages)
-    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+    def value(given: Any) -> Any:
+        return str(given) if isinstance(given, Path) else list(given) if isinstance(given, tuple) else given
+
+    return {name: value(given) for name, given in asdict(config).items()}
+
+
+def _kind(found: dict[str, Any]) -> str:
+    return f"run ({found.get('scheme') or found.get('task')})"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from shapebias.data.folder import ImageFolder
 from shapebias.data.layouts import check_same_classes, evaluation_images, training_images
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.files import locked
-from shapebias.models.checkpoint import MODEL_FILE, save_classifier
+from shapebias.models.checkpoint import save_classifier
 from shapebias.models.classifier import Classifier
 from shapebias.models.hashing import weights_sha256
 from shapebias.objective import MMSILoss
@@ -24,19 +21,22 @@ from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.collapse import collapse_warning
 from shapebias.train.config import LEAST_TO_CORRELATE, TrainConfig
 from shapebias.train.interruption import Interruption
-from shapebias.train.loop import Loop
 from shapebias.train.network import build_network
-from shapebias.train.record import Record, write_examples
+from shapebias.train.record import About, Record, write_examples
 from shapebias.train.samples import Batch, TrainingSamples
 from shapebias.train.schedule import ramp, schedule_of
 from shapebias.train.schemes import Phase, find_scheme
-from shapebias.train.state import Checkpoints
-from shapebias.train.step import Outcome, Stylizing, forward_step, weights_of
+from shapebias.train.session import launched, run_session
+from shapebias.train.step import Stylizing, forward_step, weights_of
 from shapebias.train.validation import validate
 from shapebias.train.views import BANK_FILE, find_views
-from shapebias.train.work import Work
+from shapebias.train.work import LoopSettings, Outcome, Work
 
 EXAMPLES = 8
+VALUES = (
+    *("loss", "natural", "stylized", "mmsi", "rho", "spread"),
+    *("train_top1", "train_stylized_top1", "val_top1"),
+)
 
 
 def train(config: TrainConfig) -> Path:
@@ -47,14 +47,11 @@ def train(config: TrainConfig) -> Path:
     """
     config.check()
     device = choose_device(None if config.device == "auto" else config.device)
-    if device == "cpu" and config.precision == "16-mixed":
-        raise UserError("--precision 16-mixed needs a GPU, and there is none here: use bf16-mixed or 32-true")
     folder = training_images(config.data)
     test = evaluation_images(config.data, folder.classes)
     if test is not None:
         check_same_classes(folder, test)
-    fabric = _launched(config, device)
-    fabric.seed_everything(config.seed, verbose=False)
+    fabric = launched(config, device)
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_network(config, folder))
     most = max(phase.views for phase in phases)
@@ -65,9 +62,18 @@ def train(config: TrainConfig) -> Path:
         raise UserError(
             f"{folder.root} has {len(folder)} images, {part} to correlate over: give more, or --axis channel"
         )
-    works = [_work(phase, config, folder, stylizing) for phase in phases]
+    shown = [_samples(phase, config, folder, stylizing) for phase in phases]
+    samples, works = shown[0], [_work(*pair, config, stylizing) for pair in zip(phases, shown, strict=True)]
     validation = {"validation": test.fingerprint} if test is not None else {}
-    record = Record(config, folder, environment(str(fabric.device)), {**found.inputs, **validation})
+    about = About(
+        title=f"{config.scheme} {config.model}",
+        head={"scheme": config.scheme, "model": config.model, "seed": config.seed, "classes": folder.classes},
+        data={"folder": str(folder.root), "images": len(folder), "fingerprint": folder.fingerprint},
+        values=VALUES,
+        environment=environment(str(fabric.device)),
+        inputs={**found.inputs, **validation},
+    )
+    record = Record(config, about, save_classifier)
     record.initial_weights = weights_sha256(classifier.network)
 
     def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
@@ -77,38 +83,14 @@ def train(config: TrainConfig) -> Path:
         found = validate(network, test, fabric, interruption=interruption, note=record.note_unreadable, **options)
         return {"val_top1": found}
 
-    lock = contextlib.ExitStack()
-    with lock:
-        if on_rank_zero(fabric, lambda: lock.enter_context(locked(config.out)) or record.open()):
-            fabric.print(f"{config.out} is finished already", file=sys.stderr)
-            if fabric.is_global_zero:
-                Checkpoints(config.out).clear()  # where a kill left them at the very end
-            return config.out
+    def begin() -> None:
         if fabric.is_global_zero:
             _say_what_is_left_out(folder, config)
         if (bank := found.bank) is not None:
             on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
-        on_rank_zero(fabric, lambda: _write_examples(config.out, works[0].samples, stylizing, fabric.device))
-        loop = Loop(config, fabric, classifier, works, record, validate=held_out)
-        try:
-            loop.run()
-        except torch.OutOfMemoryError as error:
-            raise UserError(
-                "the device ran out of memory: give a larger --accumulate or a smaller --batch_size, in another --out"
-            ) from error
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise UserError(
-                f"batch norm sees a single value: images of --size {config.size} leave one pixel, and a part is one "
-                "image: give a larger --batch_size or --size, or a smaller --accumulate"
-            ) from error
+        on_rank_zero(fabric, lambda: _write_examples(config.out, samples, stylizing, fabric.device))
 
-        def finish() -> None:
-            record.write(weights_sha256=save_classifier(config.out / MODEL_FILE, classifier))
-            loop.checkpoints.clear()
-
-        on_rank_zero(fabric, finish)
+    run_session(LoopSettings.of(config), fabric, classifier, works, record, validate=held_out, begin=begin)
     return config.out
 
 
@@ -129,19 +111,9 @@ def _say_what_is_left_out(folder: ImageFolder, config: TrainConfig) -> None:
         )
 
 
-def _launched(config: TrainConfig, device: str) -> Fabric:
-    try:
-        fabric = Fabric(accelerator=device, devices=config.devices, num_nodes=config.nodes, precision=config.precision)
-    except Exception as error:  # more devices than there are, a precision that the device lacks
-        reason = " ".join(str(error).split())
-        raise UserError(f"--device {device} --devices {config.devices} cannot be used here: {reason}") from error
-    fabric.launch()
-    return fabric
-
-
-def _work(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: Stylizing | None) -> Work:
-    """A phase of the scheme as the loop wants it."""
-    samples = TrainingSamples(
+def _samples(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: Stylizing | None) -> TrainingSamples:
+    """What a phase of the scheme shows."""
+    return TrainingSamples(
         folder,
         size=config.size,
         views=phase.views,
@@ -151,6 +123,10 @@ def _work(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: Sty
         natural=phase.natural > 0,
         seed=config.seed,
     )
+
+
+def _work(phase: Phase, samples: TrainingSamples, config: TrainConfig, stylizing: Stylizing | None) -> Work:
+    """A phase of the scheme as the loop wants it."""
     mmsi = MMSILoss(axis=config.axis, eps=config.eps)
 
     def forward(model: Any, batch: Batch, epoch: float) -> Outcome:
@@ -162,7 +138,7 @@ def _work(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: Sty
             rho=averages.get("rho"),
             stylized_top1=averages.get("train_stylized_top1"),
             spread=averages.get("spread"),
-            classes=len(folder.classes),
+            classes=len(samples.folder.classes),
             lambda_m=config.lambda_m if phase.mmsi else 0.0,
         )
 

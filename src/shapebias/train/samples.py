@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset
 from shapebias.data.crop import random_crop, to_tensor
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.folder import ImageFolder
+from shapebias.data.order import Key
 from shapebias.errors import UserError
 from shapebias.stylize.folder import stylized_views, view_path
 from shapebias.stylize.views import draw_styles
@@ -45,11 +47,15 @@ class Batch:
         labels = self.labels.to(device, non_blocking=True)
         return Batch(place(self.images), labels, place(self.views), styles, self.unreadable)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Images, labels, views or the numbers of the styles, those there are."""
+        found = {name: getattr(self, name) for name in ("images", "labels", "views", "styles")}
+        return {name: value for name, value in found.items() if value is not None}
+
     def pin_memory(self) -> Batch:
         """Used by the loader, so that copies to a GPU overlap with its work."""
-        for name in ("images", "labels", "views", "styles"):
-            if getattr(self, name) is not None:
-                setattr(self, name, getattr(self, name).pin_memory())
+        for name, value in self.tensors().items():
+            setattr(self, name, value.pin_memory())
         return self
 
 
@@ -109,7 +115,11 @@ class TrainingSamples(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.folder)
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
+    def files(self, keys: Sequence[Key]) -> list[str]:
+        """The natural images' files."""
+        return [str(self.folder.paths[index]) for _, index in keys]
+
+    def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
         rng = np.random.default_rng((self.seed, epoch, index))
         unreadable = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from shapebias.objective.mmsi import all_ranks
 from shapebias.stylize import Stylizer
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import Phase
+from shapebias.train.work import Outcome
 
 
 class Stylizing:
@@ -27,14 +27,6 @@ class Stylizing:
         assert batch.styles is not None and batch.images is not None
         with torch.no_grad():
             return self.stylizer.stylize(batch.images, self.codes[batch.styles], self.alpha)
-
-
-@dataclass
-class Outcome:
-    """A step's loss and what is worth watching, still on the device; ``values`` are scalars by column name."""
-
-    loss: Tensor
-    values: dict[str, Tensor]
 
 
 def weights_of(phase: Phase, lambda_m: float, lambda_s: float) -> Weights:

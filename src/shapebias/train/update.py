@@ -8,15 +8,11 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shapebias.errors import UserError
-from shapebias.models.classifier import Classifier
-from shapebias.train.config import TrainConfig
-from shapebias.train.network import build_optimizer
-from shapebias.train.samples import Batch
-from shapebias.train.work import Work
+from shapebias.train.work import Batch, LoopSettings, Work
 
 
 class Updates:
@@ -25,19 +21,19 @@ class Updates:
     Args:
         config: the settings.
         fabric: launched.
-        model: ``classifier`` as ``fabric`` set it up.
-        classifier: the network.
+        model: ``trained`` as ``fabric`` set it up.
+        trained: what is trained: a module that holds all its weights in ``network``, as a ``Classifier`` does.
         work: the phase.
     """
 
-    def __init__(self, config: TrainConfig, fabric: Fabric, model: Any, classifier: Classifier, work: Work) -> None:
-        self.config, self.fabric, self.model, self.classifier, self.work = config, fabric, model, classifier, work
-        optimizer = build_optimizer(classifier, config, lr=work.schedule.peak)
+    def __init__(self, config: LoopSettings, fabric: Fabric, model: Any, trained: nn.Module, work: Work) -> None:
+        self.config, self.fabric, self.model, self.trained, self.work = config, fabric, model, trained, work
+        optimizer = build_optimizer(trained, config, lr=work.schedule.peak)
         self.optimizer: Any = fabric.setup_optimizers(optimizer)
         self.average: AveragedModel | None = None
         if config.ema_decay:
             average = get_ema_multi_avg_fn(config.ema_decay)
-            self.average = AveragedModel(classifier, multi_avg_fn=average, use_buffers=True)
+            self.average = AveragedModel(trained, multi_avg_fn=average, use_buffers=True)
 
     def __call__(self, parts: Iterator[Batch], rate: float, epoch: float) -> dict[str, Tensor]:
         """Update the weights on the next ``parts``; returns the values to watch, averaged over the parts."""
@@ -57,24 +53,29 @@ class Updates:
             fabric.clip_gradients(self.model, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
         self.optimizer.step()
         if self.average is not None:
-            self.average.update_parameters(self.classifier)
+            self.average.update_parameters(self.trained)
         if len(values) == 1:
             return values[0]
         return {name: torch.stack([v[name] for v in values]).mean() for name in values[0]}
+
+    @property
+    def network(self) -> nn.Module:
+        """The module with the weights."""
+        return self.trained.get_submodule("network")
 
     @property
     def rate(self) -> float:
         """The learning rate of the last update."""
         return self.optimizer.param_groups[0]["lr"]
 
-    def result(self) -> Classifier:
+    def result(self) -> nn.Module:
         """The network as it would be kept now: the average where there is one."""
-        return self.classifier if self.average is None else self.average.module  # type: ignore[return-value]
+        return self.trained if self.average is None else self.average.module
 
     def finish(self) -> None:
         """Make the result the network."""
         if self.average is not None:
-            self.classifier.load_state_dict(self.average.module.state_dict())
+            self.trained.load_state_dict(self.average.module.state_dict())
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, the network included.
@@ -82,13 +83,13 @@ class Updates:
         Raises:
             UserError: weights that are not finite, which are never kept.
         """
-        if not all(bool(value.isfinite().all()) for value in self.classifier.state_dict().values()):
+        if not all(bool(value.isfinite().all()) for value in self.trained.state_dict().values()):
             raise UserError(
                 f"the weights are no longer finite: stopped, earlier checkpoints are kept in {self.config.out}; "
                 "try a lower --lr, --clip_norm 1 or --precision 32-true in another --out"
             )
         return {
-            "model": self.classifier.network.state_dict(),
+            "model": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -101,7 +102,7 @@ class Updates:
             UserError: it is of another network or optimiser.
         """
         try:
-            self.classifier.network.load_state_dict(state["model"])
+            self.network.load_state_dict(state["model"])
             if [set(g) for g in state["optimizer"]["param_groups"]] != [set(g) for g in self.optimizer.param_groups]:
                 raise ValueError("its optimiser has other settings")  # torch would find out in the step
             self.optimizer.load_state_dict(state["optimizer"])
@@ -114,3 +115,13 @@ class Updates:
                 f"the checkpoint in {self.config.out} is of another network or optimiser ({reason}): "
                 "delete its checkpoints folder to begin again"
             ) from error
+
+
+def build_optimizer(network: nn.Module, config: LoopSettings, *, lr: float) -> torch.optim.Optimizer:
+    """SGD with momentum, or AdamW, over all parameters that are not frozen."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=lr, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=lr, momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay
+    )

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from shapebias.measure.intervals import RESAMPLES
-from shapebias.measure.moments import COUNT, MEAN_A, MEAN_B, PRODUCTS, added, empty_moments, variances
-from shapebias.measure.pairs import BLOCKS, Plan
+from shapebias.measure.neurons.moments import COUNT, MEAN_A, MEAN_B, PRODUCTS, added, empty_moments, variances
+from shapebias.measure.neurons.pairs import BLOCKS, Plan
 
 Interval = tuple[float, float]
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from shapebias.data.folder import ImageFolder, part
 from shapebias.errors import UserError
-from shapebias.measure.answers16 import Answering, answering
-from shapebias.measure.categories16 import CATEGORIES
 from shapebias.measure.contract import Outcome, Setting, data_details, predictions
+from shapebias.measure.cues.answers16 import Answering, answering
+from shapebias.measure.cues.categories16 import CATEGORIES
+from shapebias.measure.cues.responses import trials_of, write_responses
 from shapebias.measure.intervals import wilson
-from shapebias.measure.responses import trials_of, write_responses
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
 
@@ -41,11 +42,22 @@ class TextureFree:
     """
 
     benchmark = ""
+    needs = ""
     below: Sequence[str] = ()
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """The folder of the benchmark's name below ``root``."""
+        return part(root, cls.below)
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.folder = ImageFolder.scan(part(setting.data, self.below) or setting.data)
+        self.folder = ImageFolder.scan(self.find(setting.data) or setting.data)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the folder."""
+        return self.folder.fingerprint
 
     def check(self, model: Classifier) -> None:
         """Refuse a network that cannot answer with the folder's categories."""
@@ -89,7 +101,7 @@ class TextureFree:
             },
         )
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
-        return Outcome([entry], relative, {"top1": right[:, None].astype(np.float64)})
+        return Outcome([entry], relative, {entry.key: right[:, None].astype(np.float64)})
 
     def _answering(self, model: Classifier) -> tuple[Answering, dict[str, str]]:
         """How the network answers, and the category of each of the folder's classes that has one."""
@@ -108,6 +120,7 @@ class Silhouettes(TextureFree):
     """Benchmark ``silhouettes``: filled outlines."""
 
     benchmark = "silhouettes"
+    needs = "filled silhouettes in folders of the 16 categories (github rgeirhos/texture-vs-shape)"
     below = ("silhouettes", "filled-silhouettes")
 
 
@@ -115,6 +128,7 @@ class Edges(TextureFree):
     """Benchmark ``edges``: contours."""
 
     benchmark = "edges"
+    needs = "contours in folders of the 16 categories (github rgeirhos/texture-vs-shape)"
     below = ("edges",)
 
 
@@ -122,4 +136,5 @@ class Sketches(TextureFree):
     """Benchmark ``sketches``: drawings by people."""
 
     benchmark = "sketches"
+    needs = "drawings in folders of categories, as the Sketchy Database has them"
     below = ("sketches", "sketch", "sketchy")

@@ -11,9 +11,9 @@ from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.measure.comparison import paired
 from shapebias.measure.contract import Outcome
-from shapebias.measure.responses import UNDECIDED, Trial, check_once, read_responses, safe_name
+from shapebias.measure.cues.responses import UNDECIDED, Trial, check_once, read_responses, safe_name
+from shapebias.measure.cues.shape_bias import score
 from shapebias.measure.results import Results, write_comparison
-from shapebias.measure.shape_bias import score
 
 MAPPING = "as given"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from shapebias.data.cue_conflict import parse_name
 from shapebias.errors import UserError
 from shapebias.files import write_text
-from shapebias.measure.categories16 import CATEGORIES
+from shapebias.measure.cues.categories16 import CATEGORIES
 
 COLUMNS = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
 UNDECIDED = "na"

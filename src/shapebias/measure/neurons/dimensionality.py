@@ -25,13 +25,14 @@ from shapebias.data.evaluation import ImageBatches
 from shapebias.data.folder import TEST_NAMES, part
 from shapebias.errors import UserError
 from shapebias.files import read_json
-from shapebias.measure.accuracy import check_logits, held_out_copies
+from shapebias.measure.accuracies.accuracy import check_logits
+from shapebias.measure.accuracies.stylized import held_out_copies
 from shapebias.measure.contract import Outcome, Setting, data_details
-from shapebias.measure.exciting import Highest, write_neurons
-from shapebias.measure.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
-from shapebias.measure.grid import images_of, images_of_grid
-from shapebias.measure.neuron_correlation import correlated_neurons, most_alike
-from shapebias.measure.pairs import FACTORS, plan
+from shapebias.measure.neurons.exciting import Highest, write_neurons
+from shapebias.measure.neurons.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
+from shapebias.measure.neurons.grid import images_of, images_of_grid
+from shapebias.measure.neurons.neuron_correlation import correlated_neurons, most_alike
+from shapebias.measure.neurons.pairs import FACTORS, plan
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
 from shapebias.models.latents import classifying_layer
@@ -58,6 +59,13 @@ class Dimensionality:
     """
 
     benchmark = "dimensionality"
+    needs = "any folder of some hundred photographs (the paper's: VOC 2012), or one of 'shapebias texture-grid'"
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """A texture grid or VOC's photographs below ``root``, else its own images to test with."""
+        names = ("texture-grid", "VOCdevkit/VOC2012/JPEGImages", "voc/VOCdevkit/VOC2012/JPEGImages", *TEST_NAMES)
+        return part(root, names)
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -72,9 +80,14 @@ class Dimensionality:
             found = images_of_grid(setting.data, self.root, textures)
         else:
             found = images_of(self.root)
-        self.paths, self.numbers, self.classes, self.fingerprint = found
+        self.paths, self.numbers, self.classes, self._fingerprint = found
         if self.ready:
             self._take(setting.data, self.root)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the images before they are stylized."""
+        return self._fingerprint
 
     def _take(self, grid: Path, root: Path) -> None:
         """Take the copies below ``root`` in the folder ``grid``, and plan what passes."""

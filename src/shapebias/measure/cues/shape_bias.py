@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from shapebias.data.cue_conflict import CueConflictFolder
 from shapebias.data.folder import part
-from shapebias.measure.answers16 import Answering, answering
 from shapebias.measure.contract import Outcome, Setting, data_details, predictions
-from shapebias.measure.decisions import FILE as DECISIONS
-from shapebias.measure.decisions import shares_of, write_decisions
+from shapebias.measure.cues.answers16 import Answering, answering
+from shapebias.measure.cues.decisions import FILE as DECISIONS
+from shapebias.measure.cues.decisions import shares_of, write_decisions
+from shapebias.measure.cues.responses import trials_of, write_responses
 from shapebias.measure.intervals import bootstrap, wilson
-from shapebias.measure.responses import trials_of, write_responses
 from shapebias.measure.results import Entry
 from shapebias.models.classifier import Classifier
 
@@ -41,10 +42,21 @@ class ShapeBias:
     """
 
     benchmark = "shape-bias"
+    needs = "cue-conflict images: the published set (github rgeirhos/texture-vs-shape), or 'shapebias cue-conflict'"
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """``cue-conflict/`` below ``root``."""
+        return part(root, ["cue-conflict"])
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.folder = CueConflictFolder.scan(part(setting.data, ["cue-conflict"]) or setting.data)
+        self.folder = CueConflictFolder.scan(self.find(setting.data) or setting.data)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the folder."""
+        return self.folder.fingerprint
 
     def check(self, model: Classifier) -> None:
         """Refuse a network that cannot answer with the images' categories."""
@@ -131,7 +143,7 @@ def score(
         Entry("shape-bias", "shape_decisions", shape / n, n, wilson(shape, n), condition),
         Entry("shape-bias", "texture_decisions", texture / n, n, wilson(texture, n), condition),
     ]
-    return Outcome(entries, images, {"shape_bias": pairs})
+    return Outcome(entries, images, {entries[0].key: pairs})
 
 
 def _mean_of(shares: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> float:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from shapebias.errors import UserError
-from shapebias.measure.accuracy import check_logits
-from shapebias.measure.categories16 import CATEGORIES, category_probabilities, is_imagenet
+from shapebias.measure.accuracies.accuracy import check_logits
+from shapebias.measure.cues.categories16 import CATEGORIES, category_probabilities, is_imagenet
 from shapebias.models.classifier import Classifier
 
 

@@ -1,0 +1,96 @@
+"""AutoAttack (Croce and Hein, ICML 2020) through its authors' code, an optional extra."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shapebias.attacks.checks import checked_epsilon
+from shapebias.attacks.gradient import Goal, goal
+from shapebias.attacks.perturb import within
+from shapebias.attacks.steady import steady
+from shapebias.errors import UserError
+
+TARGETS = 9  # of the targeted parts, in the standard version
+FEWEST_CLASSES = 4  # that the loss of the targeted part is defined for
+
+
+def autoattack(
+    model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, *, seed: int, batch_size: int
+) -> Tensor:
+    """``images`` changed by the standard version of AutoAttack, (N, 3, H, W), at most epsilon away, in [0, 1].
+
+    APGD on the cross-entropy, targeted APGD, targeted FAB and Square, each on the images that those before it did not
+    fool; an image that is misclassified already, or that none fools, is returned as it is. Slow: some thousand forward
+    passes per image. A network with fewer than ten classes is attacked towards all that it has.
+
+    Args:
+        model: from images in [0, 1] to logits (N, classes); attacked in evaluation mode and left as found.
+        images: float32 RGB in [0, 1], (N, 3, H, W).
+        labels: (N,) int64.
+        epsilon: in units of 1/255.
+        seed: of its random draws, which are the library's and depend on the batches too.
+        batch_size: images at once.
+
+    Raises:
+        UserError: the library is not installed, or something given cannot be used.
+    """
+    radius = checked_epsilon(epsilon)
+    aim, images = goal(model, images, labels, None, None)
+    if images.dtype != torch.float32:
+        raise UserError(f"AutoAttack takes float32 images and a float32 network, and was given {images.dtype}")
+    library = _library()
+    with steady(model), _global_state(), torch.autocast(images.device.type, enabled=False):
+        classes = _classes(aim, images)
+        attack = library.AutoAttack(_RowMajor(model), eps=radius, seed=seed, device=images.device)
+        for part in (attack.apgd_targeted, attack.fab):
+            part.n_target_classes = min(TARGETS, classes - 1)
+        found, _ = attack.run_standard_evaluation(images.contiguous(), aim.classes, batch_size=batch_size)
+        low, high = within(images, radius)
+        return torch.empty_like(images).copy_(found).clamp_(low, high)
+
+
+class _RowMajor(nn.Module):
+    """A network whose gradients lie in rows as its images do: the library takes them for that."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images.flatten().view(images.shape))
+
+
+def _classes(goal: Goal, images: Tensor) -> int:
+    """How many outputs the network has; refuses one that cannot be attacked."""
+    replace(goal, classes=goal.classes[:1]).gradient(images[:1])
+    with torch.no_grad():
+        classes = goal.model(images[:1]).shape[1]
+    if classes < FEWEST_CLASSES:
+        raise UserError(f"AutoAttack needs {FEWEST_CLASSES} classes at least, and the network has {classes}")
+    return classes
+
+
+def _library() -> Any:
+    try:
+        return import_module("pyautoattack")
+    except ImportError as error:
+        raise UserError(f'AutoAttack needs pyautoattack ({error}): pip install "shapebias[autoattack]"') from error
+
+
+@contextmanager
+def _global_state() -> Iterator[None]:
+    """Random numbers and tracing as they were afterwards: the library seeds the one and switches off the other."""
+    trace = sys.gettrace()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        try:
+            yield
+        finally:
+            sys.settrace(trace)

@@ -1,0 +1,194 @@
+"""Read a folder in the layout in which ImageNet-C is published, whole or in part.
+
+``ROOT/CORRUPTION/SEVERITY/CLASS/image``, or with the groups' folders in between:
+``ROOT/{noise,blur,weather,digital}/CORRUPTION/SEVERITY/CLASS/image``. The group ``extra``, its corruptions and all
+other folders are no part of the benchmark: they are left out and named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from shapebias.corruptions.protocol import CORRUPTIONS, GROUPS, SEVERITIES
+from shapebias.data.folder import ImageFolder
+from shapebias.errors import UserError
+from shapebias.files import read_json
+from shapebias.progress import progress
+
+MANIFEST = "corruptions.json"  # of folders that we made
+UNREADABLE = "unreadable.json"  # written when such a folder is finished
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The images of one corruption at one severity: paths relative to ``root``, and their classes' numbers."""
+
+    corruption: str
+    severity: int
+    root: Path
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+    fingerprint: str
+
+    @property
+    def paths(self) -> list[Path]:
+        """The image files."""
+        return [self.root / name for name in self.names]
+
+
+@dataclass(frozen=True)
+class CorruptedImages:
+    """The cells that a folder has, by corruption and severity in the protocol's order; all have the same classes.
+
+    ``ignored`` are the folders beside them, ``unreadable`` the images that could not be read when the set was made.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    ignored: tuple[str, ...]
+    made: bool
+    unreadable: tuple[str, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the cells and the fingerprints of their images."""
+        lines = (f"{cell.corruption}/{cell.severity} {cell.fingerprint}\n" for cell in self.cells)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The images of any cell, sorted: ``CLASS/image``."""
+        first = self.cells[0].names
+        if all(cell.names is first for cell in self.cells):
+            return first
+        return tuple(sorted({name for cell in self.cells for name in cell.names}))
+
+    @cached_property
+    def missing(self) -> dict[str, list[int]]:
+        """The corruptions and severities of the protocol that are not there."""
+        there = {(cell.corruption, cell.severity) for cell in self.cells}
+        lacking = {name: [s for s in SEVERITIES if (name, s) not in there] for name in CORRUPTIONS}
+        return {name: severities for name, severities in lacking.items() if severities}
+
+
+def corruption_folders(root: Path) -> dict[str, Path]:
+    """The folders of the benchmark's corruptions below ``root`` that have folders in them; empty for other data.
+
+    Raises:
+        UserError: a corruption is there twice, with its group's folder and without.
+    """
+    found: dict[str, Path] = {}
+    for group, corruptions in GROUPS.items():
+        for name in corruptions:
+            there = [
+                path for path in (Path(root) / name, Path(root) / group / name) if path.is_dir() and _folders(path)
+            ]
+            if len(there) > 1:
+                raise UserError(f"{root} has {name} twice, as {there[0]} and {there[1]}: remove one")
+            if there:
+                found[name] = there[0]
+    return found
+
+
+def read_corrupted(root: Path, *, limit: int | None = None, seed: int = 0) -> CorruptedImages:
+    """Read which cells there are and the images in them.
+
+    Args:
+        root: the folder.
+        limit: at most so many images, the same in every cell: drawn from those of the first cell by ``seed``.
+        seed: of that draw.
+
+    Raises:
+        UserError: no corruption's folder, a severity other than 1 to 5, a cell without images, cells of different
+            classes, or a set of ours that was not finished.
+    """
+    root = Path(root)
+    folders = corruption_folders(root)
+    if not folders:
+        raise UserError(f"{root} holds no corrupted images: expected {root}/{CORRUPTIONS[0]}/1/CLASS/image.JPEG")
+    made, unreadable = _made(root)
+    places = [(name, severity, path) for name, folder in folders.items() for severity, path in _severities(folder)]
+    cells: list[Cell] = []
+    classes: tuple[str, ...] = ()
+    chosen: set[str] | None = None
+    with progress("read corrupted images", total=len(places), unit="folders", shown=len(places) > 1) as bar:
+        for corruption, severity, path in places:
+            folder = ImageFolder.scan(path)
+            classes = classes or folder.classes
+            if folder.classes != classes:
+                raise _different(path, folder.classes, places[0][2], classes)
+            if limit is not None and chosen is None:
+                chosen = set(_names(folder.drawn(limit, seed)))
+            cells.append(_cell(corruption, severity, folder, chosen, cells))
+            bar.advance()
+    return CorruptedImages(root, classes, tuple(cells), _ignored(root, folders), made, unreadable)
+
+
+def _cell(corruption: str, severity: int, folder: ImageFolder, chosen: set[str] | None, cells: Sequence[Cell]) -> Cell:
+    names = _names(folder)
+    if chosen is not None:
+        rows = [row for row, name in enumerate(names) if name in chosen]
+        names = tuple(names[row] for row in rows)
+        folder = replace(
+            folder,
+            paths=tuple(folder.paths[row] for row in rows),
+            labels=tuple(folder.labels[row] for row in rows),
+        )
+        if not names:
+            raise UserError(f"{folder.root} has none of the images drawn from {cells[0].root}: leave out --limit")
+    labels = folder.labels
+    if cells and cells[0].names == names:  # the rule: 75 times the same million of names
+        names, labels = cells[0].names, cells[0].labels
+    return Cell(corruption, severity, folder.root, names, labels, folder.fingerprint)
+
+
+def _names(folder: ImageFolder) -> tuple[str, ...]:
+    skipped = len(folder.root.as_posix().rstrip("/")) + 1
+    return tuple(path.as_posix()[skipped:] for path in folder.paths)
+
+
+def _severities(folder: Path) -> list[tuple[int, Path]]:
+    known = {str(severity): severity for severity in SEVERITIES}
+    found = _folders(folder)
+    if odd := [name for name in found if name not in known]:
+        raise UserError(f"{folder} holds '{odd[0]}', which is no severity: expected {folder}/1 to {folder}/5")
+    return [(known[name], folder / name) for name in found]
+
+
+def _different(path: Path, found: Sequence[str], first: Path, wanted: Sequence[str]) -> UserError:
+    lacking, surplus = sorted({*wanted} - {*found}), sorted({*found} - {*wanted})
+    said = " and ".join(
+        f"{word} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''} ({len(names)})"
+        for word, names in (("lacks", lacking), ("has besides", surplus))
+        if names
+    )
+    return UserError(f"{path} {said}, unlike {first}: give every severity the same class folders, with images in each")
+
+
+def _ignored(root: Path, taken: dict[str, Path]) -> tuple[str, ...]:
+    """The folders beside the corruptions, relative to ``root``."""
+    used = {*taken.values(), *(path.parent for path in taken.values())}
+    places = [root, *(root / group for group in GROUPS if root / group in used)]
+    found = [place / name for place in places for name in _folders(place)]
+    return tuple(path.relative_to(root).as_posix() for path in found if path not in used)
+
+
+def _made(root: Path) -> tuple[bool, tuple[str, ...]]:
+    """Whether we made the folder, and the images that could not be read then."""
+    if not (root / MANIFEST).is_file():
+        return False, ()
+    if not (root / UNREADABLE).is_file():
+        raise UserError(f"{root} is not finished: run the same 'shapebias corrupt' again, it goes on")
+    reasons = read_json(root / UNREADABLE)
+    if not isinstance(reasons, list):
+        raise UserError(f"{root / UNREADABLE} is not a list of files: run the same 'shapebias corrupt' again")
+    return True, tuple(str(reason) for reason in reasons)
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

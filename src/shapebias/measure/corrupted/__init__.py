@@ -1,0 +1,1 @@
+"""Accuracy on ImageNet-C's corruptions (Table 4)."""

@@ -1,0 +1,22 @@
+"""What a figure is without, and what it says against itself, in words."""
+
+from __future__ import annotations
+
+from shapebias.measure.results import Entry
+
+
+def doubts_of(entry: Entry) -> list[str]:
+    """One line each: images left out, and the figure's own ``details.warning``."""
+    own = entry.details.get("warning")
+    return [f"left out {text}" for text in _left_out(entry)] + ([f"{entry.benchmark}: {own}"] if own else [])
+
+
+def _left_out(entry: Entry) -> list[str]:
+    found = [f"unreadable image {reason}" for reason in entry.details.get("data", {}).get("unreadable", [])]
+    if names := entry.details.get("other_names_left_out"):
+        found.append(f"{len(names)} images whose names are not SHAPE/shapeN-textureM, first {names[0]}")
+    if other := entry.details.get("other_categories_left_out"):
+        named = ", ".join(f"{name} ({count})" for name, count in list(other.items())[:5])
+        more = " ..." if len(other) > 5 else ""
+        found.append(f"{sum(other.values())} images of other things than the categories: {named}{more}")
+    return found

@@ -1,0 +1,1 @@
+"""What neurons encode: dimensionality and their own correlations (Table 1, right)."""

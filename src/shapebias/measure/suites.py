@@ -1,0 +1,65 @@
+"""Measurements by name, and building those that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from shapebias.errors import UserError, unknown
+from shapebias.measure.accuracies.accuracy import Accuracy
+from shapebias.measure.accuracies.out_of_distribution import ImageNetSketch, StylizedImageNet
+from shapebias.measure.accuracies.stylized import Stylized
+from shapebias.measure.adversarial.transfer_attack import TransferAttack
+from shapebias.measure.adversarial.white_box import WhiteBox
+from shapebias.measure.contract import Evaluator, Setting
+from shapebias.measure.corrupted.corruptions import Corruptions
+from shapebias.measure.cues.shape_bias import ShapeBias
+from shapebias.measure.cues.texture_free import Edges, Silhouettes, Sketches
+from shapebias.measure.neurons.dimensionality import Dimensionality
+
+SUITES: dict[str, type[Evaluator]] = {
+    "accuracy": Accuracy,
+    "stylized": Stylized,
+    "stylized-imagenet": StylizedImageNet,
+    "imagenet-sketch": ImageNetSketch,
+    "shape-bias": ShapeBias,
+    "silhouettes": Silhouettes,
+    "edges": Edges,
+    "sketches": Sketches,
+    "white-box": WhiteBox,
+    "transfer-attack": TransferAttack,
+    "corruptions": Corruptions,
+    "dimensionality": Dimensionality,
+}
+
+
+def check_suites(suites: Sequence[str]) -> None:
+    """Refuse suites that do not exist, with the nearest name."""
+    if not suites:
+        raise UserError(f"no suites given: choose from {', '.join(SUITES)}")
+    for name in suites:
+        if name not in SUITES:
+            raise unknown("suite", name, SUITES)
+
+
+def build(
+    suites: Sequence[str],
+    data: Mapping[str, Path],
+    setting: Callable[[Path], Setting],
+) -> dict[str, Evaluator]:
+    """The evaluators of ``suites``; ``data`` maps their names to folders, "" serves those without their own.
+
+    Raises:
+        UserError: unknown suites, one without data, data for one that is not asked for, or data that do not fit.
+    """
+    check_suites(suites)
+    for name in data:
+        if name:
+            check_suites([name])
+    for name in suites:
+        if name not in data and "" not in data:
+            raise UserError(f"suite '{name}' has no data: add --data {name}=DIR, or --data DIR for all suites")
+    for name in data:
+        if name and name not in suites:
+            raise UserError(f"--data {name}={data[name]}: '{name}' is not among --suites: add it, or leave this out")
+    return {name: SUITES[name](setting(data[name] if name in data else data[""])) for name in suites}
