@@ -45,7 +45,9 @@ def test_the_head_is_the_seeds_and_nothing_else_is_drawn():
 
 
 def test_torchvision_networks_too_and_they_come_back_from_a_file(tmp_path):
-    found = initialised(source("torchvision:resnet18", "torchvision:resnet18"), "xy", name="n", size=48)
+    start = source("torchvision:resnet18", "torchvision:resnet18")
+    start.mean, start.std = start.mean + 0.1, start.std * 2
+    found = initialised(start, "xy", name="n", size=48)
     save_classifier(tmp_path / "m.safetensors", found)
     again = load_classifier(tmp_path / "m.safetensors").eval()
     images = torch.rand(2, 3, 48, 48)

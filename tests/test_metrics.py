@@ -11,9 +11,9 @@ import torch
 import torch.distributed as dist
 
 import shapebias
-from shapebias.measure.categories16 import CATEGORIES, MEMBERS
-from shapebias.measure.factor_scores import scores, shares
-from shapebias.measure.moments import pair_moments
+from shapebias.measure.cues.categories16 import CATEGORIES, MEMBERS
+from shapebias.measure.neurons.factor_scores import scores, shares
+from shapebias.measure.neurons.moments import pair_moments
 from shapebias.metrics import (
     MutualShapeInformation,
     ShapeBias,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shapebias.cli import auditing, corrupting, measuring, stylizers, stylizing, training
+from shapebias.cli import (
+    ablating,
+    auditing,
+    corrupting,
+    measuring,
+    pseudo_labelling,
+    segmenting,
+    stylizers,
+    stylizing,
+    training,
+    transferring,
+)
 from shapebias.cli.arguments import Parser, new_parser
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -17,6 +28,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "cue-conflict": stylizing.cue_conflict,
     "texture-grid": stylizing.texture_grid,
     "corrupt": corrupting.corrupt,
+    "transfer": transferring.transfer,
+    "segment": segmenting.segment,
+    "cam": pseudo_labelling.cam,
+    "ablation": ablating.ablation,
     "stylizer train": stylizers.train,
     "stylizer show": stylizers.show,
     "stylizer encode": stylizers.encode,
@@ -69,6 +84,18 @@ def build_parser() -> Parser:
         "corrupt",
         corrupting.corrupt_arguments(),
         help="noise, blur, weather and more on a folder of images (ImageNet-C's)",
+    )
+    commands_.add_subcommand(
+        "transfer", transferring.transfer_arguments(), help="try networks as a start for other classification tasks"
+    )
+    commands_.add_subcommand(
+        "segment", segmenting.segment_arguments(), help="train networks for segmentation on VOC, and measure mIoU"
+    )
+    commands_.add_subcommand(
+        "cam", pseudo_labelling.cam_arguments(), help="pseudo-labels for segmentation from a classifier's activations"
+    )
+    commands_.add_subcommand(
+        "ablation", ablating.ablation_arguments(), help="the paper's ablation on multi-label VOC: train and tabulate"
     )
     stylizer = new_parser("Train the small AdaIN stylizer, look at what a stylizer does, or encode styles for one.")
     commands_.add_subcommand(

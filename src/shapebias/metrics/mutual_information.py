@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from shapebias.measure.moments import COUNT, added, empty_moments, merged, pair_correlation
+from shapebias.measure.neurons.moments import COUNT, added, empty_moments, merged, pair_correlation
 from shapebias.objective.mmsi import information
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -32,6 +33,8 @@ def save_classifier(path: Path, model: Classifier) -> str:
         "scheme": identity.scheme,
         "size": model.preprocessing.size,
         "crop": model.preprocessing.crop,
+        "mean": model.mean.flatten().tolist(),
+        "std": model.std.flatten().tolist(),
     }
     weights = {name: value.contiguous() for name, value in model.network.state_dict().items()}
     with atomic(path) as temporary:
@@ -58,7 +61,10 @@ def load_classifier(path: Path, *, name: str | None = None) -> Classifier:
         )
         size, crop = int(header["size"]), float(header.get("crop", 1.0))
         model = build_classifier(identity.architecture, identity, size=size, crop=crop)
-    except (KeyError, TypeError, ValueError) as error:
+        for values in ("mean", "std"):
+            if values in header:  # older files have the library's own
+                setattr(model, values, torch.tensor([float(v) for v in header[values]]).view(1, 3, 1, 1))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} does not say what network it holds ({error})") from error
     load_weights(model.network, path)
     return model.eval()

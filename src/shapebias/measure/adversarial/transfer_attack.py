@@ -16,6 +16,7 @@ from shapebias.data.decode import load_rgb
 from shapebias.data.nips17 import find_competition
 from shapebias.errors import UserError
 from shapebias.measure.accuracies.accuracy import check_logits
+from shapebias.measure.accuracies.class_images import find_imagenet
 from shapebias.measure.adversarial.adversarial_set import AdversarialSet, is_set, read_set, stored
 from shapebias.measure.adversarial.attack_examples import Example, drawn_examples, shown_column, write_examples
 from shapebias.measure.adversarial.attack_table import CLEAN, data_of, odd_details, outcome_of
@@ -45,9 +46,9 @@ class TransferAttack:
 
     @classmethod
     def find(cls, root: Path) -> Path | None:
-        """A folder of adversarial images itself, else the folder of the competition's images."""
+        """A folder of adversarial images itself, the competition's images, or else where images to test with are."""
         table = find_competition(root)
-        return root if is_set(root) else table and table.parent
+        return root if is_set(root) else table.parent if table else find_imagenet(root)
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

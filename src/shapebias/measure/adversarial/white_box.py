@@ -14,6 +14,7 @@ from torch import Tensor
 from shapebias.data.nips17 import find_competition
 from shapebias.errors import UserError
 from shapebias.measure.accuracies.accuracy import check_logits
+from shapebias.measure.accuracies.class_images import find_imagenet
 from shapebias.measure.adversarial.attack_examples import exact_examples
 from shapebias.measure.adversarial.attack_table import (
     Column,
@@ -58,9 +59,9 @@ class WhiteBox:
 
     @classmethod
     def find(cls, root: Path) -> Path | None:
-        """The folder of the competition's images."""
+        """The folder of the competition's images, else where images to test with are."""
         table = find_competition(root)
-        return table and table.parent
+        return table.parent if table else find_imagenet(root)
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -1,0 +1,125 @@
+"""``ablation``: every row with every seed, from where an earlier call stopped, and the table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from shapebias.ablation.config import AblationConfig, check_seeds, training
+from shapebias.ablation.measure import differences, results_of
+from shapebias.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
+from shapebias.ablation.run import Splits, Trained, run_row
+from shapebias.ablation.samples import as_folder
+from shapebias.ablation.start import check_passes, starting_network
+from shapebias.ablation.table import markdown, print_table
+from shapebias.data.voc import read_multilabel
+from shapebias.device import choose_device
+from shapebias.errors import UserError
+from shapebias.files import claim_folder, locked, write_text
+from shapebias.measure.results import COMPARISON_FILE, Results, read_comparison, write_comparison
+from shapebias.train.agreement import on_rank_zero, rank_zero_first
+from shapebias.train.config import LEAST_TO_CORRELATE
+from shapebias.train.record import FREE, plain
+from shapebias.train.session import launched
+from shapebias.train.views import BANK_FILE, find_views
+
+MARKER = "ablation.json"
+SCHEMA = "shapebias/ablation/1"
+TABLE_FILE = "table.md"
+YEAR = 2012
+
+
+def ablate(
+    config: AblationConfig,
+    rows: Sequence[str] = tuple(ROWS),
+    seeds: Sequence[int] = (0,),
+    *,
+    equal_epochs: bool = False,
+) -> list[Results]:
+    """Train and measure ``rows`` with each of ``seeds`` below ``config.out``, and write the table.
+
+    Runs lie in OUT/ROW/seed-N, figures in OUT/ROW/results.json, paired differences in OUT/comparison.json, the table of
+    all rows that are there in OUT/table.md. What is finished is not done again.
+
+    Args:
+        config: what all rows share; ``row`` and ``seed`` are set here.
+        rows: names of ``ROWS``.
+        seeds: of the runs of each row.
+        equal_epochs: give rows with views as many epochs as the baseline, thrice the images.
+
+    Returns:
+        The figures of these rows, in the table's order.
+
+    Raises:
+        UserError: settings, data, weights or folder that cannot be used, or a loss that is not finite.
+    """
+    chosen = find_rows(rows)
+    check_seeds(seeds)
+    views = max(row.views for row in chosen)
+    config.check(views=views > 0)
+    device = choose_device(None if config.device == "auto" else config.device)
+    splits = Splits(read_multilabel(config.data, YEAR, "train"), read_multilabel(config.data, YEAR, "val"))
+    part = min(config.batch_size, len(splits.train)) // config.accumulate
+    if views and part < LEAST_TO_CORRELATE and config.axis == "batch":
+        raise UserError(
+            f"{splits.train.root} has {len(splits.train)} training images, {part} to correlate over: give more, "
+            "or --axis channel"
+        )
+    fabric = launched(config, device)
+    stages = rank_zero_first(fabric, lambda: _checked_stages(config, chosen))
+    found = rank_zero_first(fabric, lambda: find_views(training(config), fabric, as_folder(splits.train), views))
+    with ExitStack() as lock:
+        on_rank_zero(fabric, lambda: _claim(lock, config, splits, equal_epochs))
+        if (bank := found.bank) is not None:
+            on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
+        measured: dict[str, list[Trained]] = {}
+        results: list[Results] = []
+        for number, row in enumerate(chosen):
+            for seed in seeds:
+                fabric.print(f"row {row.name} ({number + 1} of {len(chosen)}), seed {seed}", file=sys.stderr)
+                settings = settings_of(config, row, seed, stages, equal_epochs=equal_epochs)
+                measured.setdefault(row.name, []).append(run_row(settings, row, fabric, splits, found))
+            result = results_of(row, measured[row.name], splits.val, splits.train)
+            on_rank_zero(fabric, partial(result.save, config.out / row.name / "results.json"))
+            results.append(result)
+        on_rank_zero(fabric, lambda: _compare(config, results, measured, splits))
+    return results
+
+
+def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The stages that the rows choose from, after a pass through the network with all of them."""
+    stages = stages_for(starting_network(config).network, config.model, rows, config.stages)
+    check_passes(starting_network(replace(config, stages=stages)), config)
+    return stages
+
+
+def _claim(lock: ExitStack, config: AblationConfig, splits: Splits, equal_epochs: bool) -> None:
+    """Hold the folder for these settings: rows and seeds may be added later, all else is as it was."""
+    lock.enter_context(locked(config.out))
+    settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed")}
+    data = {"train": splits.train.fingerprint, "val": splits.val.fingerprint}
+    identity = {"schema": SCHEMA, **settings, "equal_epochs": equal_epochs, **data}
+    claim_folder(config.out, identity, marker=MARKER, describe=lambda _: "ablation")
+
+
+def _compare(
+    config: AblationConfig, results: Sequence[Results], measured: dict[str, list[Trained]], splits: Splits
+) -> None:
+    """Write the differences and the table, other rows that are there already among them."""
+    path = config.out / COMPARISON_FILE
+    if len(results) > 1:
+        write_comparison(path, differences(measured, splits.val), results)
+    now = {result.model["name"]: result for result in results}
+    there = [now.get(name) or _earlier(config.out / name / "results.json") for name in ROWS]
+    every = [result for result in there if result is not None]
+    paired = read_comparison(path)["paired"]
+    write_text(config.out / TABLE_FILE, markdown(every, paired, config))
+    print_table(every, paired)
+
+
+def _earlier(path: Path) -> Results | None:
+    return Results.load(path) if path.is_file() else None

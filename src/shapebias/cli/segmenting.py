@@ -1,0 +1,68 @@
+"""The command that trains networks for segmentation and measures them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.output import print_json, say
+from shapebias.errors import UserError
+from shapebias.segmentation.config import SegmentConfig
+
+SEGMENT_EXAMPLES = """examples:
+  shapebias segment runs/in runs/mmsi --data VOCdevkit --size 128 --epochs 20 --out segmentation
+  shapebias segment runs/in runs/mmsi --data VOCdevkit --freeze --seeds 0,1,2 --out segmentation
+  shapebias segment timm:resnet50 --data VOCdevkit --train-split trainaug --head deeplab --size 512 --out segmentation
+
+MODEL is a run folder or checkpoint of ours, timm:NAME or torchvision:NAME; timm:NAME=FILE takes weights from a file.
+OUT/NAME holds results.json, pictures and a run for each seed; a killed command goes on when it is given again."""
+
+
+def segment_arguments() -> Parser:
+    """What ``segment`` takes."""
+    parser = new_parser(
+        "Train networks for segmentation on VOC2012, fine-tuned or frozen, and measure mIoU on val.", SEGMENT_EXAMPLES
+    )
+    parser.add_argument("--config", action="config", help="YAML file of these options; options given here win")
+    parser.add_argument("models", type=str, nargs="+", metavar="MODEL", help="networks to begin with, see below")
+    parser.add_class_arguments(SegmentConfig, skip={"seed", "task", "strict", "freeze", "compile"})
+    parser.add_argument(
+        "--freeze", action="store_true", help="train one convolution on the frozen backbone, the paper's read-out"
+    )
+    parser.add_argument("--seeds", type=str, default="0", help="of the trainings, one each, separated by commas")
+    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image instead of listing it")
+    parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
+    return parser
+
+
+def segment(models: Sequence[str], seeds: str, json: bool, **options: Any) -> None:
+    """Train, measure, compare."""
+    numbers = [_seed(part) for part in seeds.split(",") if part.strip()]
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise UserError(f"--seeds must be one or more different numbers, such as 0,1,2, not '{seeds}'")
+    config = SegmentConfig(seed=numbers[0], **options)
+    config.check()
+    from shapebias.cli.names import tell_apart
+    from shapebias.models.load import load_model
+    from shapebias.segmentation.run import segment as run
+
+    sources = [load_model(model) for model in models]
+    tell_apart(sources, models)
+    results = run(sources, config, numbers)
+    if not os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0":
+        return  # of several processes, the first speaks
+    for found in results:
+        entry = found.get("segmentation", "miou", backbone=config.backbone)
+        say(f"{found.model['name']}: mIoU {100 * (entry.value or 0):.1f} % on {entry.n} images ({config.backbone})")
+    say(f"wrote {config.out}")
+    if json:
+        print_json([found.to_json() for found in results])
+
+
+def _seed(text: str) -> int:
+    text = text.strip()
+    if not text.isascii() or not text.isdecimal():
+        raise UserError(f"--seeds takes whole numbers separated by commas, not '{text}'")
+    return int(text)

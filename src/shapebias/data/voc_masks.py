@@ -1,0 +1,103 @@
+"""Masks of Pascal VOC's classes: palette PNGs whose pixels are class numbers, 255 where none counts."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from shapebias.errors import UserError
+from shapebias.files import atomic
+
+LAST_CLASS = 20  # 0 is the background
+IGNORED = 255
+
+
+def voc_palette() -> np.ndarray:
+    """The colours (256, 3) uint8 of VOC's masks.
+
+    The bits of a class number, from the lowest, go in turn to red, green and blue, from their highest bit down: the
+    background is black, class 1 is (128, 0, 0), class 255 (224, 224, 192).
+    """
+    numbers = np.arange(256)
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    for bit in range(8):
+        colours[:, bit % 3] |= ((numbers >> bit & 1) << (7 - bit // 3)).astype(np.uint8)
+    return colours
+
+
+VOC_PALETTE = voc_palette()
+VOC_PALETTE.setflags(write=False)
+
+
+def load_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """The class numbers (height, width) uint8 in a PNG, by palette or 8-bit grey.
+
+    Args:
+        path: the mask.
+        size: (width, height) of the image it belongs to.
+
+    Raises:
+        UserError: another size, a colour image, numbers other than 0 to 20 and 255, a file that does not decode.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG"]) as image:
+            if image.size != tuple(size):
+                raise UserError(
+                    f"{path} is {image.width}x{image.height} but its image {size[0]}x{size[1]}: "
+                    "resize the mask (nearest neighbour) or the image"
+                )
+            # grey of 1, 2 or 4 bits would be scaled up to 8, and its numbers with it
+            if image.mode not in {"P", "L"} or image.tile[0][3] in {"L;2", "L;4"}:
+                raise UserError(
+                    f"{path} is a mask in {_called(image)}: save class numbers, as a palette PNG or in 8-bit grey"
+                )
+            labels = np.array(image, dtype=np.uint8)
+    except FileNotFoundError as error:
+        raise UserError(f"no mask {path}") from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path} is not a PNG: save the mask as one") from error
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file can raise nearly anything in its decoder
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} cannot be read as a mask ({reason}): replace the file") from error
+    _check(labels, str(path))
+    return labels
+
+
+def save_mask(path: Path, labels: np.ndarray) -> None:
+    """Write ``labels`` (height, width), whole numbers 0 to 20 and 255, as a PNG in VOC's palette.
+
+    Raises:
+        UserError: other numbers or shapes, or a folder that cannot be written.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
+        raise UserError(
+            f"{path}: a mask is whole numbers (height, width), not {labels.dtype} of shape {labels.shape}: "
+            "save one image's class numbers"
+        )
+    _check(labels, str(path))
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette(VOC_PALETTE.tobytes())
+    with atomic(path, durable=False) as temporary:
+        image.save(temporary, format="PNG")
+
+
+def _called(image: Image.Image) -> str:
+    if image.mode in {"RGB", "RGBA"}:
+        return f"colours ({image.mode})"
+    return f"mode {image.mode}" if image.mode != "L" else "grey of less than 8 bits"
+
+
+def _check(labels: np.ndarray, where: str) -> None:
+    wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels > LAST_CLASS))]
+    if wrong.size:
+        raise UserError(
+            f"{where} holds the value {int(wrong.min())}: classes are 0 (background) to {LAST_CLASS}, "
+            f"and {IGNORED} is ignored: mend the mask"
+        )

@@ -1,0 +1,159 @@
+"""A network up to one of its stages: images in, the stage's map out, and nothing kept of what comes after."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shapebias.errors import UserError
+from shapebias.libraries import timm
+from shapebias.models.build import build_classifier, split_architecture
+from shapebias.models.classifier import Identity
+from shapebias.models.latents import channels_last, stages_of
+
+LEAST_SIDE = 2  # of a map; a single place says nothing of where things are
+
+
+class _Reached(Exception):
+    """No error: the stage has its map, and the pass ends there."""
+
+
+class Backbone(nn.Module):
+    """The part of ``network`` before and with ``stage``: normalised images (N, 3, H, W) to maps (N, C, h, w).
+
+    Modules that the map does not depend on, such as the classifying layer, are taken out of ``network``.
+
+    Args:
+        network: of timm's, torchvision's or any other; it is changed.
+        stage: the name of a module in it that gives a map; None for the last that does.
+        size: side in pixels of the square images to try it with.
+
+    Raises:
+        UserError: it does not take images of that size or of other sizes, the stage gives no map, or one of a single
+            place.
+    """
+
+    def __init__(self, network: nn.Module, stage: str | None, *, size: int, name: str) -> None:
+        super().__init__()
+        maps = maps_of(network, size, name, stage)
+        if not maps or (stage is not None and stage not in maps):
+            there = (
+                f"those that do are {', '.join(maps)}" if maps else "no other stage of it does: take another network"
+            )
+            raise UserError(f"{name} gives no map over the image at '{stage or stages_of(network)[-1]}': {there}")
+        self.network, self.stage = network, list(maps)[-1] if stage is None else stage
+        shape = maps[self.stage]
+        self.channels_last = channels_last(network, self.stage, shape, square=True)
+        self.channels, side = (shape[3], shape[1]) if self.channels_last else (shape[1], shape[2])
+        if side < LEAST_SIDE:
+            raise UserError(
+                f"{name}'s stage '{self.stage}' leaves {side}x{side} of an image of --size {size}: give a larger "
+                f"--size, or an earlier --stage of {', '.join(maps)}"
+            )
+        self.stride = 2 ** round(math.log2(size / side))  # edges that convolutions cut off do not change it
+        self._drop_unused(size)
+        try:
+            with torch.no_grad():
+                self(torch.zeros(1, 3, size, size + 2 * self.stride))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{name} takes images of {size}x{size} alone, and segmentation shows whole ones: take a network that "
+                "takes any size"
+            ) from error
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The map (N, C, h, w) of normalised ``images``."""
+        seen: list[Tensor] = []
+
+        def stop(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            seen.append(output)
+            raise _Reached
+
+        handle = self.network.get_submodule(self.stage).register_forward_hook(stop)
+        try:
+            self.network(images)
+        except _Reached:
+            pass
+        finally:
+            handle.remove()
+        return seen[0].permute(0, 3, 1, 2).contiguous() if self.channels_last else seen[0]
+
+    def _drop_unused(self, size: int) -> None:
+        """Replace the modules whose every weight the map does not depend on."""
+        names, parameters = zip(*self.network.named_parameters(), strict=True)
+        with torch.enable_grad():
+            found = torch.autograd.grad(self(torch.zeros(1, 3, size, size)).sum(), parameters, allow_unused=True)
+        used = {name for name, gradient in zip(names, found, strict=True) if gradient is not None}
+
+        def visit(module: nn.Module, prefix: str) -> None:
+            for name, child in module.named_children():
+                inside = [f"{prefix}{name}.{parameter}" for parameter, _ in child.named_parameters()]
+                if inside and used.isdisjoint(inside):
+                    setattr(module, name, nn.Identity())
+                else:
+                    visit(child, f"{prefix}{name}.")
+
+        visit(self.network, "")
+
+
+def maps_of(network: nn.Module, size: int, name: str, besides: str | None = None) -> dict[str, tuple[int, ...]]:
+    """The shapes (1, C, h, w) or (1, h, w, C) of the stages that give a map of a square image, in their order.
+
+    They are ``stages_of`` the network, and the module ``besides``; not those pooled to one size whatever the image's.
+
+    Raises:
+        UserError: the network does not take images of ``size``, or has no module ``besides``.
+    """
+    modules = dict(network.named_modules())
+    if besides is not None and besides not in modules:
+        raise UserError(f"{name} has no stage '{besides}': it has {', '.join(stages_of(network))}")
+    found: dict[str, tuple[int, ...]] = {}
+
+    def keep(stage: str, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            found[stage] = tuple(output.shape)
+
+    stages = [*stages_of(network), *([besides] if besides and besides not in stages_of(network) else [])]
+    handles = [
+        modules[stage].register_forward_hook(lambda _module, _inputs, output, stage=stage: keep(stage, output))
+        for stage in stages
+        if not _pools(modules[stage])
+    ]
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, size, size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise UserError(f"{name} does not take images of --size {size}: {reason}") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {stage: found[stage] for stage in stages if stage in found}
+
+
+def _pools(module: nn.Module) -> bool:
+    """Whether a module ends in a pool to one size, as SqueezeNet's classifier does."""
+    if isinstance(module, nn.Sequential) and len(module):
+        return _pools(module[-1])
+    return isinstance(module, nn.AdaptiveAvgPool2d)
+
+
+def bare_network(architecture: str, output_stride: int) -> nn.Module:
+    """The network ``architecture``, weights drawn anew, its maps at most ``output_stride`` times smaller if it can.
+
+    timm's networks that take an ``output_stride`` trade strides for dilation; Swin's are made to take any size.
+
+    Raises:
+        UserError: no such network.
+    """
+    library, name = split_architecture(architecture)
+    options: tuple[dict[str, Any], ...] = ({"output_stride": output_stride}, {"strict_img_size": False})
+    for option in options[output_stride == 32 :] if library == "timm" else ():
+        try:
+            return timm.create_model(name, **option)
+        except Exception:  # the way a network says that it does not take an option differs: TypeError, AssertionError
+            continue
+    return build_classifier(architecture, Identity(name, name, architecture)).network

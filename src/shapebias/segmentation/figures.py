@@ -1,0 +1,129 @@
+"""Mean IoU as the results file states it: over seeds, by class, and its difference between networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from shapebias.measure.intervals import bootstrap
+from shapebias.measure.over_seeds import t_interval
+from shapebias.measure.results import Entry
+from shapebias.metrics.segmentation import bootstrap_iou, iou
+
+BENCHMARK, METRIC = "segmentation", "miou"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One training's answers on the validation images."""
+
+    seed: int
+    weights_sha256: str
+    confusions: Mapping[int, np.ndarray]  # (classes, classes) by the image's number
+
+    def stacked(self, images: Sequence[int]) -> np.ndarray:
+        """(n, classes, classes) of ``images``."""
+        return np.stack([self.confusions[index] for index in images])
+
+
+def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str, details: dict[str, Any]) -> Entry:
+    """The figure of one network: the mean over its ``runs`` of each one's mIoU over all images together.
+
+    ``n`` counts images. The interval is Student's t over the runs' seeds; of a single one the bootstrap's over images.
+    """
+    images = shared_images(runs)
+    stacks = [run.stacked(images) for run in runs]
+    found = [iou(stack.sum(0)) for stack in stacks]
+    over_images = [bootstrap_iou(stack, seed=run.seed) for run, stack in zip(runs, stacks, strict=True)]
+    rows = [
+        {
+            "seed": run.seed,
+            "miou": one.mean,
+            "ci95": interval,
+            "pixel_accuracy": one.pixel_accuracy,
+            "absent": one.absent,
+            "weights_sha256": run.weights_sha256,
+        }
+        for run, one, interval in zip(runs, found, over_images, strict=True)
+    ]
+    several = len(runs) > 1
+    by_class = np.array([one.per_class for one in found])
+    means = [float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else None for column in by_class.T]
+    return Entry(
+        benchmark=BENCHMARK,
+        metric=METRIC,
+        value=float(np.mean([one.mean for one in found])),
+        n=len(images),
+        ci95=t_interval([one.mean for one in found]) if several else over_images[0],
+        condition={"backbone": backbone},
+        details={
+            "interval": "Student's t over seeds" if several else "bootstrap over images",
+            "per_class": dict(zip(classes, means, strict=True)),
+            "absent": [name for name, value in zip(classes, means, strict=True) if value is None],
+            "all_background": all_background(stacks[0].sum(0)),
+            "seeds": rows,
+            **details,
+        },
+    )
+
+
+def all_background(confusion: np.ndarray) -> float:
+    """The mIoU of the answer "background" everywhere, NaN without pixels: what any network should exceed."""
+    true = confusion.sum(1)
+    answer = np.zeros_like(confusion)
+    answer[:, 0] = true
+    return iou(answer).mean
+
+
+def compared(networks: Mapping[str, Sequence[Measured]], *, backbone: str, seed: int) -> list[dict[str, Any]]:
+    """Rows for the comparison: the difference in mIoU of every two networks, resampling the images of both."""
+    rows = []
+    for (a, runs_a), (b, runs_b) in combinations(networks.items(), 2):
+        images = shared_images([*runs_a, *runs_b])
+        stacks = [np.stack([run.stacked(images) for run in runs]) for runs in (runs_a, runs_b)]
+        difference, interval = miou_difference(*stacks, seed=seed)
+        rows.append(
+            {
+                "benchmark": BENCHMARK,
+                "metric": METRIC,
+                "condition": {"backbone": backbone},
+                "a": a,
+                "b": b,
+                "difference": difference,
+                "ci95": interval,
+                "n": len(images),
+            }
+        )
+    return rows
+
+
+def miou_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, tuple[float, float] | None]:
+    """The mIoU of ``a`` minus that of ``b``, each the mean over its seeds, with the paired bootstrap over images.
+
+    Args:
+        a: (seeds, n, classes, classes) confusion matrices of the same n images as ``b``.
+        b: likewise; it may have another number of seeds.
+        seed: of the resampling.
+    """
+    both = np.concatenate([a, b])
+    right, true, predicted = np.diagonal(both, axis1=2, axis2=3), both.sum(3), both.sum(2)
+    parts = np.stack([right, true + predicted - right], axis=2)  # (seeds, n, 2, classes): intersection and union
+    data = parts.transpose(1, 0, 2, 3).reshape(parts.shape[1], -1)
+
+    def difference(means: np.ndarray) -> np.ndarray:
+        intersection, union = np.moveaxis(means.reshape(-1, len(both), 2, a.shape[-1]), 2, 0)
+        there = union > 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = np.where(there, intersection / union, 0).sum(2) / there.sum(2)
+        return shares[:, : len(a)].mean(1) - shares[:, len(a) :].mean(1)
+
+    return float(difference(data.mean(0, keepdims=True))[0]), bootstrap(difference, data, seed=seed)
+
+
+def shared_images(runs: Sequence[Measured]) -> list[int]:
+    """The images that every run has an answer for, in order."""
+    return sorted(set.intersection(*(set(run.confusions) for run in runs)))

@@ -1,0 +1,132 @@
+"""``segment``: networks trained for segmentation by several seeds, measured on all of val, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from shapebias.data.voc import SegmentationImages, read_segmentation
+from shapebias.device import choose_device
+from shapebias.environment import environment
+from shapebias.errors import UserError
+from shapebias.files import read_json
+from shapebias.measure.evaluate import check_networks, describe
+from shapebias.measure.kept import Kept
+from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
+from shapebias.models.checkpoint import MODEL_FILE
+from shapebias.models.classifier import Classifier
+from shapebias.segmentation.checkpoint import load_segmenter
+from shapebias.segmentation.config import SegmentConfig
+from shapebias.segmentation.figures import Measured, compared, entry_of
+from shapebias.segmentation.pictures import has_pictures, write_pictures
+from shapebias.segmentation.segmenter import CLASSES
+from shapebias.segmentation.train import build, shared_confusions, train_segmenter
+from shapebias.train.agreement import on_rank_zero
+from shapebias.train.session import launched
+
+YEAR, VALIDATION = 2012, "val"
+STATED = ("epochs", "batch_size", "lr", "optimizer", "weight_decay", "size", "train_split")
+
+
+def segment(sources: Sequence[Classifier], config: SegmentConfig, seeds: Sequence[int]) -> list[Results]:
+    """Train each of ``sources`` by every seed, and write ``out/NAME/results.json`` and, for several, a comparison.
+
+    Each training is a run in ``out/NAME/BACKBONE/seed-N``. What an earlier call finished is not done again, and its
+    other figures stay.
+
+    Returns:
+        Every network's figures.
+
+    Raises:
+        UserError: settings, networks or data that cannot be used, or a loss that is not finite.
+    """
+    config.check()
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError("--seeds must be one or more different numbers, such as 0,1,2")
+    check_networks(sources, config.out)
+    training, val = (read_segmentation(config.data, YEAR, split) for split in (config.train_split, VALIDATION))
+    if both := set(training.names) & set(val.names):
+        raise UserError(
+            f"{len(both)} images of the split '{config.train_split}' are in '{VALIDATION}' too (first {min(both)}): "
+            "train on train or trainaug"
+        )
+    for source in sources:
+        build(source, config)  # what cannot be used is refused before the first training
+    fabric = launched(config, choose_device(None if config.device == "auto" else config.device))
+    runs: dict[str, list[Measured]] = {}
+    written: list[Results] = []
+    for source in sources:
+        home = config.out / source.identity.name
+        made = []
+        for seed in seeds:
+            one = replace(config, out=home / config.backbone / f"seed-{seed}", seed=seed)
+            one.check()
+            train_segmenter(source, one, fabric, training, val)
+            made.append(_measured(one, fabric, val))
+        runs[source.identity.name] = made
+        details = _details(config, home / config.backbone / f"seed-{seeds[0]}", training, val)
+        entry = entry_of(made, CLASSES, backbone=config.backbone, details=details)
+        written.append(on_rank_zero(fabric, lambda s=source, h=home, e=entry: _write(s, h, e, fabric, list(seeds))))
+        on_rank_zero(fabric, lambda h=home, m=made: _show(h, config, m[0], val, fabric))
+    if len(sources) > 1:
+        rows = compared(runs, backbone=config.backbone, seed=seeds[0])
+        on_rank_zero(fabric, lambda: write_comparison(config.out / COMPARISON_FILE, rows, written))
+    return written
+
+
+def _measured(config: SegmentConfig, fabric: Fabric, val: SegmentationImages) -> Measured:
+    """A finished run on all of ``val``, measured or as it was kept."""
+    digest = str(read_json(config.out / "run.json")["weights_sha256"])
+    key = {"weights": digest, "data": val.fingerprint}
+
+    def earlier() -> dict[str, np.ndarray] | None:
+        return Kept(config.out / "measured", key).get(VALIDATION)
+
+    found = on_rank_zero(fabric, earlier)
+    if found is None:
+        segmenter = load_segmenter(config.out / MODEL_FILE).to(fabric.device)
+        title = f"measuring {segmenter.design.name} ({config.backbone}, seed {config.seed})"
+        title = title if fabric.is_global_zero else ""
+        matrices = shared_confusions(segmenter, val, range(len(val)), fabric, config, title=title)
+        if not matrices:
+            raise UserError(f"none of the {len(val)} images of '{VALIDATION}' could be read: replace the files")
+        found = {"images": np.array(list(matrices)), "confusions": np.stack(list(matrices.values()))}
+        kept: dict[str, np.ndarray] = found
+        on_rank_zero(fabric, lambda: Kept(config.out / "measured", key).put(VALIDATION, **kept))
+    numbers = [int(number) for number in found["images"]]
+    return Measured(config.seed, digest, dict(zip(numbers, found["confusions"], strict=True)))
+
+
+def _details(config: SegmentConfig, run: Path, training: SegmentationImages, val: SegmentationImages) -> dict[str, Any]:
+    """What else a reader may want to know of a figure."""
+    of = read_json(run / "run.json")
+    return {
+        "data": {"folder": val.root.name, "split": VALIDATION, "images": len(val), "fingerprint": val.fingerprint},
+        "trained_on": {"images": len(training), "fingerprint": training.fingerprint},
+        **{name: of[name] for name in ("head", "stage", "stride")},
+        **{name: getattr(config, name) for name in STATED},
+    }
+
+
+def _write(source: Classifier, home: Path, entry: Entry, fabric: Fabric, seeds: list[int]) -> Results:
+    """The network's file with the figure in it, beside those that stand there already."""
+    path = home / "results.json"
+    earlier = Results.load(path).results if path.is_file() else []
+    kept = [other for other in earlier if other.key != entry.key]
+    results = Results(describe(source), {**environment(str(fabric.device)), "seeds": seeds}, [*kept, entry])
+    results.save(path)
+    return results
+
+
+def _show(home: Path, config: SegmentConfig, run: Measured, val: SegmentationImages, fabric: Fabric) -> None:
+    """Pictures by the first seed's network, unless they are there."""
+    folder, given = home / "pictures", {"backbone": config.backbone, "weights_sha256": run.weights_sha256}
+    if has_pictures(folder, **given):
+        return
+    segmenter = load_segmenter(home / config.backbone / f"seed-{run.seed}" / MODEL_FILE)
+    write_pictures(folder, segmenter, val, **given, seed=run.seed, device=fabric.device)

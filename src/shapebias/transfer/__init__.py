@@ -1,0 +1,1 @@
+"""Classification by transfer: networks fine-tuned on, or read out for, other tasks."""

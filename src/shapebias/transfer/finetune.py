@@ -1,0 +1,157 @@
+"""Fine-tuning one network on a task's images: one run of the training loop."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from shapebias.attacks.steady import steady
+from shapebias.data.folder import ImageFolder
+from shapebias.environment import environment
+from shapebias.errors import UserError
+from shapebias.models.checkpoint import MODEL_FILE, load_classifier, save_classifier
+from shapebias.models.classifier import Classifier
+from shapebias.models.hashing import weights_sha256
+from shapebias.models.initialise import initialised
+from shapebias.train.agreement import on_rank_zero
+from shapebias.train.interruption import Interruption
+from shapebias.train.record import About, Record
+from shapebias.train.samples import Batch, Sample, TrainingSamples
+from shapebias.train.schedule import Schedule
+from shapebias.train.session import run_session
+from shapebias.train.work import LoopSettings, Outcome, Work
+from shapebias.transfer.answers import logits_of
+from shapebias.transfer.config import TransferConfig
+from shapebias.transfer.loss import share_right, task_loss
+from shapebias.transfer.score import Score, score
+from shapebias.transfer.task import Part, Task
+
+VALUES = ("loss", "train_right", "held_out", "held_out_loss")
+
+
+class TaskSamples(TrainingSamples):
+    """A random crop of an image with the image's targets, of one class or of several."""
+
+    def __init__(self, part: Part, classes: tuple[str, ...], *, size: int, min_crop: float, seed: int) -> None:
+        numbered = ImageFolder(part.root, classes, part.paths, tuple(range(len(part))))
+        super().__init__(numbered, size=size, min_crop=min_crop, seed=seed)
+        self.targets = torch.from_numpy(part.targets)
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        """Samples to a batch whose ``labels`` are the targets, (N,) or (N, classes)."""
+        batch = super().collate(samples)
+        batch.labels = self.targets[batch.labels]
+        return batch
+
+
+def finetune(
+    config: TransferConfig, fabric: Fabric, source: Classifier, task: Task, *, train: Part, held_out: Part | None = None
+) -> Classifier:
+    """Train a network begun from ``source`` on ``train``, going on where an earlier attempt stopped.
+
+    The network kept in ``config.out`` is returned, in evaluation mode. With ``held_out`` images it is measured on them
+    after each epoch; the last epoch's figures are then in metrics.csv.
+
+    Raises:
+        UserError: settings, network or folder that cannot be used, or a loss that is not finite.
+    """
+    device = str(fabric.device)
+    kept = config.out / MODEL_FILE
+    model = begun(config, source, task)
+    samples = TaskSamples(
+        train, task.classes, size=model.preprocessing.size, min_crop=config.min_crop, seed=config.seed
+    )
+
+    def forward(network: Any, batch: Batch, _epoch: float) -> Outcome:
+        logits = network(batch.images)
+        loss = task_loss(logits, batch.labels)
+        with torch.no_grad():
+            return Outcome(loss, {"loss": loss.detach(), "train_right": share_right(logits, batch.labels)})
+
+    def validate(network: Classifier, _interruption: Interruption) -> dict[str, float | None]:
+        if (part := held_out) is None:
+            return {}
+        found: Score = on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config, device)))
+        return {"held_out": found.value, "held_out_loss": found.loss}
+
+    schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
+    work = Work("finetune", samples, schedule, config.batch_size, 1, forward)
+    head = {
+        **{
+            "task": task.name,
+            "method": "finetune",
+            "model": source.identity.spec,
+            "seed": config.seed,
+            "lr": config.lr,
+        },
+        "classes": task.classes,
+    }
+    inputs = {"source": source.identity.weights_sha256 or weights_sha256(source.network)}
+    about = About(
+        title=f"{source.identity.name} on {task.name}, lr {config.lr:g}, seed {config.seed}",
+        head=head,
+        data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},
+        values=VALUES,
+        environment=environment(device),
+        inputs={**inputs, **({"held_out": held_out.fingerprint} if held_out is not None else {})},
+    )
+    record = Record(config, about, save_classifier)
+    record.initial_weights = weights_sha256(model.network)
+    run_session(LoopSettings.of(config), fabric, model, [work], record, validate=validate)
+    trained = load_classifier(kept, name=source.identity.name)
+    trained.preprocessing, trained.mean, trained.std = model.preprocessing, model.mean.cpu(), model.std.cpu()
+    return trained.to(fabric.device)
+
+
+def begun(config: TransferConfig, source: Classifier, task: Task) -> Classifier:
+    """A network for the task with the weights of ``source``, its new layer drawn by the seed.
+
+    Raises:
+        UserError: the source cannot be built anew, or does not take images of this size.
+    """
+    crop = config.crop or source.preprocessing.crop
+    model = initialised(source, task.classes, name=config.out.name, size=config.size, crop=crop, seed=config.seed)
+    try_size(model)
+    return model
+
+
+def resized(config: TransferConfig, source: Classifier) -> Classifier:
+    """``source`` with its own weights, shown images of the settings' size and crop.
+
+    Raises:
+        UserError: it does not take images of this size.
+    """
+    known, model = source.preprocessing, copy(source)
+    model.preprocessing = replace(known, size=config.size or known.size, crop=config.crop or known.crop)
+    try_size(model)
+    return model
+
+
+def try_size(model: Classifier) -> None:
+    """Pass one black image of the network's size through it."""
+    size = model.preprocessing.size
+    try:
+        with steady(model), torch.inference_mode():
+            model(torch.zeros(1, 3, size, size, device=model.mean.device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{model.identity.architecture} does not take images of --size {size}: {reason}") from error
+
+
+def last_score(out: Path) -> Score:
+    """How a finished run measured on the held-out images at its end.
+
+    Raises:
+        UserError: its metrics.csv does not say.
+    """
+    lines = (out / "metrics.csv").read_text(encoding="utf-8").splitlines()
+    try:
+        last = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
+        return Score(float(last["held_out"]), float(last["held_out_loss"]))
+    except (IndexError, KeyError, ValueError) as error:
+        raise UserError(f"{out / 'metrics.csv'} is damaged: delete {out} to try that learning rate again") from error

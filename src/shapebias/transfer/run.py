@@ -1,0 +1,173 @@
+"""``transfer``: networks on a task, with learning rates chosen on training images, and one results file each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from lightning_fabric import Fabric
+
+from shapebias.device import choose_device
+from shapebias.environment import environment
+from shapebias.errors import UserError, unknown
+from shapebias.measure.doubts import doubts_of
+from shapebias.measure.evaluate import check_networks, describe
+from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
+from shapebias.models.classifier import Classifier
+from shapebias.train.agreement import on_rank_zero, rank_zero_first
+from shapebias.train.session import launched
+from shapebias.transfer.answers import Answers, kept, logits_of
+from shapebias.transfer.config import TransferConfig
+from shapebias.transfer.figures import Measured, differences, entries
+from shapebias.transfer.finetune import finetune, last_score
+from shapebias.transfer.read_out import knn, linear
+from shapebias.transfer.score import FAILED, Score
+from shapebias.transfer.task import Part, Task
+from shapebias.transfer.tasks import find_task
+
+Method = Literal["finetune", "linear", "knn"]
+RATES = (0.03, 0.01, 0.003)
+# What the loop and the measuring say of a learning rate that is too high.
+NOT_FINITE = ("loss is not finite", "weights are no longer finite", "output holds NaN")
+
+
+def transfer(
+    models: Sequence[Classifier],
+    config: TransferConfig,
+    *,
+    method: Method = "finetune",
+    seeds: Sequence[int] = (0,),
+    rates: Sequence[float] = RATES,
+) -> list[Results]:
+    """Measure how well ``models`` serve as a start for a task; write ``out/NAME/results.json`` and a comparison.
+
+    Fine-tuning tries every learning rate on a part of the training images, and trains with the best on all of them,
+    once per seed; no test image has a say in it. What is finished is not done again, what was stopped goes on.
+
+    Args:
+        models: the networks to begin from.
+        config: everything else; its ``lr`` and ``seed`` are those of ``rates`` and ``seeds`` in turn.
+        method: finetune, linear or knn.
+        seeds: fine-tuning is repeated with each; the read-outs draw nothing but the held-out images.
+        rates: learning rates to choose from; a single one is taken as it is.
+
+    Raises:
+        UserError: settings, data, networks or folders that cannot be used.
+    """
+    check(config, method, seeds, rates)
+    device = choose_device(None if config.device == "auto" else config.device)
+    check_networks(models, config.out)
+    download, config = config.download, replace(config, download=False)  # what a run is does not depend on it
+    fabric = launched(config, device)
+    task: Task = rank_zero_first(
+        fabric, lambda: find_task(config.task, config.data, seed=config.split_seed, download=download)
+    )
+    for note in task.notes:
+        fabric.print(f"{task.name}: {note}", file=sys.stderr)
+    results, measured = [], []
+    for model in models:
+        folder = config.out / model.identity.name / task.name
+        if method == "finetune":
+            found = _finetuned(config, fabric, model, task, folder, seeds, rates)
+        else:
+            read = (linear if method == "linear" else knn)(config, model, task, str(fabric.device), folder / "features")
+            found = Measured(model.identity.name, {"": read.answers}, read.details)
+        measured.append(found)
+        results.append(on_rank_zero(fabric, lambda m=model, f=found: _write(config, m, task, method, f, device)))
+    if len(results) > 1:
+        rows = on_rank_zero(fabric, lambda: differences(task, method, measured, seed=config.split_seed))
+        on_rank_zero(fabric, lambda: write_comparison(config.out / COMPARISON_FILE, rows, results))
+    return results
+
+
+def check(config: TransferConfig, method: str, seeds: Sequence[int], rates: Sequence[float]) -> None:
+    """Refuse settings that cannot be, before anything is loaded.
+
+    Raises:
+        UserError: the first of them.
+    """
+    if method not in get_args(Method):
+        raise unknown("method", method, get_args(Method))
+    for name, given in (("seeds", seeds), ("lr", rates)):
+        if not given:
+            raise UserError(f"--{name} is empty: give at least one number")
+        if len(set(given)) < len(given):
+            raise UserError(f"--{name} names a number twice: give each once")
+    for rate in rates:
+        for seed in seeds:
+            replace(config, lr=rate, seed=seed).check()
+    if method != "finetune" and config.devices * config.nodes > 1:
+        raise UserError(f"--method {method} runs on one device: leave out --devices and --nodes")
+
+
+def _finetuned(
+    config: TransferConfig,
+    fabric: Fabric,
+    source: Classifier,
+    task: Task,
+    folder: Path,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+) -> Measured:
+    """Choose the learning rate, train once per seed, and answer the test images."""
+    rate, chosen = rates[0], {}
+    if len(rates) > 1:
+        fit, held_out = task.held_out(config.split_seed)
+        tried = replace(config, epochs=config.epochs_to_select, select_epochs=0, seed=config.split_seed)
+        scores = {}
+        for lr in rates:
+            run = replace(tried, lr=lr, out=folder / "select" / f"lr-{lr:g}")
+            scores[lr] = _tried(run, fabric, source, task, fit, held_out)
+        rate = max(scores, key=lambda lr: scores[lr].order)
+        if scores[rate].order == FAILED.order:
+            raise UserError(f"no --lr of {', '.join(f'{lr:g}' for lr in rates)} gives a finite loss: give lower ones")
+        chosen = {
+            "selection": {f"{lr:g}": {task.metric: s.value, "loss": s.loss} for lr, s in scores.items()},
+            "split": {"fit": len(fit), "held_out": len(held_out)},
+        }
+    answers = {}
+    for seed in seeds:
+        run = replace(config, select_epochs=0, lr=rate, seed=seed, out=folder / f"seed-{seed}")
+        model = finetune(run, fabric, source, task, train=task.train)
+        answers[str(seed)] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task, str(fabric.device)))
+    return Measured(source.identity.name, answers, {"lr": rate, "epochs": config.epochs, **chosen})
+
+
+def _tried(config: TransferConfig, fabric: Fabric, source: Classifier, task: Task, fit: Part, held_out: Part) -> Score:
+    """The held-out score of a learning rate; one whose loss does not stay finite is the worst."""
+    try:
+        finetune(config, fabric, source, task, train=fit, held_out=held_out)
+    except UserError as error:
+        if fabric.world_size > 1 or not any(words in str(error) for words in NOT_FINITE):
+            raise
+        print(f"warning: --lr {config.lr:g} is too high for {source.identity.name}: left out", file=sys.stderr)
+        return FAILED
+    return last_score(config.out)
+
+
+def _tested(config: TransferConfig, model: Classifier, task: Task, device: str) -> Answers:
+    def made() -> Answers:
+        return logits_of(model, task.test, config, device)
+
+    return kept(config.out / "test", model, task.test, made, strict=config.strict)
+
+
+def _write(
+    config: TransferConfig, model: Classifier, task: Task, method: Method, measured: Measured, device: str
+) -> Results:
+    """Put the figures into the network's file, beside those of other tasks and methods."""
+    path = config.out / model.identity.name / "results.json"
+    told = {"size": config.size or model.preprocessing.size, "split_seed": config.split_seed}
+    measured = replace(measured, details={**measured.details, **told})
+    new = entries(task, method, measured, seed=config.split_seed)
+    keys = {entry.key for entry in new}
+    earlier: list[Entry] = Results.load(path).results if path.is_file() else []
+    kept_entries = [entry for entry in earlier if entry.key not in keys]
+    results = Results(describe(model), {**environment(device), "seed": config.split_seed}, [*kept_entries, *new])
+    results.save(path)
+    for text in dict.fromkeys(text for entry in new for text in doubts_of(entry)):
+        print(f"warning: {text}", file=sys.stderr)
+    return results

@@ -1,0 +1,283 @@
+"""The ablation's parts: rows, the multi-label objective, samples, starting weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from devkit import write_devkit
+
+from shapebias.ablation.config import AblationConfig, check_seeds
+from shapebias.ablation.objective import binary_cross_entropy, multilabel_objective, multilabel_step
+from shapebias.ablation.rows import ROWS, find_rows, settings_of, stages_for
+from shapebias.ablation.samples import MultilabelBatch, MultilabelSamples
+from shapebias.ablation.start import check_passes, starting_network
+from shapebias.ablation.table import cells
+from shapebias.data.voc import read_multilabel
+from shapebias.errors import UserError
+from shapebias.measure.results import Entry, Results
+from shapebias.models.checkpoint import save_classifier
+from shapebias.objective import MMSILoss, Weights
+from shapebias.train.samples import Batch
+
+
+def config(**values):
+    given = {"model": "test_resnet", "data": Path("voc"), "out": Path("out"), "size": 32, "batch_size": 4, **values}
+    return AblationConfig(**given)
+
+
+@pytest.fixture
+def voc(tmp_path) -> Path:
+    return write_devkit(tmp_path / "voc")
+
+
+def labels(seed=0, n=6, k=5):
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.random((n, k)) < 0.4), torch.from_numpy(rng.random((n, k)) < 0.8)
+
+
+def by_hand(logits, truth, counts):
+    p = 1 / (1 + np.exp(-logits.double().numpy()))
+    each = np.where(truth.numpy(), -np.log(p), -np.log(1 - p))
+    return (each * counts.numpy()).sum() / each.size
+
+
+def test_the_binary_cross_entropy_is_the_formulas_and_difficult_ones_weigh_nothing():
+    truth, counts = labels()
+    logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    loss = binary_cross_entropy(logits, truth, counts)
+    assert loss.item() == pytest.approx(by_hand(logits.detach(), truth, counts), rel=1e-5)
+    loss.backward()
+    assert logits.grad is not None
+    assert torch.equal(logits.grad != 0, counts)
+
+
+def test_an_infinite_logit_of_a_difficult_object_changes_nothing():
+    truth, counts = labels()
+    counts[2, 3] = False
+    logits = torch.zeros(6, 5)
+    before = binary_cross_entropy(logits, truth, counts)
+    logits[2, 3] = -torch.inf
+    assert torch.equal(binary_cross_entropy(logits, truth, counts), before)
+
+
+def test_the_mean_over_parts_is_that_of_the_whole():
+    truth, counts = labels()
+    logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    parts = [
+        binary_cross_entropy(*(part[half] for part in (logits, truth, counts))) for half in (slice(3), slice(3, 6))
+    ]
+    torch.testing.assert_close(torch.stack(parts).mean(), binary_cross_entropy(logits, truth, counts))
+
+
+def test_the_objective_is_eq_4_with_the_term_averaged_over_stages():
+    generator = torch.Generator().manual_seed(2)
+    truth, counts = labels()
+    natural, a, b = (torch.randn(6, 5, generator=generator) for _ in range(3))
+    latents = [(torch.randn(6, d, generator=generator), torch.randn(6, d, generator=generator)) for d in (7, 3)]
+    loss, parts = multilabel_objective(natural, [a, b], latents, truth, counts, Weights(1, 0.1, 0.8), MMSILoss())
+    terms = []
+    for z_a, z_b in latents:
+        rho = [np.corrcoef(z_a[:, d], z_b[:, d])[0, 1] for d in range(z_a.shape[1])]
+        terms.append(np.mean(0.5 * np.log(1 - np.square(rho))))
+    expected = by_hand(natural, truth, counts) + 0.8 * np.mean(terms)
+    expected += 0.1 * (by_hand(a, truth, counts) + by_hand(b, truth, counts))
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+    assert set(parts) == {"natural", "stylized", "mmsi"}
+
+
+def step(model, views, weights):
+    generator = torch.Generator().manual_seed(3)
+    truth, counts = labels(k=20)
+    images = [torch.rand(6 * times, 3, 32, 32, generator=generator) for times in (1, 2)]
+    shown = Batch(images[0], torch.arange(6), images[1] if views else None, None, [])
+    model.zero_grad()
+    outcome = multilabel_step(
+        model, MultilabelBatch(shown, truth, counts, []), weights, MMSILoss(), views=views, stylizing=None
+    )
+    outcome.loss.backward()
+    return outcome, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def test_views_that_weigh_nothing_leave_the_baselines_gradient():
+    model = starting_network(config(model="test_vit", stages=("blocks.5", "blocks.3"))).train()  # without batch norm
+    alone, baseline = step(model, 0, Weights(1, 0, 0))
+    beside, nothing = step(model, 2, Weights(1, 0, 0))
+    torch.testing.assert_close(nothing, baseline, rtol=1e-4, atol=1e-6)
+    assert set(alone.values) == {"natural", "loss"}
+    assert beside.values["loss"].item() == pytest.approx(alone.values["loss"].item(), rel=1e-5)
+    assert not torch.allclose(step(model, 2, Weights(1, 0, 0.8))[1], baseline, rtol=1e-3)
+
+
+def test_the_steps_term_is_the_mean_of_the_single_stages():
+    found = {}
+    for stages in (("layer4",), ("layer2",), ("layer4", "layer2")):
+        model = starting_network(config(stages=stages)).eval()
+        found[stages] = step(model, 2, Weights(1, 0.1, 0.8))[0].values["mmsi"].item()
+    assert found["layer4", "layer2"] == pytest.approx((found["layer4",] + found["layer2",]) / 2, rel=1e-5)
+    assert found["layer4",] != pytest.approx(found["layer2",], rel=1e-3)
+
+
+def samples(images, views=2, **values):
+    options = {"size": 32, "styles": 12, "stylized": None, "min_crop": 0.25, "seed": 0, **values}
+    return MultilabelSamples(images, views=views, **options)
+
+
+def test_every_row_shows_the_same_natural_images_with_their_classes(voc):
+    images = read_multilabel(voc, 2012, "train")
+    keys = [(1, 5), (1, 0), (1, 3)]
+    batches = [s.collate([s[key] for key in keys]) for s in (samples(images, 0), samples(images, 2))]
+    assert torch.equal(*(batch.tensors()["images"] for batch in batches))
+    for batch in batches:
+        assert np.array_equal(batch.truth, images.truth[[5, 0, 3]])
+        assert np.array_equal(batch.counts, images.counts[[5, 0, 3]])
+    assert not images.counts.all()
+    assert batches[0].shown.styles is None and len(batches[1].tensors()["styles"]) == 6
+    assert set(batches[1].tensors()) == {"images", "labels", "styles", "truth", "counts"}
+
+
+def test_a_stand_in_for_an_unreadable_image_brings_its_own_classes(voc):
+    images = read_multilabel(voc, 2012, "train")
+    images.paths[2].write_bytes(b"no picture")
+    shown = samples(images)
+    batch = shown.collate([shown[(0, 2)]])
+    assert np.array_equal(batch.truth[0], images.truth[3])
+    assert len(batch.unreadable) == 1 and str(images.paths[2]) in batch.unreadable[0]
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.network.state_dict().items()}
+
+
+@pytest.mark.parametrize("init", ["none", "file"])
+def test_rows_of_one_seed_begin_with_the_same_weights(tmp_path, init):
+    trained = None
+    if init == "file":
+        trained = starting_network(config(seed=9))  # with 20 classes: its classifying layer is replaced all the same
+        save_classifier(tmp_path / "run" / "model.safetensors", trained)
+        init = str(tmp_path / "run")
+    state = torch.get_rng_state()
+    one, other = (weights(starting_network(config(init=init, stages=s))) for s in ((), ("layer4", "layer1")))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert torch.equal(torch.get_rng_state(), state)
+    drawn = weights(starting_network(config(init=init, seed=1)))
+    head = {"fc.weight"}
+    assert {name for name in one if not torch.equal(one[name], drawn[name])} >= head
+    if trained is not None:
+        kept = weights(trained)
+        differ = {name for name in one if not torch.equal(one[name], kept[name])}
+        assert head <= differ <= {"fc.weight", "fc.bias"}
+
+
+def test_weights_of_another_network_or_of_nothing_are_refused(tmp_path):
+    save_classifier(tmp_path / "model.safetensors", starting_network(config(model="test_vit")))
+    with pytest.raises(UserError, match="belongs to another network"):
+        starting_network(config(init=str(tmp_path)))
+    with pytest.raises(UserError, match=r"no weights .*a finished run's folder"):
+        starting_network(config(init=str(tmp_path / "none")))
+
+
+def test_rows_with_views_get_a_third_of_the_epochs():
+    def epochs(row, given, **options):
+        return settings_of(config(epochs=given), ROWS[row], 3, ("a", "b"), **{"equal_epochs": False, **options}).epochs
+
+    assert [epochs("baseline", n) for n in (1, 30)] == [1, 30]
+    assert [epochs("mmsi", n) for n in (1, 2, 5, 30)] == [1, 1, 2, 10]
+    assert epochs("mmsi", 30, equal_epochs=True) == 30
+
+
+def test_a_rows_settings_are_its_own_weights_and_stages():
+    stages = ("layer4", "layer3", "layer2", "layer1")
+    made = {n: settings_of(config(), row, 3, stages, equal_epochs=False) for n, row in ROWS.items()}
+    assert {n: (c.lambda_m, c.lambda_s, len(c.stages)) for n, c in made.items()} == {
+        "baseline": (0, 0, 0),
+        "style": (0, 0.1, 1),
+        "mmsi": (0.8, 0, 1),
+        "mmsi-style": (0.8, 0.1, 1),
+        "stages-2": (0.8, 0.1, 2),
+        "stages-4": (0.8, 0.1, 4),
+    }
+    assert made["stages-2"].stages == ("layer4", "layer3")
+    assert made["mmsi"].out == Path("out/mmsi/seed-3")
+
+
+def test_the_default_stages_are_the_last_four_the_deepest_first():
+    network = starting_network(config()).network
+    assert stages_for(network, "net", list(ROWS.values()), ()) == ("layer4", "layer3", "layer2", "layer1")
+    assert stages_for(network, "net", [ROWS["mmsi"]], ("layer2",)) == ("layer2",)
+    with pytest.raises(UserError, match="stages-2 compares 2 stages, and there are 1 \\(layer2\\)"):
+        stages_for(network, "net", [ROWS["stages-2"]], ("layer2",))
+    silent = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 2))
+    assert stages_for(silent, "net", [ROWS["baseline"]], ()) == ()
+    with pytest.raises(UserError, match="net does not list its stages: name them with --stages"):
+        stages_for(silent, "net", [ROWS["mmsi"]], ())
+
+
+def test_a_stage_or_size_that_cannot_be_is_refused():
+    with pytest.raises(UserError, match=r"has no stage 'layer9': it has .*layer4"):
+        starting_network(config(stages=("layer9",)))
+    with pytest.raises(UserError, match="does not take images of --size 100"):
+        check_passes(starting_network(config(model="test_vit", size=100)), config(model="test_vit", size=100))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["mmsi-styl"], "unknown row 'mmsi-styl': did you mean 'mmsi-style'"),
+        ([], "--rows must name each row once"),
+        (["mmsi", "mmsi"], "--rows must name each row once"),
+    ],
+)
+def test_rows_that_cannot_be(names, message):
+    with pytest.raises(UserError, match=message):
+        find_rows(names)
+
+
+def test_rows_keep_the_tables_order():
+    assert [row.name for row in find_rows(["stages-2", "baseline"])] == ["baseline", "stages-2"]
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], [-1], [2**32]])
+def test_seeds_that_cannot_be(seeds):
+    with pytest.raises(UserError, match="--seeds must be different whole numbers"):
+        check_seeds(seeds)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"lr": -1.0}, "--lr must lie between"),
+        ({"batch_size": 2}, "at least 3 are needed"),
+        ({"stages": ("layer4", "layer4")}, "--stages names a stage twice"),
+        ({"stylized": Path("copies"), "alpha": 0.5}, "--stylized takes ready copies"),
+    ],
+)
+def test_settings_that_cannot_be(values, message):
+    with pytest.raises(UserError, match=message):
+        config(**values).check(views=True)
+
+
+def test_the_baseline_alone_needs_no_batch_to_correlate():
+    config(batch_size=2).check(views=False)
+
+
+def result(name, value, lambda_m):
+    details = {"lambda_m": lambda_m, "lambda_s": 0.1, "epochs": 4, "images_seen": [1200], "seeds": [{}]}
+    details["row"] = {"views": 2 * bool(lambda_m), "stages": ["layer4", "layer3"]}
+    entries = [
+        Entry("ablation-voc12", "map", value, 9, (0.1, 0.5), {"kind": kind}, details)
+        for kind in ("ap", "ap_voc2010", "ap_voc2007")
+    ]
+    return Results({"name": name}, {}, entries)
+
+
+def test_the_tables_difference_has_its_sign_whichever_way_it_was_written():
+    rows = [result("baseline", 0.2, 0.0), result("mmsi", 0.5, 0.8), result("style", None, 0.8)]
+    paired = [{"a": "baseline", "b": "mmsi", "difference": -0.3, "ci95": (-0.4, -0.1)}]
+    baseline, mmsi, style = cells(rows, paired)
+    assert baseline == ["baseline", "-", "-", "-", "4", "1,200", "1", *["20.0 [10.0, 50.0]"] * 3, "-"]
+    assert mmsi[:4] == ["mmsi", "0.8", "0.1", "layer4+layer3"]
+    assert mmsi[-1] == "+30.0 [+10.0, +40.0]"
+    assert style[-2:] == ["-", "-"]

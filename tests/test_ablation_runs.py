@@ -1,0 +1,219 @@
+"""The ablation from its command to its table: what it writes, going on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from devkit import write_devkit
+from PIL import Image
+from runs import same, weights
+from safetensors.torch import load
+from scipy import stats
+
+from shapebias.ablation import run as run_module
+from shapebias.ablation.ablate import ablate
+from shapebias.ablation.config import AblationConfig
+from shapebias.ablation.scores import SCORES_FILE
+from shapebias.cli.ablating import ablation, ablation_arguments
+from shapebias.data.voc import read_multilabel
+from shapebias.errors import UserError
+from shapebias.measure.results import Results
+from shapebias.metrics.average_precision import mean_average_precision
+from shapebias.models.load import load_model
+from shapebias.stylize import load_styles, load_stylizer
+from shapebias.stylize.folder import StylizeSettings, stylize_folder
+
+ROWS = ["baseline", "mmsi-style"]
+
+
+def config(voc, out, **values):
+    given = {"model": "test_resnet", "size": 32, "batch_size": 4, "epochs": 3, "lr": 0.02, "device": "cpu", **values}
+    return AblationConfig(data=voc, out=out, **given)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def voc(tmp_path_factory) -> Path:
+    return write_devkit(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def done(voc, tmp_path_factory) -> Path:
+    """Two rows with two seeds."""
+    out = tmp_path_factory.mktemp("ablation") / "out"
+    ablate(config(voc, out), ROWS, (0, 1))
+    return out
+
+
+def copy_of(done, tmp_path) -> Path:
+    return Path(shutil.copytree(done, tmp_path / "again"))
+
+
+def scored(done, voc, row, seed):
+    """The mean AP of a run's network, from its file alone."""
+    images = read_multilabel(voc, 2012, "val")
+    model = load_model(str(done / row / f"seed-{seed}"))
+    logits = []
+    for path in images.paths:
+        with Image.open(path) as image:
+            logits.append(model(model.preprocessing(image.convert("RGB"))[None]).detach()[0].numpy())
+    return mean_average_precision(np.stack(logits), images.truth, images.counts, "ap").value
+
+
+def test_a_rows_figure_is_the_mean_of_its_networks_with_students_interval(done, voc):
+    for row in ROWS:
+        entry = Results.load(done / row / "results.json").get("ablation-voc12", "map", kind="ap")
+        values = [scored(done, voc, row, seed) for seed in (0, 1)]
+        assert [seed["value"] for seed in entry.details["seeds"]] == pytest.approx(values, abs=1e-6)
+        assert entry.value == pytest.approx(np.mean(values), abs=1e-6)
+        half = stats.t.ppf(0.975, 1) * stats.sem(values)
+        assert entry.ci95 == pytest.approx((max(0, entry.value - half), min(1, entry.value + half)), abs=1e-5)
+        assert (entry.n, entry.details["absent_classes"]) == (6, 16)
+
+
+def test_the_files_say_what_was_done(done):
+    kinds = [entry["condition"]["kind"] for entry in read(done / "mmsi-style" / "results.json")["results"]]
+    assert kinds == ["ap", "ap_voc2010", "ap_voc2007"]
+    seen = {row: read(done / row / "seed-0" / "run.json") for row in ROWS}
+    assert [run["images_seen"] for run in seen.values()] == [3 * 8, 8 * 3]
+    assert [run["config"]["epochs"] for run in seen.values()] == [3, 1]
+    assert seen["mmsi-style"]["config"]["stages"] == ["layer4"]
+    assert len({run["initial_weights_sha256"] for run in seen.values()}) == 1
+    columns, *rows = (done / "mmsi-style" / "seed-0" / "metrics.csv").read_text().splitlines()
+    assert {"natural", "stylized", "mmsi", "rho", "val_map"} <= set(columns.split(","))
+    assert len(rows) == 1
+
+
+def test_the_difference_is_over_the_same_images(done):
+    comparison = read(done / "comparison.json")
+    (row,) = comparison["paired"]
+    found = [Results.load(done / name / "results.json").get("ablation-voc12", "map", kind="ap") for name in ROWS]
+    assert (row["a"], row["b"], row["n"]) == (*ROWS, 6)
+    assert row["difference"] == pytest.approx(float(found[0].value or 0) - float(found[1].value or 0))
+    assert row["ci95"][0] <= row["difference"] <= row["ci95"][1]
+
+
+def test_the_table_has_a_line_per_row(done):
+    lines = (done / "table.md").read_text().splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert table[0][:7] == ["row", "λ_m", "λ_s", "stages", "epochs", "images seen", "seeds"]
+    assert table[2][:7] == ["baseline", "-", "-", "-", "3", "24", "2"]
+    assert table[3][:7] == ["mmsi-style", "0.8", "0.1", "layer4", "1", "24", "2"]
+    assert all(len(line) == len(table[0]) for line in table)
+
+
+def test_what_is_finished_is_not_done_again_and_rows_can_be_added(done, voc, tmp_path, monkeypatch):
+    out = copy_of(done, tmp_path)
+    before = read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]
+    for name in ("score", "multilabel_step"):
+        monkeypatch.setattr(run_module, name, lambda *_a, name=name, **_k: pytest.fail(f"{name} again"))
+    ablate(config(voc, out), ROWS, (0, 1))
+    assert (read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]) == before
+    monkeypatch.undo()
+    (result,) = ablate(config(voc, out), ["mmsi"], (0, 1))
+    assert result.model["name"] == "mmsi"
+    assert [line.split()[1] for line in (out / "table.md").read_text().splitlines() if line.startswith("| ")] == [
+        *("row", "---", "baseline", "mmsi", "mmsi-style")
+    ]
+    assert read(out / "comparison.json")["paired"] == before[1]
+
+
+def test_scores_that_are_damaged_or_of_other_weights_are_made_again(done, voc, tmp_path):
+    out = copy_of(done, tmp_path)
+    kept = out / "baseline" / "seed-0" / SCORES_FILE
+    whole = kept.read_bytes()
+    for content in (b"", (out / "baseline" / "seed-1" / SCORES_FILE).read_bytes()):
+        kept.write_bytes(content)
+        ablate(config(voc, out), ["baseline"], (0, 1))
+        assert same(load(kept.read_bytes()), load(whole))
+
+
+def test_an_ablation_that_is_stopped_goes_on_as_if_it_had_not_been(done, voc, tmp_path, monkeypatch):
+    out, step, steps = tmp_path / "out", run_module.multilabel_step, []
+
+    def stopping(*arguments, **options):
+        steps.append(1)
+        if len(steps) == 7:  # of 6 steps of the baseline and 2 with views
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments, **options)
+
+    monkeypatch.setattr(run_module, "multilabel_step", stopping)
+    with pytest.raises(SystemExit) as ended:
+        ablate(config(voc, out), ROWS)
+    assert ended.value.code == 143
+    assert (out / "baseline" / "results.json").is_file()
+    assert not (out / "mmsi-style" / "results.json").exists()
+    ablate(config(voc, out), ROWS)
+    assert len(steps) == 8
+    assert all(same(weights(out / row / "seed-0"), weights(done / row / "seed-0")) for row in ROWS)
+
+
+def test_ready_copies_serve_as_views_and_those_of_other_images_are_refused(voc, tmp_path):
+    stylizer, digest = load_stylizer("small")
+    bank = load_styles(None, stylizer, digest)
+    images = voc / "VOCdevkit" / "VOC2012" / "JPEGImages"
+    settings = StylizeSettings(per_image=2)
+    stylize_folder(images, tmp_path / "copies", stylizer, bank, settings)
+    (found,) = ablate(config(voc, tmp_path / "out", stylized=tmp_path / "copies", epochs=1), ["style"])
+    assert found.get("ablation-voc12", "map", kind="ap").details["lambda_m"] == 0
+    other = write_devkit(tmp_path / "other", train=4)
+    with pytest.raises(UserError, match=r"holds no copies of the images in .*JPEGImages"):
+        ablate(config(other, tmp_path / "no", stylized=tmp_path / "copies"), ["style"])
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_unreadable_image_is_left_out_of_the_figure_and_named(tmp_path, capsys):
+    voc = write_devkit(tmp_path / "voc")
+    bad = voc / "VOCdevkit/VOC2012/JPEGImages/2012_000101.jpg"
+    bad.write_bytes(b"no picture")
+    (found,) = ablate(config(voc, tmp_path / "out", epochs=1), ["baseline"])
+    entry = found.get("ablation-voc12", "map", kind="ap")
+    assert (entry.n, len(entry.details["unreadable"])) == (5, 1)
+    assert entry.details["interval"] == "bootstrap over images"
+    assert "2012_000101" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"unreadable image .*2012_000101"):
+        ablate(config(voc, tmp_path / "strict", epochs=1, strict=True), ["baseline"])
+
+
+def test_another_setting_in_the_same_folder_is_refused(done, voc):
+    with pytest.raises(UserError, match=r"holds another ablation \(lr: 0.02 there, 0.5 now\)"):
+        ablate(config(voc, done, lr=0.5), ROWS)
+
+
+def test_data_that_are_not_voc_are_refused(images, tmp_path):
+    with pytest.raises(UserError, match="no VOC2012 in"):
+        ablate(config(images, tmp_path / "out"), ROWS)
+    assert not (tmp_path / "out").exists()
+
+
+def typed(*arguments):
+    given = ablation_arguments().parse_args(["--model=test_resnet", "--size=32", "--device=cpu", *arguments])
+    options = given.as_dict()
+    options.pop("config")
+    return options
+
+
+def test_a_stage_that_does_not_exist_is_refused_with_those_that_do(voc, tmp_path):
+    with pytest.raises(UserError, match=r"has no stage 'layer9': it has .*layer3, layer4"):
+        ablate(config(voc, tmp_path / "out", stages=("layer9",)), ROWS)
+
+
+def test_as_it_is_typed(voc, tmp_path, capsys):
+    out = tmp_path / "out"
+    places = (f"--data={voc}", f"--out={out}")
+    ablation(**typed(*places, "--rows=mmsi", "--seeds=3", "--stages", "layer2", "--epochs=1", "--batch_size=4"))
+    assert f"wrote {out}/table.md" in capsys.readouterr().err
+    assert read(out / "mmsi" / "seed-3" / "config.json")["stages"] == ["layer2"]
+    with pytest.raises(UserError, match="--seeds x is not a whole number"):
+        ablation(**typed(*places, "--seeds=1,x"))
+    with pytest.raises(UserError, match="unknown row 'msi': did you mean 'mmsi'"):
+        ablation(**typed(*places, "--rows=msi"))

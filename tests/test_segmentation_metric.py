@@ -1,0 +1,159 @@
+"""Intersection over union against counting pixel by pixel, and against another library."""
+
+from __future__ import annotations
+
+import doctest
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from shapebias.errors import UserError
+from shapebias.metrics import SegmentationIoU, segmentation
+from shapebias.metrics.segmentation import bootstrap_iou, confusion, iou
+
+
+def drawn(seed=0, shape=(3, 17, 23), classes=6, void=0.1):
+    rng = np.random.default_rng(seed)
+    truth, prediction = rng.integers(0, classes, (2, *shape)).astype(np.uint8)
+    prediction = np.where(rng.random(shape) < 0.4, truth, prediction)
+    truth[rng.random(shape) < void] = 255
+    return torch.from_numpy(truth), torch.from_numpy(prediction)
+
+
+def counted(truth, prediction, classes):
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    for t, p in zip(truth.flatten().tolist(), prediction.flatten().tolist(), strict=True):
+        if t != 255:
+            matrix[t, p] += 1
+    return matrix
+
+
+@pytest.mark.parametrize("shape", [(1,), (13,), (5, 7), (2, 31, 1), (3, 17, 23)])
+def test_the_matrix_counts_pixel_by_pixel(shape):
+    truth, prediction = drawn(1, shape)
+    found = confusion(truth, prediction, 6)
+    assert found.dtype == torch.int64
+    np.testing.assert_array_equal(found.numpy(), counted(truth, prediction, 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_every_whole_type_counts_alike(dtype):
+    """21 classes: 20 * 21 + 20 does not fit 8 bits."""
+    truth, prediction = drawn(2, classes=21)
+    found = confusion(truth.to(dtype), prediction.long(), 21)
+    np.testing.assert_array_equal(found.numpy(), counted(truth, prediction, 21))
+
+
+def test_iou_is_that_of_sets_of_pixels():
+    truth, prediction = drawn(3)
+    prediction[prediction == 4] = 0  # true and never predicted
+    truth[truth == 5] = 255  # predicted and never true
+    found = iou(confusion(truth, prediction, 7))  # 6 is neither
+    kept = (truth != 255).numpy()
+    t, p = truth.numpy()[kept], prediction.numpy()[kept]
+    expected = [((t == c) & (p == c)).sum() / ((t == c) | (p == c)).sum() for c in range(6)]
+    np.testing.assert_allclose(found.per_class[:6], expected, rtol=1e-12)
+    assert found.per_class[4] == found.per_class[5] == 0
+    assert math.isnan(found.per_class[6]) and found.absent == 1
+    assert found.mean == pytest.approx(np.mean(expected))
+    assert found.pixel_accuracy == pytest.approx((t == p).mean())
+
+
+def test_iou_is_that_of_another_library():
+    from torchmetrics.functional.classification import multiclass_jaccard_index  # after ours, which mend torchvision
+
+    truth, prediction = drawn(4)
+    oracle = multiclass_jaccard_index(prediction.long(), truth.long(), 6, average=None, ignore_index=255)
+    np.testing.assert_allclose(iou(confusion(truth, prediction, 6)).per_class, oracle.numpy(), rtol=1e-6)
+
+
+def test_perfect_and_empty_sets():
+    truth, _ = drawn(5)
+    perfect = iou(confusion(truth, truth.where(truth != 255, 200), 6))  # anything may stand where nothing counts
+    assert perfect.mean == perfect.pixel_accuracy == 1 and perfect.absent == 0
+    void = iou(confusion(torch.full((4, 4), 255), torch.zeros(4, 4, dtype=torch.int64), 6))
+    assert math.isnan(void.mean) and math.isnan(void.pixel_accuracy) and void.absent == 6
+
+
+def test_another_label_may_be_the_ignored_one():
+    truth = torch.tensor([0, 1, -100, 1])
+    assert confusion(truth, torch.tensor([0, 1, 1, 0]), 2, ignore=-100).tolist() == [[1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "message"),
+    [
+        ([0, 21, 1], [0, 0, 0], "label 21 is no class: 21 classes have the numbers 0 to 20 and 255 for ignored"),
+        ([0, -1, 1], [0, 0, 0], "label -1 is no class"),
+        ([0, 1, 1], [0, 255, 0], "prediction 255 is no class: 21 classes have the numbers 0 to 20"),
+        ([0, 1, 1], [0, -3, 0], "prediction -3 is no class"),
+        ([0, 1, 1], [0, 1], r"labels are \(3,\) but predictions \(2,\)"),
+        ([0, 1], [0.2, 0.8], "predictions are torch.float32: give whole numbers"),
+        ([0.0, 1.0], [0, 1], "labels are torch.float32"),
+    ],
+)
+def test_what_is_no_pair_of_masks_is_refused_in_one_line(truth, prediction, message):
+    with pytest.raises(UserError, match=message) as error:
+        confusion(torch.tensor(truth), torch.tensor(prediction), 21)
+    assert "\n" not in str(error.value)
+
+
+def test_only_a_square_matrix_has_an_iou():
+    with pytest.raises(ValueError, match="is \\(classes, classes\\), not"):
+        iou(np.zeros((3, 4)))
+
+
+def test_the_metric_is_one_matrix_over_all_batches():
+    truth, prediction = drawn(6, (9, 8, 7))
+    metric = SegmentationIoU(classes=7)
+    for rows in (slice(0, 2), slice(2, 9)):
+        metric(prediction[rows], truth[rows])
+    whole = confusion(truth, prediction, 7)
+    assert torch.equal(metric.confusion, whole)
+    assert float(metric.compute()) == pytest.approx(iou(whole).mean)
+    other = SegmentationIoU(classes=7)
+    other.update(prediction, truth)
+    metric.merge_state(other)
+    assert torch.equal(metric.confusion, 2 * whole)
+
+
+def test_swapped_arguments_do_not_pass_where_pixels_are_ignored():
+    truth, prediction = drawn(7)
+    with pytest.raises(UserError, match="prediction 255 is no class"):
+        SegmentationIoU(6).update(truth, prediction)
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
+def test_before_any_pixel_it_is_nan():
+    assert SegmentationIoU(3).compute().isnan()
+
+
+def test_the_interval_is_that_of_naive_resampling():
+    """The same means over draws of the matrices, made one by one with another generator: equal up to its noise."""
+    n, classes = 40, 4
+    rng = np.random.default_rng(0)
+    matrices = rng.integers(0, 50, (n, classes, classes)) + 40 * rng.random((n, 1, 1)) * np.eye(classes)
+    matrices = matrices.astype(np.int64)
+    values = [iou(matrices[rng.integers(0, n, n)].sum(0)).mean for _ in range(4000)]
+    interval = bootstrap_iou(matrices, seed=0, resamples=4000)
+    assert interval is not None
+    width = np.percentile(values, 97.5) - np.percentile(values, 2.5)
+    np.testing.assert_allclose(interval, np.percentile(values, [2.5, 97.5]), atol=0.08 * width)
+    assert (
+        interval == bootstrap_iou(matrices, seed=0, resamples=4000) != bootstrap_iou(matrices, seed=1, resamples=4000)
+    )
+
+
+def test_a_draw_without_a_class_takes_the_mean_of_the_others():
+    """Two images, each of one class alone and right: every draw's mean is 1, whichever is missing from it."""
+    matrices = np.zeros((2, 3, 3), dtype=np.int64)
+    matrices[0, 0, 0], matrices[1, 1, 1] = 5, 7
+    assert bootstrap_iou(matrices, seed=0, resamples=50) == (1, 1)
+    assert bootstrap_iou(np.zeros((2, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
+    assert bootstrap_iou(np.zeros((0, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
+
+
+def test_docstring_examples():
+    assert doctest.testmod(segmentation).failed == 0
