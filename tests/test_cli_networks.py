@@ -94,7 +94,7 @@ def test_figures_of_one_crop_are_not_mixed_with_those_of_another(file, tmp_path,
     command = ["evaluate", f"timm:test_resnet={file}", "--suites=accuracy", f"--data={folder}", "--device=cpu"]
     assert main([*command, f"--out={tmp_path / 'out'}"]) == 0
     assert main([*command, f"--out={tmp_path / 'out'}", "--crop=1"]) == 2
-    assert "resized or cropped otherwise: choose another --out" in capfd.readouterr().err
+    assert "of this network with another preprocessing" in capfd.readouterr().err
 
 
 def test_attacks_and_sizes_from_text():

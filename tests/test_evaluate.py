@@ -17,6 +17,7 @@ from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
 from shapebias.measure import Results, evaluate
+from shapebias.measure.accuracies.accuracy import Accuracy
 from shapebias.measure.evaluate import evaluate_all
 from shapebias.measure.intervals import wilson
 from shapebias.measure.suites import check_suites
@@ -259,3 +260,54 @@ def test_suites_are_named():
         check_suites([])
     with pytest.raises(UserError, match="did you mean 'shape-bias'"):
         check_suites(["shape_bias"])
+
+
+def test_killed_and_called_again_it_measures_what_was_left(colours, tmp_path, monkeypatch):
+    measured, run = [], Accuracy.run
+
+    def killed(self, model):
+        measured.append(model.identity.name)
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return run(self, model)
+
+    monkeypatch.setattr(Accuracy, "run", killed)
+    arguments = {"suites": ["accuracy"], "data": {"": colours}, "out": tmp_path / "out", "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_all([by_colour("a"), by_colour("b")], **arguments)
+    found = evaluate_all([by_colour("a"), by_colour("b")], **arguments)
+    assert measured == ["a", "b", "b"]
+    assert [len(results.results) for results in found] == [1, 1]
+    assert not list((tmp_path / "out").glob("*/unfinished"))
+    evaluate_all([by_colour("a"), by_colour("b")], **arguments)
+    assert measured[3:] == ["a", "b"]  # finished, it is measured anew
+
+
+def test_figures_on_other_images_do_not_stay_beside_new_ones(colours, tmp_path):
+    arguments = {"suites": ["accuracy"], "out": tmp_path / "out", "device": "cpu"}
+    more = nn.Linear(3, 6)  # with a top-5, and figures among the folder's classes
+    for limit in (None, 6):
+        network = by_colour("a", classes=(*CLASSES, "x", "y", "z"))
+        network.network.head = more
+        (found,) = evaluate_all([network], data={"": colours}, limit=limit, **arguments)
+    assert len(found.results) > 2
+    assert {entry.n for entry in found.results} == {6}
+
+
+def test_results_under_another_normalisation_are_not_mixed(colours, tmp_path):
+    arguments = {"suites": ["accuracy"], "data": {"": colours}, "out": tmp_path / "out", "device": "cpu"}
+    evaluate_all([by_colour("a")], **arguments)
+    other = by_colour("a")
+    other.mean = other.mean + 1
+    with pytest.raises(UserError, match="with another mean"):
+        evaluate_all([other], **arguments)
+
+
+def test_a_folder_of_data_sets_is_searched_for_each_suites_own(colours, tmp_path):
+    root = tmp_path / "datasets"
+    one_conflict(root / "cue-conflict")
+    colours.rename(root / "val")
+    network = by_colour("a", classes=(*CLASSES, "cat", "dog"))
+    network.network.head = nn.Linear(3, 5)
+    found = evaluate(network, suites=["accuracy", "shape-bias"], data=root, device="cpu")
+    assert {entry.benchmark for entry in found.results} == {"accuracy", "shape-bias"}

@@ -151,6 +151,38 @@ def test_figures_of_several_conditions_are_compared_each_with_its_own():
     assert paired([x, (results(name="z"), {})], seed=0) == []
 
 
+def of_conditions(*conditions):
+    entries = [Entry("accuracy", "top1", 0.5, 2, None, condition) for condition in conditions]
+    return Outcome(entries, ("a", "b"), {entry.key: np.array([[n], [n]]) for n, entry in enumerate(entries)})
+
+
+FEW = {"answers": "10 of 1000 classes"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "pairs"),
+    [
+        (({}, FEW), ({},), [(FEW, {})]),  # 1000 outputs against 10, on ten classes
+        (({},), ({}, FEW), [({}, FEW)]),
+        (({}, FEW), ({}, FEW), [({}, {}), (FEW, FEW)]),
+        ((FEW,), ({},), [(FEW, {})]),
+        (({},), ({},), [({}, {})]),
+        ((FEW,), ({"answers": "10 of 20 classes"},), [(FEW, {"answers": "10 of 20 classes"})]),
+        (
+            ({"c": 1, **FEW}, {"c": 2, **FEW}),
+            ({"c": 1}, {"c": 2}),
+            [({"c": 1, **FEW}, {"c": 1}), ({"c": 2, **FEW}, {"c": 2})],
+        ),
+    ],
+)
+def test_answers_among_some_classes_are_never_compared_with_answers_among_more(one, other, pairs):
+    rows = paired(
+        [(results(name="x"), {"s": of_conditions(*one)}), (results(name="y"), {"s": of_conditions(*other)})], seed=0
+    )
+    found = [(r.get("condition_a", r["condition"]), r.get("condition_b", r["condition"])) for r in rows]
+    assert found == pairs
+
+
 def test_table_in_percent_with_dashes_for_what_is_not_there(capsys):
     both = [results(TOP1, SHAPE, name="x"), results(TOP1, name="y")]
     assert rows(both) == [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
+from shapebias.attacks.attack import Attack
 from shapebias.errors import UserError
 
 EXACT = (torch.float32, torch.float64)
@@ -60,7 +62,10 @@ def _looks(low: float, high: float) -> str:
         return "rounding, it seems: images.clamp(0, 1)"
     if low >= 0 and high <= 255:
         return "levels of 8 bits, it seems: divide by 255"
-    return "normalised, it seems: give them before that and let the network do it, shapebias.wrap(network, mean=, std=)"
+    return (
+        "normalised, it seems: give them before that and let the network do it, "
+        "shapebias.Classifier(network, identity, preprocessing, mean=, std=)"
+    )
 
 
 def checked_classes(classes: Tensor, images: Tensor, what: str) -> tuple[Tensor, int]:
@@ -69,6 +74,8 @@ def checked_classes(classes: Tensor, images: Tensor, what: str) -> tuple[Tensor,
     Raises:
         UserError: another type or shape, or a negative class; ``what`` is what they are called.
     """
+    if not isinstance(classes, Tensor):
+        raise UserError(f"{what} are a tensor of int64, one class per image, and were given as {_kind(classes)}")
     if classes.dtype != torch.int64 or classes.shape != images.shape[:1]:
         raise UserError(
             f"{what} are int64 of shape ({len(images)},), one class per image, and were given as "
@@ -80,12 +87,25 @@ def checked_classes(classes: Tensor, images: Tensor, what: str) -> tuple[Tensor,
     return own(classes.to(images.device)), high
 
 
+def checked_attack(attack: Attack) -> Attack:
+    """``attack`` as it is, if it is one.
+
+    Raises:
+        UserError: it is not, but its name for instance.
+    """
+    if not isinstance(attack, Attack):
+        raise UserError(f"attack is an Attack such as shapebias.attacks.FGSM, and was given as {_kind(attack)}")
+    return attack
+
+
 def checked_epsilon(epsilon: float) -> float:
     """Epsilon as a fraction of the whole range, from units of 1/255: above 0, at most 255.
 
     Raises:
         UserError: it is not.
     """
+    if not isinstance(epsilon, Real):
+        raise UserError(f"epsilon is a number, in units of 1/255, and was given as {_kind(epsilon)}")
     if not (math.isfinite(epsilon) and 0 < epsilon <= 255):
         raise UserError(f"epsilon is in units of 1/255, above 0 and at most 255, and was given as {epsilon}")
     return float(epsilon) / 255
@@ -97,6 +117,8 @@ def checked_like(tensor: Tensor, images: Tensor, what: str, bound: float = math.
     Raises:
         UserError: another shape, or values outside.
     """
+    if not isinstance(tensor, Tensor):
+        raise UserError(f"{what} is a tensor of the images' shape, and was given as {_kind(tensor)}")
     if tensor.shape != images.shape:
         raise UserError(f"{what} has the shape {tuple(tensor.shape)}: it needs the images', {tuple(images.shape)}")
     if bound < math.inf and not bool((tensor.abs() <= bound).all()):
@@ -108,8 +130,10 @@ def checked_network(model: nn.Module, images: Tensor, autocast: torch.dtype | No
     """Refuse a network that cannot take these images.
 
     Raises:
-        UserError: it is of another type, elsewhere or made under inference mode; or ``autocast`` is not a half type.
+        UserError: it is no module, of another type, elsewhere or made under inference mode; or ``autocast`` is not a half type.
     """
+    if not isinstance(model, nn.Module):
+        raise UserError(f"the network is a torch.nn.Module, and was given as {_kind(model)}: put it into one's forward")
     if autocast not in (None, torch.float16, torch.bfloat16):
         raise UserError(f"autocast is torch.bfloat16, torch.float16 or None, and was given as {autocast}")
     weights = [weight for weight in model.parameters() if weight.is_floating_point()]
@@ -122,3 +146,8 @@ def checked_network(model: nn.Module, images: Tensor, autocast: torch.dtype | No
         )
     if weights and images.device not in {weight.device for weight in weights}:
         raise UserError(f"the network is on {weights[0].device} and the images on {images.device}: move one of them")
+
+
+def _kind(value: object) -> str:
+    """What something is that is of no use: text as it is, anything else by its type."""
+    return f"the text '{value[:40]}'" if isinstance(value, str) else type(value).__name__

@@ -48,7 +48,7 @@ class Goal:
             loss = functional.cross_entropy(logits, self.classes, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, leaf, allow_unused=True)
         if gradient is None:
-            raise _no_gradient()
+            raise no_gradient()
         return gradient
 
     def _check(self, logits: object, images: Tensor) -> None:
@@ -62,7 +62,7 @@ class Goal:
                 "look at how the data's classes are numbered"
             )
         if not logits.requires_grad:
-            raise _no_gradient()
+            raise no_gradient()
 
 
 def goal(
@@ -102,7 +102,8 @@ def loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, *, autocast:
         return aim.gradient(images)
 
 
-def _no_gradient() -> UserError:
+def no_gradient() -> UserError:
+    """What is wrong with a network that gives attacks nothing to follow."""
     return UserError(
         "the network has no gradient: its output does not depend differentiably on the image "
         "(torch.no_grad, detach, argmax or rounding inside it), and these attacks follow the gradient"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from shapebias.attacks.attack import Attack
-from shapebias.attacks.checks import checked_epsilon
+from shapebias.attacks.checks import checked_epsilon, checked_like
 from shapebias.attacks.gradient import Goal, goal
 from shapebias.attacks.perturb import checked_start, climb
 from shapebias.attacks.steady import steady
@@ -33,12 +33,13 @@ def perturb_grid(
     *,
     targets: Tensor | None = None,
     start: Tensor | None = None,
+    gradient: Tensor | None = None,
     autocast: torch.dtype | None = None,
 ) -> Iterator[Cell]:
     """Every one of ``attacks`` at every one of ``epsilons``, attack by attack, each cell made when it is asked for.
 
     The same as ``perturb`` for each cell, whose arguments these are. But all attacks that start at the image begin with
-    the same gradient, whatever the epsilon: it is taken once, so that FGSM costs nothing from its second epsilon on
+    the same gradient, whatever the epsilon: it is taken once, or given, so that FGSM costs nothing from its second epsilon on
     and I-FGSM and MIM a step less. Between cells the network is as it was found.
 
     Raises:
@@ -49,13 +50,18 @@ def perturb_grid(
     radii = [(epsilon, checked_epsilon(epsilon)) for epsilon in epsilons]
     aim, images = goal(model, images, labels, targets, autocast)
     starts = [checked_start(attack, images, start) for attack in attacks]
-    return _cells(aim, images, list(zip(attacks, starts, strict=True)), radii)
+    if gradient is not None:
+        gradient = checked_like(gradient, images, "gradient")
+    return _cells(aim, images, list(zip(attacks, starts, strict=True)), radii, gradient)
 
 
 def _cells(
-    goal: Goal, images: Tensor, attacks: list[tuple[Attack, Tensor | None]], radii: list[tuple[float, float]]
+    goal: Goal,
+    images: Tensor,
+    attacks: list[tuple[Attack, Tensor | None]],
+    radii: list[tuple[float, float]],
+    common: Tensor | None,
 ) -> Iterator[Cell]:
-    common: Tensor | None = None
     for attack, start in attacks:
         for epsilon, radius in radii:
             with steady(goal.model):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shapebias.attacks.attack import Attack
-from shapebias.attacks.checks import checked_epsilon, checked_like
+from shapebias.attacks.checks import checked_attack, checked_epsilon, checked_like
 from shapebias.attacks.gradient import Goal, GradientNotFinite, goal
 from shapebias.attacks.steady import steady
 from shapebias.errors import UserError
@@ -87,9 +87,9 @@ def checked_start(attack: Attack, images: Tensor, start: Tensor | None) -> Tenso
     """The random start that ``attack`` needs, None where it needs none.
 
     Raises:
-        UserError: it is missing, of another shape, or outside [-1, 1].
+        UserError: it is missing, of another shape, or outside [-1, 1]; or ``attack`` is none.
     """
-    if not attack.random_start:
+    if not checked_attack(attack).random_start:
         return None
     if start is None:
         raise UserError(f"{attack.title} starts at a random point: pass start=uniform_start(images.shape, seed, names)")

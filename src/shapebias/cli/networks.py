@@ -15,8 +15,16 @@ if TYPE_CHECKING:
 
 MODELS = """MODEL is a run folder or checkpoint of ours, timm:NAME, torchvision:NAME or package.module:callable;
 timm:NAME=FILE takes the weights from a file."""
-SUITES = """Suites: accuracy, stylized, stylized-imagenet, imagenet-sketch, shape-bias, silhouettes, edges, sketches,
-white-box, transfer-attack, corruptions, dimensionality."""
+SUITES = """Suites, and what data each takes:
+  accuracy, stylized              photographs in folders of classes, or ImageNet as published
+  stylized-imagenet               Stylized-ImageNet's val/
+  imagenet-sketch                 ImageNet-Sketch
+  shape-bias                      cue-conflict images, published or by 'shapebias cue-conflict'
+  silhouettes, edges, sketches    such pictures in folders of the 16 categories
+  white-box, transfer-attack      the NeurIPS 2017 images with their CSV, or folders of classes
+  corruptions                     ImageNet-C, or folders of classes to corrupt
+  dimensionality                  any photographs, or a folder by 'shapebias texture-grid'
+The paper's "targeted" attacks are white-box, its "untargeted" ones transfer-attack."""
 
 
 def add_network_arguments(parser: Parser) -> None:
@@ -31,10 +39,14 @@ def add_network_arguments(parser: Parser) -> None:
         type=float,
         default=None,
         help="show the central part of images, this fraction of the shorter side (1: images cut before); default each "
-        "network's own",
+        "network's own; not for the source",
     )
     parser.add_argument(
-        "--classes", type=Path, default=None, help="file of the one MODEL's class names, a line each, in its order"
+        "--classes",
+        type=Path,
+        default=None,
+        help="file of the one MODEL's class names, a line each, in its order: for ImageNet WordNet identifiers such as "
+        "n01440764",
     )
 
 
@@ -48,13 +60,26 @@ def add_measuring_arguments(parser: Parser) -> None:
         help="at most so many images for accuracies, attacks and corruptions: drawn by the seed, from all classes",
     )
     parser.add_argument(
-        "--attacks", type=str, default="fgsm,pgd,ifgsm,mim", help="also: autoattack (needs the extra of that name)"
+        "--attacks",
+        type=str,
+        default="fgsm,pgd,ifgsm,mim",
+        help="fgsm, pgd, ifgsm, mim (all four by default), autoattack with the extra of that name",
     )
     parser.add_argument(
-        "--epsilon", type=str, default=None, help="sizes of perturbation in units of 1/255; default those of the paper"
+        "--epsilon",
+        type=str,
+        default=None,
+        help="sizes of perturbation in units of 1/255, separated by commas; default .1 to .5 for white-box, 2,4,8,16 "
+        "for transfer-attack",
     )
     parser.add_argument("--targeted", action="store_true", help="attack towards the CSV's TargetClass")
-    parser.add_argument("--source", type=str, default=None, metavar="MODEL", help="made against, for transfer-attack")
+    parser.add_argument(
+        "--source",
+        type=str,
+        default=None,
+        metavar="MODEL",
+        help="network that the images of transfer-attack are made against",
+    )
     parser.add_argument(
         "--mapping",
         type=Literal["mean", "sum", "max"],
@@ -80,6 +105,8 @@ def measuring_options(given: dict[str, Any]) -> dict[str, Any]:
 
     options = {key: value for key, value in given.items() if key not in ("epsilon", "attacks", "source")}
     options["attacks"] = tuple(split(given["attacks"]))
+    if given["epsilon"] is not None and not split(given["epsilon"]):
+        raise UserError(f"--epsilon '{given['epsilon']}' names no size: give some, such as 2,4, or leave it out")
     options["epsilons"] = tuple(_number(value) for value in split(given["epsilon"] or ""))
     choose_device(options["device"])
     Setting(Path(), Path(), **options)

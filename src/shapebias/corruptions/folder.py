@@ -186,10 +186,18 @@ def _jobs(source: ImageFolder, out: Path, cells: Sequence[Cell]) -> list[_Job]:
     """The images that lack copies, with the copies that they lack."""
     found, same = [], dict[tuple[Cell, ...], tuple[Cell, ...]]()
     for path, file in zip(source.paths, _file_names(source), strict=True):
-        missing = tuple(cell for cell in cells if not _copy_path(out, *cell, file).exists())
+        missing = tuple(cell for cell in cells if not _is_there(_copy_path(out, *cell, file)))
         if missing:  # the same for nearly all, and kept once
             found.append(_Job(path, file, same.setdefault(missing, missing)))
     return found
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a copy is; one of no bytes, as a full disk leaves it, is not."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _copy_path(out: Path, corruption: str, severity: int, file: str) -> Path:

@@ -26,8 +26,15 @@ Row = tuple[int, dict[str, str]]  # the line that it ends on, and its fields
 
 
 def find_competition(root: Path) -> Path | None:
-    """The CSV in ``root`` or one level down, None where there is none: a folder of other things is no error."""
-    return next((file for name in (".", *FOLDERS) if (file := _table_in(Path(root) / name)) is not None), None)
+    """The CSV in ``root`` or one level down, None where there is none: a folder of other things is no error.
+
+    Where ``root`` is the ``images/`` with the images themselves, the CSV beside it.
+    """
+    root = Path(root)
+    places = [root / name for name in (".", *FOLDERS)]
+    if root.name == "images" and root.is_dir() and any(is_image_name(path.name) for path in root.iterdir()):
+        places.append(root.parent)
+    return next((file for place in places if (file := _table_in(place)) is not None), None)
 
 
 def read_competition(table: Path, classes: Sequence[str], *, strict: bool = False) -> AttackImages:
@@ -83,7 +90,12 @@ def read_competition(table: Path, classes: Sequence[str], *, strict: bool = Fals
 
 
 def no_table(root: Path) -> UserError | None:
-    """What is wrong with images that lie as the competition's do, without their CSV; None for any other folder."""
+    """What is wrong with images that lie as the competition's do, without their CSV, or with a file.
+
+    None for any other folder.
+    """
+    if root.is_file():
+        return UserError(f"{root} is a file: give its folder, {root.parent}")
     folder = next((f for f in (root / "images", root) if f.is_dir() and _images_in(f)), None)
     if folder is None:
         return None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from shapebias.errors import UserError
 from shapebias.files import write_json
-from shapebias.measure.contract import Evaluator, Outcome, Setting
+from shapebias.measure.contract import Evaluator, Outcome
 from shapebias.measure.evaluate import check_networks, measure, settings
-from shapebias.measure.outcome_file import load_outcome, save_outcome
+from shapebias.measure.outcome_file import remembered
 from shapebias.measure.results import Results
 from shapebias.measure.suites import SUITES, check_suites
 from shapebias.models.classifier import Classifier
@@ -21,7 +20,6 @@ SCHEMA = "shapebias/audit/1"
 FILE = "audit.json"
 COSTLY = ("white-box", "transfer-attack", "corruptions")  # a hundred passes for each image
 LIMIT = 1000  # images for these, unless it is said
-_APART = ("data", "out", "batch_size", "device", "workers", "strict", "source")  # not in a key, or not as they are
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,15 @@ def audit(
         UserError: unknown suites, no data at all, or no suite that could be measured.
     """
     check_suites(suites)
-    check_suites([name for name in data if name] or suites)
+    for name, folder in data.items():
+        if name and name not in suites:
+            check_suites([name])
+            raise UserError(f"--data {name}={folder}: '{name}' is not among --suites: add it, or leave this out")
+        if not folder.exists():
+            raise UserError(f"--data {name + '=' if name else ''}{folder}: there is no such folder")
     check_networks(models, out)
     make = settings(out, device, batch_size, options)
-    evaluators, keys, missing = _found(suites, data, make)
+    evaluators, missing = _found(suites, data, make)
     refused = _refusals(models, evaluators)
     pairs = {(r.suite, r.network) for r in refused}
 
@@ -89,18 +92,13 @@ def audit(
         if (name, network) in pairs:
             return None
         path = out / network / "audit" / f"{name}.json"
-        key = {**keys[name], **_of_network(model)}
-        found = load_outcome(path, key)
-        if found is None:
-            try:
-                found = evaluator.run(model)
-            except UserError as error:
-                if options.get("strict"):
-                    raise
-                refused.append(Refused(name, network, str(error)))
-                return None
-            save_outcome(path, key, found)
-        return found
+        try:
+            return remembered(path, name, evaluator, model)
+        except UserError as error:
+            if options.get("strict"):
+                raise
+            refused.append(Refused(name, network, str(error)))
+            return None
 
     results = measure(models, evaluators, run, out=out, device=device, seed=options.get("seed", 0))
     found = Audit([result for result in results if result.results], missing, refused)
@@ -112,12 +110,9 @@ def audit(
     return found
 
 
-def _found(
-    suites: Sequence[str], data: Mapping[str, Path], make: Any
-) -> tuple[dict[str, Evaluator], dict[str, dict[str, Any]], list[Missing]]:
-    """The evaluators whose data are there, what their figures depend on, and the others."""
+def _found(suites: Sequence[str], data: Mapping[str, Path], make: Any) -> tuple[dict[str, Evaluator], list[Missing]]:
+    """The evaluators whose data are there, and the others."""
     evaluators: dict[str, Evaluator] = {}
-    keys: dict[str, dict[str, Any]] = {}
     missing = []
     for name in suites:
         kind = SUITES[name]
@@ -133,9 +128,7 @@ def _found(
             evaluators[name] = kind(setting)
         except UserError as error:
             missing.append(Missing(name, str(error), kind.needs))
-        else:
-            keys[name] = {**_of_suite(name, setting), "data": evaluators[name].fingerprint}
-    return evaluators, keys, missing
+    return evaluators, missing
 
 
 def _refusals(models: Sequence[Classifier], evaluators: Mapping[str, Evaluator]) -> list[Refused]:
@@ -147,24 +140,3 @@ def _refusals(models: Sequence[Classifier], evaluators: Mapping[str, Evaluator])
             except UserError as error:
                 found.append(Refused(name, model.identity.name, str(error)))
     return found
-
-
-def _of_suite(name: str, setting: Setting) -> dict[str, Any]:
-    """What a suite's figures depend on besides the network, as JSON."""
-    chosen = {f.name: getattr(setting, f.name) for f in fields(setting) if f.name not in _APART}
-    return {
-        "suite": name,
-        "version": version("shapebias"),
-        **{key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()},
-        "source": setting.source.identity.weights_sha256 if setting.source else None,
-    }
-
-
-def _of_network(model: Classifier) -> dict[str, Any]:
-    identity = model.identity
-    return {
-        "architecture": identity.architecture,
-        "weights": identity.weights_sha256,
-        "classes": list(identity.classes) if identity.classes else None,
-        "preprocessing": asdict(model.preprocessing),
-    }

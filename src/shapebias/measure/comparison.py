@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -54,11 +55,33 @@ def paired(measured: Sequence[tuple[Results, dict[str, Outcome]]], seed: int) ->
 
 
 def _same(key: Key, a: Outcome, b: Outcome) -> Key | None:
-    """The figure of ``b`` to set against ``key`` of ``a``: of the same condition, or the only one of each."""
-    if key in b.per_image:
-        return key
-    mine, others = ([k for k in outcome.per_image if k[:2] == key[:2]] for outcome in (a, b))
-    return others[0] if len(mine) == len(others) == 1 else None
+    """The figure of ``b`` to set against ``key`` of ``a``, None where there is none.
+
+    Answers among a folder's classes (``answers`` in the condition) go with those of a network that has no other
+    classes, never with answers among more of them. Figures that differ in their mapping are compared where each
+    network has the one alone.
+    """
+    (all_a, few_a), (all_b, few_b) = (_alike(key, outcome) for outcome in (a, b))
+    if key in few_a:
+        rest = few_b or all_b
+        return key if key in few_b else rest[0] if len(rest) == 1 else None
+    if few_a:
+        return key if few_b and key in all_b else None
+    if few_b:
+        return few_b[0]
+    return key if key in all_b else all_b[0] if len(all_a) == len(all_b) == 1 else None
+
+
+def _alike(key: Key, outcome: Outcome) -> tuple[list[Key], list[Key]]:
+    """The figures that differ from ``key`` in how the network answers at most: among all its classes, among fewer."""
+    alike = [k for k in outcome.per_image if k[:2] == key[:2] and _but(k) == _but(key)]
+    return [k for k in alike if "answers" not in json.loads(k[2])], [k for k in alike if "answers" in json.loads(k[2])]
+
+
+def _but(key: Key) -> str:
+    """A condition without how the network answers: among which classes, by which mapping."""
+    condition = {name: value for name, value in json.loads(key[2]).items() if name not in ("answers", "mapping")}
+    return json.dumps(condition, sort_keys=True)
 
 
 def _conditions(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:

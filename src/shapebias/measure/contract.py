@@ -93,6 +93,7 @@ class Evaluator(Protocol):
 
     benchmark: str
     needs: str
+    setting: Setting
 
     @property
     def fingerprint(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from shapebias.errors import UserError
 from shapebias.files import make_folder
 from shapebias.measure.comparison import paired
 from shapebias.measure.contract import Evaluator, Outcome, Setting
+from shapebias.measure.description import describe
 from shapebias.measure.doubts import doubts_of
+from shapebias.measure.outcome_file import remembered
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, read_comparison, write_comparison
 from shapebias.measure.suites import build
 from shapebias.models.classifier import Classifier
@@ -92,7 +93,8 @@ def evaluate_all(
 ) -> list[Results]:
     """Measure networks on the same data and write ``out/NAME/results.json`` and, for several, a comparison.
 
-    What earlier calls left there stays, save for figures of the same benchmark, metric and condition.
+    What earlier calls left there stays, save for figures of the same benchmark, metric and condition, or of the same
+    benchmark on other images. Killed and called again, it goes on where it was; finished, it measures anew.
     ``data`` maps suite names to folders; the key "" serves suites without their own. Each network's file is
     written as soon as it is measured. ``options`` are the other fields of ``Setting``.
     """
@@ -102,10 +104,19 @@ def evaluate_all(
         for evaluator in evaluators.values():
             evaluator.check(model)
 
-    def run(_: str, evaluator: Evaluator, model: Classifier) -> Outcome:
-        return evaluator.run(model)
+    def unfinished(model: Classifier) -> Path:
+        return out / model.identity.name / "unfinished"
 
-    return measure(models, evaluators, run, out=out, device=device, seed=options.get("seed", 0))
+    def run(name: str, evaluator: Evaluator, model: Classifier) -> Outcome:
+        return remembered(unfinished(model) / f"{name}.json", name, evaluator, model)
+
+    results = measure(models, evaluators, run, out=out, device=device, seed=options.get("seed", 0))
+    for model in models:  # what is finished is measured anew the next time
+        for name in evaluators:
+            (unfinished(model) / f"{name}.json").unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: another command's
+            unfinished(model).rmdir()
+    return results
 
 
 def settings(
@@ -152,8 +163,7 @@ def measure(
                 continue
             outcomes[name] = outcome
             entries = [entry for found in outcomes.values() for entry in found.entries]
-            keys = {entry.key for entry in entries}
-            results.results = [*(e for e in _earlier(out, model) if e.key not in keys), *entries]
+            results.results = [*(e for e in _earlier(out, model) if not _replaced(e, entries)), *entries]
             results.save(out / model.identity.name / "results.json")
             for text in dict.fromkeys(text for entry in outcome.entries for text in doubts_of(entry)):
                 print(f"warning: {text}", file=sys.stderr)
@@ -163,29 +173,31 @@ def measure(
     return [results for results, _ in measured]
 
 
+def _replaced(earlier: Entry, entries: Sequence[Entry]) -> bool:
+    """Whether new figures take the place of an earlier one: of the same thing, or of the same suite on other images."""
+    images = {data for entry in entries if entry.benchmark == earlier.benchmark for data in _images(entry)}
+    others = any(data not in images for data in _images(earlier))
+    return earlier.key in {entry.key for entry in entries} or (bool(images) and others)
+
+
+def _images(entry: Entry) -> list[tuple[Any, ...]]:
+    """What images a figure says it is of: none where it leaves that to the suite's first one."""
+    data = entry.details.get("data")
+    return [(data.get("fingerprint"), data.get("images"))] if data else []
+
+
 def _earlier(out: Path, model: Classifier) -> list[Entry]:
     """The figures that an earlier call left of this network; those of another one of its name are refused."""
     path = out / model.identity.name / "results.json"
     if not path.is_file():
         return []
-    found = Results.load(path)
-    if found.model.get("weights_sha256") != model.identity.weights_sha256:
+    found, now = Results.load(path), describe(model)
+    if found.model.get("weights_sha256") != now["weights_sha256"]:
         raise UserError(f"{path} holds results of another network of that name: choose another --out")
-    if found.model.get("preprocessing", now := asdict(model.preprocessing)) != now:
-        raise UserError(f"{path} holds results on images resized or cropped otherwise: choose another --out")
+    for name in ("architecture", "preprocessing", "mean", "std"):
+        if found.model.get(name, now[name]) != now[name]:
+            raise UserError(
+                f"{path} holds results of this network with another {name} ({found.model[name]} there, {now[name]} "
+                "now): choose another --out"
+            )
     return found.results
-
-
-def describe(model: Classifier) -> dict[str, Any]:
-    """A network as the results file names it."""
-    identity = asdict(model.identity)
-    classes = identity.pop("classes")
-    return {
-        **identity,
-        "parameters": sum(parameter.numel() for parameter in model.network.parameters()),
-        "input_size": model.preprocessing.size,
-        "preprocessing": asdict(model.preprocessing),
-        "mean": [round(v, 4) for v in model.mean.flatten().tolist()],
-        "std": [round(v, 4) for v in model.std.flatten().tolist()],
-        "classes": list(classes) if classes is not None else None,
-    }

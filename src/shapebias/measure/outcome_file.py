@@ -1,10 +1,11 @@
-"""An evaluator's outcome as a file, so that an audit that goes on does not measure it again."""
+"""An evaluator's outcome as a file, so that a measurement that goes on does not begin with it again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,44 @@ import numpy as np
 
 from shapebias.errors import UserError
 from shapebias.files import read_json, write_json
-from shapebias.measure.contract import Outcome
+from shapebias.measure.contract import Evaluator, Outcome
+from shapebias.measure.description import describe
 from shapebias.measure.results import Entry, without_nan
+from shapebias.models.classifier import Classifier
+
+_APART = ("data", "out", "batch_size", "device", "workers", "source")  # not in a key, or not as they are
+
+
+def remembered(path: Path, suite: str, evaluator: Evaluator, model: Classifier) -> Outcome:
+    """What ``evaluator`` measures of ``model``, from the file at ``path`` where it holds just that, else measured now.
+
+    Of a callable's network nothing is taken from a file: its code could have changed.
+    """
+    kind, sign, _ = model.identity.spec.partition(":")
+    key = _key(suite, evaluator, model)
+    found = load_outcome(path, key) if not sign or kind in ("timm", "torchvision") else None
+    if found is None:
+        found = evaluator.run(model)
+        save_outcome(path, key, found)
+    return found
+
+
+def _key(suite: str, evaluator: Evaluator, model: Classifier) -> dict[str, Any]:
+    """All that an outcome depends on, as JSON."""
+    setting = evaluator.setting
+    chosen = {f.name: getattr(setting, f.name) for f in fields(setting) if f.name not in _APART}
+    return {
+        "suite": suite,
+        "version": version("shapebias"),
+        "data": evaluator.fingerprint,
+        **{name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
+        "source": _of_network(setting.source) if setting.source else None,
+        **_of_network(model),
+    }
+
+
+def _of_network(model: Classifier) -> dict[str, Any]:
+    return {name: value for name, value in describe(model).items() if name not in ("name", "scheme")}
 
 
 def save_outcome(path: Path, key: Mapping[str, Any], outcome: Outcome) -> None:

@@ -62,4 +62,13 @@ def build(
     for name in data:
         if name and name not in suites:
             raise UserError(f"--data {name}={data[name]}: '{name}' is not among --suites: add it, or leave this out")
-    return {name: SUITES[name](setting(data[name] if name in data else data[""])) for name in suites}
+    folders = {name: data[name] if name in data else _below(SUITES[name], data[""]) for name in suites}
+    return {name: SUITES[name](setting(folder)) for name, folder in folders.items()}
+
+
+def _below(suite: type[Evaluator], root: Path) -> Path:
+    """Where in a folder of several data sets a suite's own is by its usual name, else the folder itself."""
+    try:
+        return suite.find(root) or root
+    except UserError:  # the suite says it better
+        return root

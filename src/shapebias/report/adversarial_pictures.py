@@ -53,6 +53,11 @@ class Gallery:
     folder: Path
     pictures: tuple[AttackedPicture, ...]
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where the pictures are from."""
+        return (self.folder,)
+
 
 _Images = list[tuple[Network, Mapping[str, Any]]]
 

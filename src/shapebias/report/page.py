@@ -17,6 +17,7 @@ from shapebias.report.accuracies import accuracies_of
 from shapebias.report.adversarial_pictures import Gallery, read_galleries
 from shapebias.report.answers import Card, Responses, choose_cards, read_responses
 from shapebias.report.attacked import attacked_of
+from shapebias.report.cam_chart import cam_charts
 from shapebias.report.category_chart import category_chart, category_rows, label_width
 from shapebias.report.charts import decision_bar, neuron_bar
 from shapebias.report.collect import Collection, Network
@@ -27,11 +28,13 @@ from shapebias.report.curves import PANELS, Panel, curve_chart, curves_of
 from shapebias.report.decisions import Sample, draw_sample, may_be_published, read_decisions
 from shapebias.report.examples import Examples, read_examples
 from shapebias.report.glance import glance_of
+from shapebias.report.label_pictures import LabelGallery, read_label_galleries
 from shapebias.report.neurons import read_strips
 from shapebias.report.observers import observers_of, read_observers
 from shapebias.report.pictures import attribution, is_folder
 from shapebias.report.provenance import origin
 from shapebias.report.records import Entry, number, table, text
+from shapebias.report.starts import starts_of
 from shapebias.report.svg import key, meter, ring_key
 from shapebias.report.tables import full_table, is_clear, paired_table
 
@@ -69,6 +72,7 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
     cards = sample.cards if sample else choose_cards(responses, warnings)
     examples = read_examples(networks)
     galleries = read_galleries(networks, warnings)
+    labelled = read_label_galleries(networks, warnings)
     observers = [*observers_of(networks), *read_observers(collection.responses, networks, warnings)]
     origins = [origin(network) for network in networks]
     warnings += _different_data(networks)
@@ -97,6 +101,9 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "galleries": galleries,
         "corruptions": corruption_maps(networks),
         "corruption_chart": corruption_chart(collection),
+        "starts": starts_of(networks),
+        "cams": cam_charts(networks),
+        "labelled": labelled,
         "neurons": _neurons(networks),
         "strips": read_strips(networks, warnings),
         "curves": _curves(networks),
@@ -106,7 +113,7 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "audited": collection.unmeasured,
         "origins": origins,
         "warnings": list(dict.fromkeys([*warnings, *(f"{o.network.name}: {w}" for o in origins for w in o.warnings)])),
-        "credits": _credits(networks, examples, galleries),
+        "credits": _credits(networks, examples, [*galleries, *labelled]),
     }
     return _template().render(context), list(dict.fromkeys(warnings))
 
@@ -220,9 +227,14 @@ def _curves(networks: Sequence[Network]) -> list[tuple[Panel, Markup, list[Netwo
     ]
 
 
-def _credits(networks: Sequence[Network], examples: Examples | None, galleries: Sequence[Gallery]) -> list[str]:
+def _credits(
+    networks: Sequence[Network], examples: Examples | None, galleries: Sequence[Gallery | LabelGallery]
+) -> list[str]:
     """The texts of the attribution files beside the pictures shown and the data used."""
-    folders: list[Path] = [*([examples.folder] if examples else []), *(gallery.folder for gallery in galleries)]
+    folders: list[Path] = [
+        *([examples.folder] if examples else []),
+        *(folder for g in galleries for folder in g.folders),
+    ]
     for network in networks:
         records = [table(network.run.record.get("data"))] if network.run else []
         records += [table(entry.details.get("data")) for entry in network.entries]

@@ -68,10 +68,25 @@ def stylized_copy(folder: Path, file: str) -> Path | None:
 def embed(path: Path, *, largest: int = LARGEST, quality: int = 90) -> Picture | None:
     """The picture as a data URI, the smaller of PNG and JPEG; None if it cannot be decoded."""
     image = _decoded(path)
+    return None if image is None else embed_image(image, largest=largest, quality=quality)
+
+
+def embed_image(image: Image.Image, *, largest: int = LARGEST, quality: int = 90, labels: bool = False) -> Picture:
+    """A decoded picture as a data URI; the colours of ``labels`` stay exact, unmixed at the borders."""
+    shown = image.copy()
+    shown.thumbnail((largest, largest), Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS)
+    return _encoded(shown, None if labels else quality)
+
+
+def side_by_side(path: Path, count: int, *, gap: int) -> list[Image.Image] | None:
+    """The ``count`` parts of one width in a picture, ``gap`` pixels apart; None if it cannot be so divided."""
+    image = _decoded(path)
     if image is None:
         return None
-    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
-    return _encoded(image, quality)
+    width, rest = divmod(image.width - gap * (count - 1), count)
+    if rest or width < 1:
+        return None
+    return [image.crop((left, 0, left + width, image.height)) for left in range(0, image.width, width + gap)]
 
 
 def strip(details: Sequence[tuple[Path, tuple[float, float] | None]]) -> tuple[Picture | None, int]:
@@ -105,11 +120,11 @@ def _decoded(path: Path) -> Image.Image | None:
         return None
 
 
-def _encoded(image: Image.Image, quality: int) -> Picture:
-    encoded = [
-        ("png", _bytes(image, "PNG", optimize=True)),
-        ("jpeg", _bytes(image, "JPEG", quality=quality, subsampling=0)),
-    ]
+def _encoded(image: Image.Image, quality: int | None) -> Picture:
+    """The smaller of PNG and JPEG, without a ``quality`` always PNG."""
+    encoded = [("png", _bytes(image, "PNG", optimize=True))]
+    if quality is not None:
+        encoded.append(("jpeg", _bytes(image, "JPEG", quality=quality, subsampling=0)))
     kind, data = min(encoded, key=lambda pair: len(pair[1]))
     return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}", image.width, image.height)
 

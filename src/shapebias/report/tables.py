@@ -25,6 +25,9 @@ _FRACTIONS = (
     "mean_top1_of_present",
     "mce",
     "target_rate",
+    "map",
+    "miou",
+    "miou_best",
 )
 _ORDER = (
     "shape-bias",
@@ -38,6 +41,10 @@ _ORDER = (
     "white-box",
     "transfer-attack",
     "corruptions",
+    "transfer-",  # and a task
+    "ablation-voc12",
+    "segmentation",
+    "cam",
     "dimensionality",
 )
 _MANY = 6  # conditions of one benchmark; more of them are folded away
@@ -154,7 +161,8 @@ def _place(key: tuple[str, str, str]) -> tuple[int, str, int, str, list[tuple[fl
     """Known benchmarks in the order of the page, shape before texture, then the rest by name and by number."""
     benchmark, metric, condition = key
     known = list(_FRACTIONS)
-    first = _ORDER.index(benchmark) if benchmark in _ORDER else len(_ORDER)
+    group = "transfer-" if benchmark.startswith("transfer-") and benchmark not in _ORDER else benchmark
+    first = _ORDER.index(group) if group in _ORDER else len(_ORDER)
     second = known.index(metric) if metric in known else len(known)
     parts = re.findall(r"\d{1,9}(?:\.\d{1,9})?|\D+", condition, re.ASCII)
     return first, benchmark, second, metric, [(float(p), "") if p[0] in "0123456789" else (-1.0, p) for p in parts]

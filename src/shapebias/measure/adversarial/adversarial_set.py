@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +16,7 @@ from shapebias.measure.adversarial.attack_table import NONE, Column, columns_of
 
 MANIFEST = "adversarial.json"
 SCHEMA = "shapebias/adversarial/1"
+ZERO = "zero_gradients"
 MADE = (  # of the manifest: what the images depend on
     "source",
     "images_fingerprint",
@@ -35,7 +36,7 @@ class AdversarialSet:
     """Images made against one network, to be shown to others; ``images.paths`` are those without attack.
 
     ``made`` says how: the manifest's fields ``MADE``. ``unreadable`` lists originals that were, ``odd`` those whose
-    gradient was not finite.
+    gradient was not finite, ``zero`` those whose gradient was exactly zero: these are there all the same.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class AdversarialSet:
     made: dict[str, Any]
     unreadable: tuple[str, ...]
     odd: tuple[str, ...]
+    zero: tuple[str, ...]
 
     @property
     def source(self) -> str:
@@ -51,9 +53,32 @@ class AdversarialSet:
         return str(self.made["source"]["name"])
 
     @property
+    def told_apart(self) -> str:
+        """The source with the beginning of its weights' hash, for another one may have the same name."""
+        return f"{self.source}-{self.made['source']['weights_sha256'][:8]}"
+
+    @property
     def targeted(self) -> bool:
         """Whether the attacks go to a class instead of away from one."""
         return bool(self.made["targeted"])
+
+    def only(self, attacks: Sequence[str], epsilons: Sequence[float]) -> AdversarialSet:
+        """The columns of these attacks and epsilons; of all where none are given.
+
+        Raises:
+            UserError: the set lacks one of them.
+        """
+        has_attacks, has_epsilons = list(self.made["attacks"]), self.made["epsilons"]
+        for option, given, there in (("attacks", attacks, has_attacks), ("epsilon", epsilons, has_epsilons)):
+            if lacking := [value for value in given if value not in there]:
+                raise UserError(
+                    f"{self.folder} was made without --{option} {_text(lacking[0])}: it has "
+                    f"{', '.join(map(_text, there))}; choose from these, or give the original images"
+                )
+        shown = {name: how for name, how in self.made["attacks"].items() if name in (attacks or has_attacks)}
+        sizes = [float(value) for value in has_epsilons if value in (epsilons or has_epsilons)]
+        made = {**self.made, "attacks": shown, "epsilons": sizes}
+        return replace(self, columns=columns_of(list(shown), sizes), made=made)
 
     def paths(self, images: AttackImages) -> list[tuple[Path, str]]:
         """The files of some of the images, column after column, and what to call each."""
@@ -112,8 +137,11 @@ def _set_of(folder: Path, value: dict[str, Any]) -> AdversarialSet:
     if not all(math.isfinite(epsilon) and 0 < epsilon <= 255 for epsilon in epsilons):
         raise ValueError(f"epsilons {epsilons}")
     attacks = [_inside(name) for name in value["attacks"]]
-    if NONE in attacks or not isinstance(value["source"]["name"], str):
-        raise ValueError("an attack without name, or a source without")
+    source = value["source"]
+    if NONE in attacks or not isinstance(value["attacks"], dict):
+        raise ValueError("an attack without name")
+    if not (isinstance(source["name"], str) and isinstance(source["weights_sha256"], str)):
+        raise ValueError("a source without name or hash")
     columns = columns_of(attacks, epsilons)
     paths = tuple(stored(folder, columns[0], name) for name in names)
     found = AttackImages(
@@ -124,7 +152,7 @@ def _set_of(folder: Path, value: dict[str, Any]) -> AdversarialSet:
         targets=_texts(images, "target") if value["targeted"] else None,
         credits=_texts(images, "credit") if all("credit" in image for image in images) else None,
     )
-    told = (tuple(str(text) for text in value[key]) for key in ("unreadable", "gradients_not_finite"))
+    told = (tuple(str(text) for text in value[key]) for key in ("unreadable", "gradients_not_finite", ZERO))
     return AdversarialSet(folder, found, columns, {key: value[key] for key in MADE}, *told)
 
 
@@ -141,6 +169,10 @@ def _inside(name: Any) -> str:
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\0" in name:
         raise ValueError(f"name {str(name)[:40]!r}")
     return name
+
+
+def _text(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _texts(images: Sequence[dict[str, Any]], key: str) -> tuple[str, ...]:

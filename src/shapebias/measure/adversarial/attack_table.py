@@ -97,10 +97,27 @@ def data_of(images: AttackImages, shown: int, unreadable: Sequence[str], seed: i
     return about if images.of is None else {**about, "drawn": {"images": len(images), "of": images.of, "seed": seed}}
 
 
-def odd_details(names: Sequence[str], network: str) -> dict[str, Any]:
-    """The images whose gradient is not finite, and a warning where there are any."""
-    if not names:
-        return {"gradients_not_finite": []}
-    first = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-    text = f"the gradient of {network} is not finite for {len(names)} of the images, left out everywhere: {first}"
-    return {"gradients_not_finite": list(names), "warning": text}
+def gradient_details(odd: Sequence[str], zero: Sequence[str], network: str) -> dict[str, Any]:
+    """The images whose gradient is not finite, those whose gradient is zero, and a warning where there are any.
+
+    Args:
+        odd: left out, for their gradient is not finite.
+        zero: shown, but the gradient at the image itself is exactly zero: their answers say nothing of robustness.
+        network: whose gradient it is.
+    """
+    said = []
+    if odd:
+        said.append(
+            f"the gradient of {network} is not finite for {len(odd)} of the images, left out everywhere: {_first(odd)}"
+        )
+    if zero:
+        said.append(
+            f"{len(zero)} images have a gradient of exactly zero in {network}: the attack cannot move them along "
+            f"it, which is no robustness: {_first(zero)}"
+        )
+    found = {"gradients_not_finite": list(odd), "zero_gradients": {"count": len(zero), "names": list(zero)}}
+    return {**found, "warning": "; ".join(said)} if said else found
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"

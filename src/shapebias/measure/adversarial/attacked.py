@@ -14,13 +14,14 @@ from torch import Tensor
 
 from shapebias.attacks.attack import ATTACKS
 from shapebias.attacks.autoattack import autoattack
-from shapebias.attacks.gradient import GradientNotFinite, loss_gradient
+from shapebias.attacks.gradient import GradientNotFinite, loss_gradient, no_gradient
 from shapebias.attacks.grid import perturb_grid
 from shapebias.attacks.perturb import uniform_start
 from shapebias.attacks.steady import steady
 from shapebias.data.attack_images import AttackImages
 from shapebias.data.nips17 import find_competition, no_table, read_competition
 from shapebias.errors import UserError
+from shapebias.measure.accuracies.accuracy import check_logits
 from shapebias.measure.accuracies.among import answering_among
 from shapebias.measure.accuracies.class_images import class_images
 from shapebias.measure.adversarial.attack_table import Column
@@ -93,6 +94,12 @@ class Truth:
         return self.labels.numpy()[chosen], None if self.targets is None else self.targets.numpy()[chosen]
 
 
+def clean_gradient(model: Classifier, images: Tensor, truth: Truth) -> tuple[Tensor, np.ndarray]:
+    """The gradient that attacks on ``images`` follow first, and for which of them (N,) it is exactly zero."""
+    gradient = loss_gradient(model, images, truth.labels if truth.targets is None else truth.targets)
+    return gradient, ~gradient.flatten(1).any(dim=1).cpu().numpy()  # NaN is not zero
+
+
 def attacked(
     model: Classifier,
     images: Tensor,
@@ -101,8 +108,11 @@ def attacked(
     attacks: Sequence[str],
     epsilons: Sequence[float],
     seed: int,
+    gradient: Tensor | None = None,
 ) -> Iterator[tuple[Column, Tensor]]:
     """Every attack at every epsilon on ``images`` (N, 3, H, W), attack by attack; random starts go by seed and name.
+
+    ``gradient`` is that at the images, where it is known already (``clean_gradient``).
 
     Raises:
         UserError: something that cannot be attacked.
@@ -110,7 +120,9 @@ def attacked(
     """
     ours = [ATTACKS[name] for name in attacks if name in ATTACKS]
     start = uniform_start(images.shape, seed, names).to(images) if any(a.random_start for a in ours) else None
-    grid = perturb_grid(model, images, truth.labels, ours, epsilons, targets=truth.targets, start=start)
+    grid = perturb_grid(
+        model, images, truth.labels, ours, epsilons, targets=truth.targets, start=start, gradient=gradient
+    )
     for name in attacks:
         for epsilon in epsilons:
             if name in ATTACKS:
@@ -150,16 +162,19 @@ def check_attackable(model: Classifier, root: Path, attacks: Sequence[str]) -> N
     """Refuse a network that cannot be attacked, by one gradient at a picture of noise.
 
     Raises:
-        UserError: it has no gradient, or AutoAttack is asked for and cannot be made.
+        UserError: it has no gradient or one of zero everywhere, or AutoAttack is asked for and cannot be made.
     """
     size, where = model.preprocessing.size, model.mean.device
     noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(where)
     try:
-        loss_gradient(model, noise, torch.zeros(1, dtype=torch.int64, device=where))
+        gradient = loss_gradient(model, noise, torch.zeros(1, dtype=torch.int64, device=where))
+        with steady(model), torch.no_grad():
+            least = model(noise).argmin(1)
+        # of a class that it is wholly sure of the loss is flat; of the least likely one it is not
+        if not gradient.any() and not loss_gradient(model, noise, least).any():
+            raise no_gradient()
         if "autoattack" in attacks:  # it leaves an image as it is that is misclassified already
-            with steady(model), torch.no_grad():
-                wrong = model(noise).argmin(1)
-            autoattack(model, noise, wrong, 1.0, seed=0, batch_size=1)
+            autoattack(model, noise, least, 1.0, seed=0, batch_size=1)
     except UserError as error:
         raise UserError(f"{model.identity.name} cannot be attacked on {root}: {error}") from error
 
@@ -189,3 +204,24 @@ def counting(model: Classifier) -> Iterator[Count]:
 def weights_of(model: Classifier) -> str:
     """The hash that the network is known by, made where it came without."""
     return model.identity.weights_sha256 or weights_sha256(model.network)
+
+
+def checked_logits(logits: Tensor, names: Sequence[str], model: Classifier) -> Tensor:
+    """``logits`` (N, classes) as they are.
+
+    Raises:
+        UserError: another shape; or NaN or infinity, with the network's name and the first image that has them.
+    """
+    if isinstance(logits, Tensor) and logits.shape[:1] == (len(names),):
+        finite = logits.flatten(1).isfinite().all(dim=1).tolist()
+        if not all(finite):
+            raise not_finite(model, names[finite.index(False)])
+    check_logits(logits, len(model.identity.classes or ()))
+    return logits
+
+
+def not_finite(model: Classifier, image: str) -> UserError:
+    """What is wrong with outputs that hold NaN or infinity."""
+    return UserError(
+        f"{model.identity.name} answers {image} with NaN or infinity: look at its weights, or at the image"
+    )

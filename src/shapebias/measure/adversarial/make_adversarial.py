@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from torch import Tensor
 
 from shapebias.data.attack_images import ATTRIBUTION, AttackImages
 from shapebias.errors import UserError
-from shapebias.files import locked, remove_leftovers, write_json, write_text
+from shapebias.files import locked, read_json, remove_leftovers, write_json, write_text
 from shapebias.measure.adversarial.adversarial_set import (
     MANIFEST,
     SCHEMA,
+    ZERO,
     AdversarialSet,
     manifest_images,
     read_set,
@@ -28,12 +29,13 @@ from shapebias.measure.adversarial.adversarial_set import (
 )
 from shapebias.measure.adversarial.attack_examples import save_png
 from shapebias.measure.adversarial.attack_table import CLEAN, Column, attack_details, columns_of
-from shapebias.measure.adversarial.attacked import Truth, attacked, finite_only, weights_of
+from shapebias.measure.adversarial.attacked import Truth, attacked, clean_gradient, finite_only, weights_of
 from shapebias.measure.adversarial.kept_batches import readable_batches
 from shapebias.measure.contract import Setting
 from shapebias.models.classifier import Classifier
 from shapebias.progress import Bar, progress
 
+Note = Callable[[Sequence[str]], None]
 TOLERANCE = 1e-4  # levels of 8 bits: far above float32's rounding errors, far below what an attack moves
 
 
@@ -59,7 +61,7 @@ def make_set(
     """The set of ``images`` attacked on ``source``, in a folder of ``parent`` that is named after all it depends on.
 
     Images that are there whole are not made again, so a killed run goes on and several networks share one set. Those
-    that cannot be read or whose gradient is not finite are listed in the manifest.
+    that cannot be read or whose gradient is not finite are listed in the manifest, and those whose gradient is zero.
 
     Raises:
         UserError: another process makes it, the folder cannot be written, no image can be made, or one cannot under
@@ -72,16 +74,23 @@ def make_set(
     with locked(folder):
         remove_leftovers(folder)
         if not _is_whole(folder, strict=setting.strict):
+            zero = _known_zero(folder)
             head = {"schema": SCHEMA, "kind": "set", **identity}
-            write_json(folder / MANIFEST, {**head, "finished": False})
+
+            def note(names: Sequence[str]) -> None:
+                zero.update(names)
+                write_json(folder / MANIFEST, {**head, "finished": False, ZERO: sorted(zero)})
+
+            note(())
             if (credit := images.attribution()) is not None:
                 write_text(folder / ATTRIBUTION, credit)
-            unreadable, odd = _make(folder, source, images, columns, epsilons, setting)
+            unreadable, odd = _make(folder, source, images, columns, epsilons, setting, note)
             there = [row for row, name in enumerate(images.names) if _is_there(folder, columns, name)]
             if not there:
                 raise UserError(f"the gradient of {source.identity.name} is not finite for any image of {images.root}")
             lists = {"images": manifest_images(images.rows(there)), "unreadable": unreadable}
-            write_json(folder / MANIFEST, {**head, "finished": True, **lists, "gradients_not_finite": odd})
+            lists |= {"gradients_not_finite": odd, ZERO: sorted(zero - set(odd))}
+            write_json(folder / MANIFEST, {**head, "finished": True, **lists})
     return read_set(folder)
 
 
@@ -105,7 +114,18 @@ def _identity(source: Classifier, images: AttackImages, epsilons: Sequence[float
 
 
 def _is_there(folder: Path, columns: Sequence[Column], name: str) -> bool:
-    return all(stored(folder, column, name).exists() for column in columns)
+    """Whether all of an image's pictures are; one of no bytes, as a full disk leaves it, is not."""
+    paths = (stored(folder, column, name) for column in columns)
+    return all(path.is_file() and path.stat().st_size > 0 for path in paths)
+
+
+def _known_zero(folder: Path) -> set[str]:
+    """The images that an earlier call found to have a gradient of zero: those that are there are not looked at again."""
+    try:
+        found = read_json(folder / MANIFEST)
+    except UserError:
+        return set()
+    return {str(name) for name in found.get(ZERO, ())} if isinstance(found, dict) else set()
 
 
 def _is_whole(folder: Path, *, strict: bool) -> bool:
@@ -126,8 +146,12 @@ def _make(
     columns: Sequence[Column],
     epsilons: Sequence[float],
     setting: Setting,
+    note: Note,
 ) -> tuple[list[str], list[str]]:
-    """Make the images that are missing; the unreadable ones and those whose gradient is not finite."""
+    """Make the images that are missing; the unreadable ones and those whose gradient is not finite.
+
+    ``note`` is told which ones have a gradient of zero, before they are there.
+    """
     name, width = source.identity.name, len(columns)
     missing = [row for row, image in enumerate(images.names) if not _is_there(folder, columns, image)]
     truth = Truth.of(source, images, targeted=setting.targeted)
@@ -143,7 +167,7 @@ def _make(
             rows = [missing[index] for index in local]
             names, begun = [images.names[row] for row in rows], bar.done
             of = truth.at(rows)
-            attack = partial(_attack, folder, source, shown, of, names, epsilons, setting, bar)
+            attack = partial(_attack, folder, source, shown, of, names, epsilons, setting, bar, note)
             there, _ = finite_only(names, attack, network=name, strict=setting.strict)
             for row in set(range(len(rows))) - set(there):
                 odd.append(names[row])
@@ -163,13 +187,17 @@ def _attack(
     epsilons: Sequence[float],
     setting: Setting,
     bar: Bar,
+    note: Note,
     rows: list[int],
 ) -> None:
     """Attack some of a batch's images and write them."""
     clean, called = shown[rows], [names[row] for row in rows]
     levels = clean.mul(255).round().to(torch.uint8)
     images = clean.to(setting.device).contiguous(memory_format=torch.channels_last)
-    found = attacked(source, images, truth.at(rows), called, setting.attacks, epsilons, setting.seed)
+    gradient, zero = clean_gradient(source, images, truth.at(rows))
+    if zero.any():
+        note([name for name, flat in zip(called, zero, strict=True) if flat])
+    found = attacked(source, images, truth.at(rows), called, setting.attacks, epsilons, setting.seed, gradient)
     _write(folder, CLEAN, levels, called, bar)
     for column, changed in found:
         _write(folder, column, rounded_towards(levels, changed, column.epsilon or 0.0), called, bar)

@@ -15,15 +15,21 @@ from shapebias.data.crop import to_tensor
 from shapebias.data.decode import load_rgb
 from shapebias.data.nips17 import find_competition
 from shapebias.errors import UserError
-from shapebias.measure.accuracies.accuracy import check_logits
 from shapebias.measure.accuracies.class_images import find_imagenet
 from shapebias.measure.adversarial.adversarial_set import AdversarialSet, is_set, read_set, stored
 from shapebias.measure.adversarial.attack_examples import Example, drawn_examples, shown_column, write_examples
-from shapebias.measure.adversarial.attack_table import CLEAN, data_of, odd_details, outcome_of
-from shapebias.measure.adversarial.attacked import NEEDS, Truth, check_attackable, images_to_attack, weights_of
+from shapebias.measure.adversarial.attack_table import CLEAN, data_of, gradient_details, outcome_of
+from shapebias.measure.adversarial.attacked import (
+    NEEDS,
+    Truth,
+    check_attackable,
+    checked_logits,
+    images_to_attack,
+    weights_of,
+)
 from shapebias.measure.adversarial.kept_batches import through_batches
 from shapebias.measure.adversarial.make_adversarial import make_set
-from shapebias.measure.contract import Outcome, Setting
+from shapebias.measure.contract import ATTACKS, Outcome, Setting
 from shapebias.measure.kept import Kept
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress
@@ -37,8 +43,9 @@ class TransferAttack:
     They are made once, on what the source receives after its own resize and crop, by at most epsilon in units of
     1/255, and stored as PNG below the output folder, every value rounded towards the original. Each network is shown
     them whole: as they are where it takes their size, else resized. Clean is the same crop without attack. Metrics,
-    ``n`` and what is left out are those of ``white-box``; the condition names the source. A folder of such images from
-    an earlier run may be given as the data, and then needs no source.
+    ``n`` and what is left out are those of ``white-box``; the condition names the source, with the first 8 digits of
+    its weights' SHA-256. A folder of such images from an earlier run may be given as the data, and then needs no
+    source; of its attacks and epsilons those that are asked for are shown, by default all.
     """
 
     benchmark = "transfer-attack"
@@ -55,7 +62,7 @@ class TransferAttack:
         self.epsilons = setting.epsilons or EPSILONS
         self.made = read_set(setting.data) if is_set(setting.data) else None
         if self.made is not None:
-            self._check_given(self.made)
+            self.made = self._asked_for(self.made)
             self.images = self.made.images.drawn(setting.limit, setting.seed)
             return
         if setting.source is None:
@@ -76,6 +83,11 @@ class TransferAttack:
         """Refuse a network without the images' classes, and a source without them or without a gradient."""
         Truth.of(model, self.images, targeted=self._targeted)
         if self.made is None:
+            if self.source.identity.classes is None:
+                raise UserError(
+                    f"the classes of the source {self.source.identity.name} are not known: a source needs known "
+                    "classes: use a run folder of ours, or a network with ImageNet's 1000 outputs"
+                )
             Truth.of(self.source, self.images, targeted=self._targeted)
             check_attackable(self.source, self.images.root, self.setting.attacks)
 
@@ -86,15 +98,14 @@ class TransferAttack:
         made, images = self._set()
         truth = Truth.of(model, images, targeted=made.targeted)
         preprocessing = replace(model.preprocessing, crop=1.0)
-        classes = len(model.identity.classes or ())
         paths, called = zip(*made.paths(images), strict=True)
         kept = Kept(setting.out / name / "unfinished" / self.benchmark, self._key(model, made, images))
         with progress(f"{name}: {self.benchmark}", total=len(paths)) as bar:
 
-            def look(_rows: list[int], shown: Tensor) -> dict[str, np.ndarray]:
+            def look(rows: list[int], shown: Tensor) -> dict[str, np.ndarray]:
                 with torch.inference_mode():
                     logits = model(shown.contiguous(memory_format=torch.channels_last))
-                    check_logits(logits, classes)
+                    checked_logits(logits, [str(paths[row]) for row in rows], model)
                 bar.advance(len(shown))
                 return {"answers": logits.argmax(1).cpu().numpy()}
 
@@ -104,18 +115,17 @@ class TransferAttack:
         rows = np.flatnonzero((answers >= 0).all(axis=0)).tolist()
         if not rows:
             raise UserError(f"no image of {made.folder} can be read in all of its {len(made.columns)} versions")
-        answers = answers.T[rows]
+        answers, names = answers.T[rows], [images.names[row] for row in rows]
         same = made.made["size"] == model.preprocessing.size
         details = {
             **made.made,
             "shown": "as they are" if same else f"resized to {model.preprocessing.size}",
-            **odd_details(made.odd, made.source),
+            **gradient_details(made.odd, [name for name in names if name in set(made.zero)], made.source),
             "data": data_of(images, len(rows), [*made.unreadable, *unreadable], setting.seed),
             "examples": self._examples(model, made, images.rows(rows), answers),
         }
-        names = [images.names[row] for row in rows]
         outcome = outcome_of(
-            self.benchmark, made.columns, answers, truth.rows(rows), names, details, source=made.source
+            self.benchmark, made.columns, answers, truth.rows(rows), names, details, source=made.told_apart
         )
         kept.clear()
         return outcome
@@ -124,7 +134,8 @@ class TransferAttack:
     def _targeted(self) -> bool:
         return self.setting.targeted if self.made is None else self.made.targeted
 
-    def _check_given(self, made: AdversarialSet) -> None:
+    def _asked_for(self, made: AdversarialSet) -> AdversarialSet:
+        """Of a set that was given what the setting asks for; attacks by default, and no epsilons, ask for all."""
         source = self.setting.source
         if source is not None and weights_of(source) != made.made["source"].get("weights_sha256"):
             raise UserError(
@@ -133,6 +144,9 @@ class TransferAttack:
             )
         if self.setting.targeted and not made.targeted:
             raise UserError(f"the images in {made.folder} were not made by targeted attacks: give the original images")
+        if not self.setting.attacks:
+            raise UserError("no attacks given: choose some with --attacks")
+        return made.only(() if self.setting.attacks == ATTACKS else self.setting.attacks, self.setting.epsilons)
 
     def _set(self) -> tuple[AdversarialSet, AttackImages]:
         """The adversarial images, made if they are not there, and those of them to be shown."""

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from shapebias.data.nips17 import find_competition
 from shapebias.errors import UserError
-from shapebias.measure.accuracies.accuracy import check_logits
 from shapebias.measure.accuracies.class_images import find_imagenet
 from shapebias.measure.adversarial.attack_examples import exact_examples
 from shapebias.measure.adversarial.attack_table import (
@@ -21,7 +20,7 @@ from shapebias.measure.adversarial.attack_table import (
     attack_details,
     columns_of,
     data_of,
-    odd_details,
+    gradient_details,
     outcome_of,
 )
 from shapebias.measure.adversarial.attacked import (
@@ -29,9 +28,12 @@ from shapebias.measure.adversarial.attacked import (
     Truth,
     attacked,
     check_attackable,
+    checked_logits,
+    clean_gradient,
     counting,
     finite_only,
     images_to_attack,
+    not_finite,
     weights_of,
 )
 from shapebias.measure.adversarial.kept_batches import through_batches
@@ -51,7 +53,7 @@ class WhiteBox:
     of 1/255 and by default below one level of 8 bits: nothing is rounded to these. Metric ``top1`` over all of the
     network's outputs (n: images; Wilson), without attack (Clean) and for each attack and epsilon; where the attacks
     are targeted also ``target_rate``, the share of images taken for their target. Images whose gradient is not finite
-    are left out of every figure and listed. A run that was killed goes on after the last batch it finished.
+    are left out of every figure and listed; those whose gradient is exactly zero are counted and listed. A run that was killed goes on after the last batch it finished.
     """
 
     benchmark = "white-box"
@@ -89,8 +91,8 @@ class WhiteBox:
 
             def look(rows: list[int], shown: Tensor) -> dict[str, np.ndarray]:
                 before = count.images
-                answers = self._answers(model, shown, rows, truth, columns, bar)
-                return {"answers": answers, "gradients": np.array([count.images - before])}
+                answers, zero = self._answers(model, shown, rows, truth, columns, bar)
+                return {"answers": answers, "zero": zero, "gradients": np.array([count.images - before])}
 
             found, unreadable = through_batches(
                 images.paths, images.names, model.preprocessing, setting, kept, look, bar, each=len(columns)
@@ -104,7 +106,11 @@ class WhiteBox:
             **attack_details(setting.attacks, self.epsilons, targeted=setting.targeted),
             "shown": f"{size} x {size} pixels of its own resize and crop, not rounded to 8 bits",
             "gradient_evaluations": int(found["gradients"].sum()),
-            **odd_details([images.names[row] for row in found["rows"][~fine]], name),
+            **gradient_details(
+                [images.names[row] for row in found["rows"][~fine]],
+                [images.names[row] for row in found["rows"][found["zero"]]],
+                name,
+            ),
             "data": data_of(images, len(rows), unreadable, setting.seed),
             "examples": exact_examples(model, images, truth, rows, answers, columns, setting, self.benchmark),
         }
@@ -115,35 +121,38 @@ class WhiteBox:
 
     def _answers(
         self, model: Classifier, shown: Tensor, rows: list[int], truth: Truth, columns: Sequence[Column], bar: Bar
-    ) -> np.ndarray:
-        """(images, columns) of answers, ``LEFT_OUT`` in the rows of images whose gradient is not finite."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(images, columns) of answers, and (images,) whether the gradient at the image itself is exactly zero.
+
+        The answers are ``LEFT_OUT`` in the rows of images whose gradient is not finite.
+        """
         setting, begun = self.setting, bar.done
         names = [self.images.names[row] for row in rows]
 
-        def work(there: list[int]) -> np.ndarray:
+        def work(there: list[int]) -> tuple[np.ndarray, np.ndarray]:
             bar.done = begun
             images = shown[there].contiguous(memory_format=torch.channels_last)
             of = truth.at([rows[i] for i in there])
             called = [names[i] for i in there]
-            changed = attacked(model, images, of, called, setting.attacks, self.epsilons, setting.seed)
-            logits = forward(model, images)
-            check_logits(logits, len(model.identity.classes or ()))
-            found = [logits.argmax(1)]
+            found = [checked_logits(forward(model, images), called, model).argmax(1)]
+            gradient, zero = clean_gradient(model, images, of)
+            changed = attacked(model, images, of, called, setting.attacks, self.epsilons, setting.seed, gradient)
             for _, other in changed:
                 bar.advance(len(there))
                 logits = forward(model, other)
                 found.append(torch.where(logits.isfinite().all(1), logits.argmax(1), NO_ANSWER))
-            return torch.stack(found, dim=1).cpu().numpy()
+            return torch.stack(found, dim=1).cpu().numpy(), zero
 
         there, found = finite_only(names, work, network=model.identity.name, strict=setting.strict)
         bar.done = begun
         bar.advance(len(rows) * len(columns))
-        answers = np.full((len(rows), len(columns)), LEFT_OUT, dtype=np.int64)
+        answers, zero = np.full((len(rows), len(columns)), LEFT_OUT, dtype=np.int64), np.zeros(len(rows), dtype=bool)
         if found is not None:
-            answers[there] = found
-        if (answers == NO_ANSWER).any():
-            raise UserError(f"{model.identity.name} answers an image under attack with NaN or infinity")
-        return answers
+            answers[there], zero[there] = found
+        for row, number in np.argwhere(answers == NO_ANSWER):
+            column = columns[number]
+            raise not_finite(model, f"{names[row]} under {column.attack} at {column.epsilon:g}/255")
+        return answers, zero
 
     def _key(self, model: Classifier) -> dict[str, Any]:
         """All that an answer depends on, as JSON."""
@@ -157,6 +166,7 @@ class WhiteBox:
             "seed": self.setting.seed,
             "strict": self.setting.strict,
             "order": list(self.setting.attacks),
+            "kept": ["answers", "zero", "gradients"],
             **attack_details(self.setting.attacks, self.epsilons, targeted=self.setting.targeted),
         }
 

@@ -14,6 +14,9 @@ from shapebias.measure.results import Entry, Key
 
 BENCHMARK = "corruptions"
 ALEXNET = "errors of AlexNet on the full public set: 1000 classes of 50 images, answers among all 1000"
+NOT_PUBLIC = (
+    "AlexNet's errors are of 1000 classes of the full public set: this mce is not comparable with published mCE"
+)
 Cell = tuple[str, int]  # corruption, severity
 
 
@@ -91,7 +94,8 @@ def mean_corruption_error(answered: Answered, condition: dict[str, Any], *, full
     """``mce``, of a set with all 75 cells: the errors relative to AlexNet's.
 
     CE of a corruption = the sum of the errors over its five severities / (5 x AlexNet's mean error); mce is the mean
-    over the 15. 1 is AlexNet; it may exceed that. ``n`` counts images, the interval is the bootstrap's over them.
+    over the 15. 1 is AlexNet; it may exceed that. ``n`` counts images, the interval is the bootstrap's over them. Where
+    this is not the full public set ``details.warning`` says so.
 
     Args:
         answered: which answers were right.
@@ -104,11 +108,14 @@ def mean_corruption_error(answered: Answered, condition: dict[str, Any], *, full
         for corruption in CORRUPTIONS
     }
     relative = {name: error / ALEXNET_ERRORS[name] for name, error in errors.items()}
+    doubt = _uneven(answered)
+    if not full:
+        doubt["warning"] = "; ".join([NOT_PUBLIC, *filter(None, [doubt.get("warning")])])
     details = {
         "per_corruption": {name: float(error.mean()) if len(error) else None for name, error in relative.items()},
         "alexnet": ALEXNET,
         "full_public_set": full,
-        **_uneven(answered),
+        **doubt,
     }
     return _mean("mce", np.mean(list(relative.values()), axis=0), condition, details, seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,9 @@ class Corruptions:
         with torch.inference_mode():
             for numbers, images in batches:
                 logits = model(images.to(setting.device, memory_format=torch.channels_last))
-                answers[numbers] = _best(logits, len(numbers), outputs, classes, model.identity.name)
+                answers[numbers] = _best(
+                    logits, [cell.paths[n] for n in numbers], outputs, classes, model.identity.name
+                )
                 advance(len(numbers))
         return {"answers": answers, "unreadable": np.array(batches.unreadable, dtype=np.str_)}
 
@@ -192,16 +195,17 @@ def _whole(preprocessing: Preprocessing) -> Preprocessing:
     return replace(preprocessing, crop=1.0)
 
 
-def _best(logits: torch.Tensor, count: int, outputs: torch.Tensor, classes: int, name: str) -> np.ndarray:
+def _best(logits: torch.Tensor, paths: Sequence[Path], outputs: torch.Tensor, classes: int, name: str) -> np.ndarray:
     """The places in ``outputs`` of the largest logits, fetched from the device at once with whether all are finite."""
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[1] != classes:
         check_logits(logits, classes)
-    if len(logits) != count:
-        raise UserError(f"{name} gives {len(logits)} rows of output for {count} images")
+    if len(logits) != len(paths):
+        raise UserError(f"{name} gives {len(logits)} rows of output for {len(paths)} images")
     best = logits[:, outputs].argmax(dim=1)
     best = torch.where(logits.isfinite().all(dim=1), best, UNREAD).cpu().numpy()
-    if (best == UNREAD).any():
-        raise UserError("the network's output holds NaN or infinity")
+    if (odd := best == UNREAD).any():
+        first = paths[int(odd.argmax())]
+        raise UserError(f"{name} answers {first} with NaN or infinity: look at its weights, or at the image")
     return best
 
 
