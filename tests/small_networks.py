@@ -43,6 +43,21 @@ class OddAtBlack(Small):
         return super().forward(images) + root[:, None] * torch.linspace(0, 1, 4)
 
 
+class FlatAtBlack(Small):
+    """Its gradient is exactly zero for images that are black."""
+
+    def forward(self, images):
+        bright = images.amax((1, 2, 3)) > -1.99  # after normalisation
+        return super().forward(images) * bright[:, None]
+
+
+class Rounding(Small):
+    """Its output rounds the image: the gradient is there, and zero everywhere."""
+
+    def forward(self, images):
+        return super().forward(images.round())
+
+
 class NoGradient(Small):
     """Its output does not depend on the image in a way that can be differentiated."""
 

@@ -69,7 +69,7 @@ def test_networks_that_cannot_be_attacked_say_why(function, words):
         (lambda x: (x * 255).to(torch.uint8), r"torch.uint8: images.float\(\) / 255"),
         (lambda x: x * 255, "levels of 8 bits.*divide by 255"),
         (lambda x: (x - 0.45) / 0.22, "normalised"),
-        (lambda x: x * 1e4, "normalised"),
+        (lambda x: x * 1e4, r"shapebias\.Classifier\(network, identity, preprocessing, mean=, std=\)"),
         (lambda x: x + 1e-4, r"clamp\(0, 1\)"),
         (lambda x: x.masked_fill(x > 0.9, torch.nan), "NaN"),
         (lambda x: x.masked_fill(x > 0.9, torch.inf), "to inf"),
@@ -92,6 +92,8 @@ def test_images_that_cannot_be_attacked_say_what_they_look_like(change, words):
     ("classes", "words"),
     [
         (LABELS.int(), "int64"),
+        (LABELS.tolist(), "are a tensor of int64, one class per image, and were given as list"),
+        (LABELS.numpy(), "are a tensor of int64.* given as ndarray"),
         (LABELS[:3], r"shape \(4,\)"),
         (functional.one_hot(LABELS), r"shape \(4,\)"),
         (LABELS - 1, "hold -1: classes are counted from 0"),
@@ -111,6 +113,29 @@ def test_epsilon_has_a_unit_and_bounds(epsilon):
         perturb(network(), pictures(), LABELS, FGSM, epsilon)
 
 
+@pytest.mark.parametrize("epsilon", ["8", None, [8]])
+def test_epsilon_is_a_number(epsilon):
+    with pytest.raises(
+        UserError, match=r"epsilon is a number, in units of 1/255, and was given as (the text '8'|NoneType|list)$"
+    ):
+        perturb(network(), pictures(), LABELS, FGSM, epsilon)
+
+
+def test_attacks_are_no_names_and_networks_are_modules():
+    for attack in (
+        lambda: perturb(network(), pictures(), LABELS, "fgsm", 1),
+        lambda: perturb_grid(network(), pictures(), LABELS, ["fgsm"], [1]),
+    ):
+        with pytest.raises(UserError, match=r"attack is an Attack such as shapebias\.attacks\.FGSM.* the text 'fgsm'"):
+            attack()
+    for refused in (
+        lambda: perturb(linear, pictures(), LABELS, FGSM, 1),
+        lambda: loss_gradient(linear, pictures(), LABELS),
+    ):
+        with pytest.raises(UserError, match=r"the network is a torch\.nn\.Module, and was given as function"):
+            refused()
+
+
 def test_starts_gradients_and_precisions_that_do_not_fit_are_refused():
     def attack(which, **given):
         perturb(network(), pictures(), LABELS, which, 1, **given)
@@ -124,6 +149,11 @@ def test_starts_gradients_and_precisions_that_do_not_fit_are_refused():
             attack(PGD, start=outside)
     with pytest.raises(UserError, match="gradient has the shape"):
         attack(FGSM, gradient=START[:1])
+    for what, given in (("start", {"start": START.numpy()}), ("gradient", {"gradient": [0]})):
+        with pytest.raises(UserError, match=f"{what} is a tensor of the images' shape, and was given as"):
+            attack(PGD if what == "start" else FGSM, **given)
+    with pytest.raises(UserError, match="gradient has the shape"):
+        perturb_grid(network(), pictures(), LABELS, [FGSM], [1], gradient=START[:1])
     with pytest.raises(UserError, match=r"autocast is torch\.bfloat16"):
         attack(FGSM, autocast=torch.float64)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import class_folder, noise_image
 from PIL import Image
-from small_networks import CLASSES, NoGradient, OddAtBlack, Small, classifier
+from small_networks import CLASSES, FlatAtBlack, NoGradient, OddAtBlack, Rounding, Small, classifier
 from test_nips17 import competition
 
 import shapebias.measure.adversarial.attacked as shared_part
@@ -175,6 +175,38 @@ def test_images_without_a_finite_gradient_are_left_out_everywhere(setting, folde
     assert same(found, WhiteBox(replace(setting, out=setting.out / "b")).run(classifier(OddAtBlack())))
 
 
+@pytest.mark.parametrize("attacks", [("fgsm", "pgd"), ("pgd",)])
+def test_images_with_a_gradient_of_zero_are_shown_and_counted(setting, folder, attacks):
+    for name in ("cat/1.png", "owl/0.png"):
+        Image.new("RGB", (30, 30)).save(folder / name)
+    setting = replace(setting, attacks=attacks)
+    killed = classifier(FlatAtBlack(stop=25))  # after a batch
+    with pytest.raises(KeyboardInterrupt):
+        WhiteBox(setting).run(killed)
+    found = WhiteBox(setting).run(classifier(FlatAtBlack()))
+    assert len(found.images) == 8
+    details = found.entries[0].details
+    assert details["zero_gradients"] == {"count": 2, "names": ["cat/1.png", "owl/0.png"]}
+    assert details["warning"].startswith("the gradient of net is exactly zero for 2 of the images: the attack cannot")
+    assert details["warning"].endswith("cat/1.png, owl/0.png")
+    none = WhiteBox(replace(setting, out=setting.out / "b")).run(classifier()).entries[0].details
+    assert none["zero_gradients"] == {"count": 0, "names": []}
+    assert "warning" not in none
+
+
+def test_gradients_of_both_kinds_are_warned_of_together(setting, folder):
+    class Both(OddAtBlack):
+        def forward(self, images):
+            return super().forward(images) * (images.amin((1, 2, 3)) < 1.99)[:, None]
+
+    Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
+    Image.new("RGB", (30, 30), "white").save(folder / "dog" / "0.png")
+    details = WhiteBox(replace(setting, attacks=("fgsm",))).run(classifier(Both())).entries[0].details
+    assert details["gradients_not_finite"] == ["cat/1.png"]
+    assert details["zero_gradients"]["names"] == ["dog/0.png"]
+    assert "left out everywhere: cat/1.png; the gradient of net is exactly zero for 1 of" in details["warning"]
+
+
 def test_no_image_with_a_finite_gradient_is_an_error(tmp_path):
     for name in CLASSES:
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -189,14 +221,30 @@ def test_outputs_that_are_not_finite_under_attack_are_an_error(setting):
             found = super().forward(images)
             return found if images.requires_grad or self.passes < 12 else found / 0.0
 
-    with pytest.raises(UserError, match="NaN or infinity"):
+    with pytest.raises(UserError, match=r"net answers bear/0\.png under pgd at 20/255 with NaN or infinity"):
         WhiteBox(setting).run(classifier(Overflow()))
+
+
+def test_outputs_that_are_not_finite_name_the_first_image(setting, folder):
+    class NoneAtBlack(Small):
+        def forward(self, images):
+            return super().forward(images) / (images.amax((1, 2, 3)) > -1.99)[:, None]
+
+    for name in ("cat/1.png", "owl/0.png"):
+        Image.new("RGB", (30, 30)).save(folder / name)
+    with pytest.raises(UserError, match=r"net answers cat/1\.png with NaN or infinity"):
+        WhiteBox(setting).run(classifier(NoneAtBlack()))
 
 
 def test_networks_that_cannot_be_attacked_are_refused_first(setting):
     suite = WhiteBox(setting)
     with pytest.raises(UserError, match=r"net cannot be attacked on .*has no gradient"):
         suite.check(classifier(NoGradient()))
+    with pytest.raises(UserError, match=r"net cannot be attacked on .*has no gradient.*rounding inside it"):
+        suite.check(classifier(Rounding()))
+    sure = classifier()
+    sure.network.head.bias.data[0] = 1e6  # the loss of what it is wholly sure of is flat, and it is no rounding
+    suite.check(sure)
     with pytest.raises(UserError, match="different classes: the network has no owl"):
         suite.check(classifier(classes=("bear", "cat", "dog", "pig")))
     model = classifier().train()
@@ -258,6 +306,8 @@ def test_data_that_are_no_images_are_refused(tmp_path):
         WhiteBox(Setting(tmp_path / "set", tmp_path / "out"))
     with pytest.raises(UserError, match="no folder"):
         WhiteBox(Setting(tmp_path / "absent", tmp_path / "out"))
+    with pytest.raises(UserError, match=r"a\.png is a file: give its folder, .*images$"):
+        WhiteBox(Setting(tmp_path / "set" / "images" / "a.png", tmp_path / "out"))
     with pytest.raises(UserError, match="no attacks given"):
         WhiteBox(Setting(class_folder(tmp_path / "c"), tmp_path / "out", attacks=()))
 
@@ -266,6 +316,7 @@ def test_where_its_data_are_found(tmp_path):
     assert WhiteBox.find(class_folder(tmp_path / "images")) is None
     competition(tmp_path / "sets" / "nips17")
     assert WhiteBox.find(tmp_path / "sets") == WhiteBox.find(tmp_path / "sets/nips17") == tmp_path / "sets/nips17"
+    assert WhiteBox.find(tmp_path / "sets/nips17/images") == tmp_path / "sets/nips17"
 
 
 def test_rows_without_an_image_are_told(tmp_path):

@@ -145,9 +145,20 @@ def test_a_draw_is_the_mean_ap_of_its_copied_images(kind, levels):
             if truth[kept, c].any():
                 expected.append(by_thresholds(scores[kept, c], truth[kept, c], kind))
         assert value == pytest.approx(np.mean(expected), rel=1e-12)
+    bias = values.mean() - mean_average_precision(scores, truth, counts, kind).value
     assert bootstrap_map(scores, truth, counts, kind, seed=5, resamples=resamples) == pytest.approx(
-        tuple(np.percentile(values, [2.5, 97.5]))
+        tuple(np.clip(np.percentile(values, [2.5, 97.5]) - bias, 0, 1))
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_few_images_with_rare_classes_the_interval_holds_the_value(kind):
+    rng = np.random.default_rng(0)
+    truth = rng.random((160, 20)) < 0.05
+    scores = rng.normal(size=(160, 20)) + truth
+    value = mean_average_precision(scores, truth, None, kind).value
+    low, high = bootstrap_map(scores, truth, None, kind, seed=0, resamples=200)
+    assert low + 0.25 * (high - low) < value < high - 0.25 * (high - low)
 
 
 def test_the_interval_holds_the_mean_and_follows_the_seed():

@@ -280,6 +280,16 @@ def test_a_killed_run_goes_on_and_each_image_is_read_once(tmp_path, monkeypatch)
 
 
 @needs_library
+def test_a_copy_of_no_bytes_is_made_again(tmp_path):
+    source, out = photographs(tmp_path / "in"), tmp_path / "out"
+    corrupt_folder(source, out, corruptions=FAST, severities=(1,))
+    whole = contents(out)
+    (out / "contrast" / "1" / "cat" / "0.JPEG").write_bytes(b"")  # as a full disk leaves it
+    corrupt_folder(source, out, corruptions=FAST, severities=(1,))
+    assert contents(out) == whole
+
+
+@needs_library
 def test_names_that_differ_in_their_endings_do_not_overwrite_each_other(tmp_path):
     root = tmp_path / "in"
     names = ["a.png", "a.jpg", "a.png.jpg", "b.bmp", "below/b.png", "c.d.png", "a.JPEG.png"]

@@ -6,6 +6,8 @@ import pytest
 import torch
 from test_any_network import tiny
 
+from shapebias.ablation.config import AblationConfig
+from shapebias.ablation.start import starting_network
 from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
 from shapebias.models import Classifier, Identity, wrap
@@ -62,3 +64,13 @@ def test_what_cannot_be_built_anew():
     other = Classifier(tiny(), Identity("x", "timm:resnet18", "resnet18"), Preprocessing(32))
     with pytest.raises(UserError, match="do not fit resnet18 built anew"):
         initialised(other, "ab", name="n")
+
+
+def test_the_ablation_begins_with_the_mean_of_its_source(tmp_path):
+    start = source()
+    start.mean = start.mean + 0.1
+    save_classifier(tmp_path / "m.safetensors", start)
+    config = AblationConfig(
+        model="test_resnet", data=tmp_path, out=tmp_path / "out", init=str(tmp_path / "m.safetensors"), size=32
+    )
+    assert torch.equal(starting_network(config).mean, start.mean)

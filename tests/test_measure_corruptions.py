@@ -149,9 +149,15 @@ def test_mce_by_numpy():
     np.testing.assert_allclose(list(entry.details["per_corruption"].values()), ce, rtol=1e-12)
     assert entry.ci95[0] < entry.value < entry.ci95[1]
     assert entry.details["full_public_set"] is False
+    assert entry.details["warning"].endswith("not comparable with published mCE")
+    right[0, 3] = -1
+    uneven = mean_corruption_error(Answered(right, CELLS, {}), {}, full=False, seed=0).details["warning"]
+    assert "not comparable with published mCE; 1 of 75 severities lack images" in uneven
+    right[0, 3] = 0
     wrong = mean_corruption_error(Answered(np.zeros_like(right), CELLS, {}), {}, full=True, seed=0)
     assert wrong.value == pytest.approx((1e6 / alexnet).mean())
     assert wrong.details["full_public_set"] is True
+    assert "warning" not in wrong.details
 
 
 def test_a_part_of_the_classes_is_answered_among_them_and_mce_is_imagenets_alone(tmp_path):
@@ -354,7 +360,7 @@ def test_networks_and_data_that_do_not_fit_are_refused(tmp_path):
         evaluator.check(reading().__class__(nn.Linear(1, 1), Identity("n", "n", "n"), Preprocessing(SIDE)))
     model = reading()
     model.network.forward = lambda images: torch.full((len(images), 3), torch.nan)
-    with pytest.raises(UserError, match="NaN or infinity"):
+    with pytest.raises(UserError, match=r"^net answers .*/fog/1/ant/0\.JPEG with NaN or infinity"):
         evaluator.run(model)
     model.network.forward = lambda images: torch.zeros(len(images), 4)
     with pytest.raises(UserError, match="4 outputs but 3 class names"):

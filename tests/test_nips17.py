@@ -53,6 +53,8 @@ def test_where_it_lies(tmp_path, name, folder, below):
     (tmp_path / below / "categories.csv").write_text("CategoryId,CategoryName\n1,tench\n")
     assert find_competition(tmp_path) == tmp_path / below / name
     assert read(tmp_path).labels == ("class0", "class999", "class2")
+    if folder == "images":
+        assert find_competition(tmp_path / below / "images") == tmp_path / below / name
 
 
 def test_folders_of_other_things_are_none_of_it(tmp_path):
@@ -62,6 +64,9 @@ def test_folders_of_other_things_are_none_of_it(tmp_path):
         competition(tmp_path / "two", name=name)
     for name in ("classes", "two", "absent"):
         assert find_competition(tmp_path / name) is None
+    competition(tmp_path / "beside", folder=".")  # its images are beside the CSV, not those in images/
+    class_folder(tmp_path / "beside" / "images")
+    assert find_competition(tmp_path / "beside" / "images") is None
     (tmp_path / "file").write_text("x")
     assert find_competition(tmp_path / "file") is None
 
@@ -70,6 +75,8 @@ def test_images_without_a_table_are_told(tmp_path):
     noise_image(tmp_path / "set" / "images" / "aa.png", 0)
     assert "no CSV that says what they show: put images.csv" in str(no_table(tmp_path / "set"))
     assert no_table(class_folder(tmp_path / "classes")) is None
+    table = competition(tmp_path / "whole") / "images.csv"
+    assert str(no_table(table)) == f"{table} is a file: give its folder, {tmp_path / 'whole'}"
 
 
 @pytest.mark.parametrize(

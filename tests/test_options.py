@@ -86,7 +86,7 @@ def test_the_moving_average_is_kept_and_validated(data, tmp_path, monkeypatch):
 
     def watched(self, *arguments):
         values = original(self, *arguments)
-        steps.append({name: p.detach().clone() for name, p in self.classifier.network.named_parameters()})
+        steps.append({name: p.detach().clone() for name, p in self.network.named_parameters()})
         return values
 
     def validating(network, *arguments, **options):

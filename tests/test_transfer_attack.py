@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import class_folder, noise_image
 from PIL import Image
-from small_networks import CLASSES, NoGradient, OddAtBlack, Small, classifier
+from small_networks import CLASSES, FlatAtBlack, NoGradient, OddAtBlack, Rounding, Small, classifier
 from test_nips17 import competition
 
 import shapebias.measure.adversarial.make_adversarial as making
@@ -27,6 +27,7 @@ from shapebias.measure.adversarial.make_adversarial import rounded_towards
 from shapebias.measure.adversarial.transfer_attack import EPSILONS, TransferAttack
 from shapebias.measure.adversarial.white_box import WhiteBox
 from shapebias.measure.contract import Setting
+from shapebias.models.hashing import weights_sha256
 from shapebias.models.imagenet import wordnet_ids
 
 
@@ -123,10 +124,12 @@ def test_networks_are_shown_the_whole_images(setting, size, shown):
     found = TransferAttack(setting).run(model)
     made = only_set(setting)
     clean = found.entries[0]
-    assert clean.condition == {"attack": "none", "source": "source"}
+    called = f"source-{weights_sha256(setting.source.network)[:8]}"
+    assert clean.condition == {"attack": "none", "source": called}
+    assert clean.details["source"]["name"] == "source"
     assert clean.details["shown"] == shown
     assert [entry.condition for entry in found.entries[1:]] == [
-        {"attack": a, "epsilon": e, "source": "source"} for a in ("fgsm", "pgd") for e in (2.0, 8.0)
+        {"attack": a, "epsilon": e, "source": called} for a in ("fgsm", "pgd") for e in (2.0, 8.0)
     ]
     for entry in found.entries:
         attack, epsilon = entry.condition["attack"], entry.condition.get("epsilon")
@@ -205,11 +208,18 @@ def test_a_killed_making_goes_on_and_makes_no_whole_image_again(setting, monkeyp
     assert not list(made.rglob("*.part"))
 
 
+def test_sources_of_one_name_have_figures_of_their_own(setting):
+    other = replace(setting, source=classifier(Small(seed=9), "source"))
+    one, two = (TransferAttack(s).run(classifier()) for s in (setting, other))
+    assert not {entry.key for entry in one.entries} & {entry.key for entry in two.entries}
+
+
 def test_images_that_went_missing_are_made_again(setting):
     suite = TransferAttack(setting)
     suite.run(classifier())
     before = contents(only_set(setting))
     (only_set(setting) / "pgd" / "8" / "cat" / "1.png.png").unlink()
+    (only_set(setting) / "clean" / "owl" / "0.png.png").write_bytes(b"")  # as a full disk leaves it
     suite.run(classifier())
     assert contents(only_set(setting)) == before
 
@@ -249,6 +259,69 @@ def test_images_that_cannot_be_made_are_listed_and_left_out(setting, folder):
         TransferAttack(replace(setting, strict=True)).run(classifier())
 
 
+def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(setting, folder, monkeypatch):
+    for name in ("bear/1.png", "owl/0.png"):
+        Image.new("RGB", (30, 30)).save(folder / name)
+    setting = replace(setting, source=classifier(FlatAtBlack(), "source"))
+    written = []
+
+    def killed(picture, path):
+        if len(written) == 18:  # in the second of three batches
+            raise KeyboardInterrupt
+        written.append(path)
+        save_png(picture, path)
+
+    monkeypatch.setattr(making, "save_png", killed)
+    with pytest.raises(KeyboardInterrupt):
+        TransferAttack(setting).run(classifier())
+    monkeypatch.undo()
+    for _ in range(2):  # the second time from the manifest
+        found = TransferAttack(setting).run(classifier())
+        assert len(found.images) == 8
+        details = found.entries[0].details
+        assert details["zero_gradients"] == {"count": 2, "names": ["bear/1.png", "owl/0.png"]}
+        assert "the gradient of source is exactly zero for 2 of the images" in details["warning"]
+    part = TransferAttack(Setting(only_set(setting), setting.out / "again", limit=2)).run(classifier())
+    shown = [name for name in ("bear/1.png", "owl/0.png") if name in part.images]
+    assert part.entries[0].details["zero_gradients"] == {"count": len(shown), "names": shown}
+    monkeypatch.setattr(making, "clean_gradient", None)  # nothing is looked at again
+    TransferAttack(setting).run(classifier())
+
+
+def test_of_a_set_made_before_what_is_asked_for_is_shown(setting):
+    whole = TransferAttack(setting).run(classifier())
+    ready = Setting(only_set(setting), setting.out / "again")
+    for change, wanted in (
+        ({}, {(a, e) for a in ("fgsm", "pgd") for e in (2.0, 8.0)}),
+        ({"epsilons": (8.0,)}, {("fgsm", 8.0), ("pgd", 8.0)}),
+        ({"attacks": ("pgd",)}, {("pgd", 2.0), ("pgd", 8.0)}),
+        ({"attacks": ("pgd",), "epsilons": (2.0,)}, {("pgd", 2.0)}),
+    ):
+        found = TransferAttack(replace(ready, **change)).run(classifier())
+        shown = {(e.condition["attack"], e.condition["epsilon"]) for e in found.entries[1:]}
+        assert shown == wanted
+        assert figures(found).items() <= figures(whole).items()
+        details = found.entries[0].details
+        assert (set(details["attacks"]), set(details["epsilons"])) == ({a for a, _ in wanted}, {e for _, e in wanted})
+    for change, words in (
+        ({"epsilons": (2.0, 4.0)}, r"was made without --epsilon 4: it has 2, 8; choose from these"),
+        ({"attacks": ("fgsm", "mim")}, r"was made without --attacks mim: it has fgsm, pgd; choose from these"),
+        ({"attacks": ()}, "no attacks given"),
+    ):
+        with pytest.raises(UserError, match=words):
+            TransferAttack(replace(ready, **change))
+
+
+def test_outputs_that_are_not_finite_name_the_network_and_the_first_image(setting, folder):
+    class NoneAtBlack(Small):
+        def forward(self, images):
+            return super().forward(images) / (images.amax((1, 2, 3)) > -1.99)[:, None]
+
+    Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
+    with pytest.raises(UserError, match=r"^net answers .*/clean/cat/1\.png\.png with NaN or infinity"):
+        TransferAttack(setting).run(classifier(NoneAtBlack()))
+
+
 def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
     rows = [(f"i{n}", str(1 + n % 3), str(4 + n % 2), f"A{n}", "https://x.example", "CC BY 2.0") for n in range(5)]
     columns = ("ImageId", "TrueLabel", "TargetClass", "Author", "OriginalLandingURL", "License")
@@ -260,7 +333,8 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
     )
     made = TransferAttack(setting).run(model)
     assert {entry.metric for entry in made.entries} == {"top1", "target_rate"}
-    assert made.entries[1].condition == {"attack": "ifgsm", "epsilon": 16.0, "targeted": True, "source": "source"}
+    called = f"source-{weights_sha256(source.network)[:8]}"
+    assert made.entries[1].condition == {"attack": "ifgsm", "epsilon": 16.0, "targeted": True, "source": called}
     moved = shutil.copytree(only_set(setting), tmp_path / "elsewhere" / "set")
     shutil.rmtree(data)
     suite = TransferAttack(Setting(moved, tmp_path / "again"))
@@ -295,6 +369,8 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
         ("images", [{"name": 3, "label": "bear"}], "is damaged"),
         ("images", 3, "is damaged"),
         ("attacks", {"../x": {}}, "is damaged"),
+        ("attacks", ["fgsm"], "is damaged"),
+        ("source", {"name": "source"}, "is damaged"),
         ("epsilons", [float("inf")], "is damaged"),
         ("epsilons", ["x"], "is damaged"),
         ("source", None, "is damaged"),
@@ -323,6 +399,12 @@ def test_what_cannot_be_measured_is_refused_first(setting, folder):
         TransferAttack(strange).check(classifier())
     with pytest.raises(UserError, match=r"source cannot be attacked on .*no gradient"):
         TransferAttack(replace(setting, source=classifier(NoGradient(), "source"))).check(classifier())
+    with pytest.raises(UserError, match=r"source cannot be attacked on .*no gradient"):
+        TransferAttack(replace(setting, source=classifier(Rounding(), "source"))).check(classifier())
+    nameless = classifier(name="source")
+    nameless.identity = replace(nameless.identity, classes=None)
+    with pytest.raises(UserError, match="source needs known classes: use a run folder of ours, or a network with Imag"):
+        TransferAttack(replace(setting, source=nameless)).check(classifier())
     TransferAttack(setting).check(classifier(NoGradient()))  # it is only shown images
     assert not setting.out.exists()
 

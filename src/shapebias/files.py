@@ -143,6 +143,8 @@ def remove_leftovers(folder: Path) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make ``folder`` and try it out, before the work whose results it is to hold."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -14,12 +14,13 @@ from shapebias.ablation.measure import differences, results_of
 from shapebias.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
 from shapebias.ablation.run import Splits, Trained, run_row
 from shapebias.ablation.samples import as_folder
-from shapebias.ablation.start import check_passes, starting_network
+from shapebias.ablation.start import check_passes, starting_network, weights_file
 from shapebias.ablation.table import markdown, print_table
+from shapebias.data.folder import fingerprint, list_images
 from shapebias.data.voc import read_multilabel
 from shapebias.device import choose_device
 from shapebias.errors import UserError
-from shapebias.files import claim_folder, locked, write_text
+from shapebias.files import claim_folder, locked, sha256, write_text
 from shapebias.measure.results import COMPARISON_FILE, Results, read_comparison, write_comparison
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.config import LEAST_TO_CORRELATE
@@ -102,8 +103,18 @@ def _claim(lock: ExitStack, config: AblationConfig, splits: Splits, equal_epochs
     lock.enter_context(locked(config.out))
     settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed")}
     data = {"train": splits.train.fingerprint, "val": splits.val.fingerprint}
-    identity = {"schema": SCHEMA, **settings, "equal_epochs": equal_epochs, **data}
+    made_from = {name: _digest(getattr(config, name)) for name in ("styles", "stylized")}
+    if config.init not in ("none", "pretrained"):
+        made_from["init"] = sha256(weights_file(config.init))
+    identity = {"schema": SCHEMA, **settings, "equal_epochs": equal_epochs, **data, **made_from}
     claim_folder(config.out, identity, marker=MARKER, describe=lambda _: "ablation")
+
+
+def _digest(place: Path | None) -> str | None:
+    """What lies in a folder of images, or a file, by a hash; None for none."""
+    if place is None:
+        return None
+    return fingerprint(place, list_images(place)) if place.is_dir() else sha256(place)
 
 
 def _compare(

@@ -10,7 +10,7 @@ from shapebias.ablation.config import AblationConfig
 from shapebias.data.voc import VOC_CLASSES
 from shapebias.errors import UserError
 from shapebias.models.build import build_classifier
-from shapebias.models.checkpoint import MODEL_FILE, load_weights
+from shapebias.models.checkpoint import MODEL_FILE, is_ours, load_classifier, load_weights
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.latents import classifying_layer
 
@@ -38,8 +38,12 @@ def starting_network(config: AblationConfig) -> Classifier:
     if config.init not in ("none", "pretrained"):
         head = classifying_layer(model.network)
         drawn = {name: value.clone() for name, value in head.state_dict().items()}
-        load_weights(model.network, weights_file(config.init), except_head=True)
+        file = weights_file(config.init)
+        load_weights(model.network, file, except_head=True)
         head.load_state_dict(drawn)
+        if is_ours(file):
+            source = load_classifier(file)
+            model.mean, model.std = source.mean, source.std
     return model
 
 

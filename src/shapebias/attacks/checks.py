@@ -130,7 +130,8 @@ def checked_network(model: nn.Module, images: Tensor, autocast: torch.dtype | No
     """Refuse a network that cannot take these images.
 
     Raises:
-        UserError: it is no module, of another type, elsewhere or made under inference mode; or ``autocast`` is not a half type.
+        UserError: it is no module, of another type, elsewhere or made under inference mode; or ``autocast`` is not a
+            half type.
     """
     if not isinstance(model, nn.Module):
         raise UserError(f"the network is a torch.nn.Module, and was given as {_kind(model)}: put it into one's forward")

@@ -39,8 +39,8 @@ def perturb_grid(
     """Every one of ``attacks`` at every one of ``epsilons``, attack by attack, each cell made when it is asked for.
 
     The same as ``perturb`` for each cell, whose arguments these are. But all attacks that start at the image begin with
-    the same gradient, whatever the epsilon: it is taken once, or given, so that FGSM costs nothing from its second epsilon on
-    and I-FGSM and MIM a step less. Between cells the network is as it was found.
+    the same gradient, whatever the epsilon: it is taken once, or given, so that FGSM costs nothing from its second
+    epsilon on and I-FGSM and MIM a step less. Between cells the network is as it was found.
 
     Raises:
         UserError: at once, something given that cannot be used; with the first cell, a network without gradients.

@@ -9,27 +9,34 @@ from pathlib import Path
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
 
+DEEPEST = 5  # folders above a run that its name may take in
+
 
 def tell_apart(models: Sequence[Classifier], specs: Sequence[str]) -> None:
     """Qualify the names that several ``models`` share by what was typed for each; names still shared stay as they are.
 
     ``timm:resnet50`` and ``torchvision:resnet50`` become ``timm-resnet50`` and ``torchvision-resnet50``, ``a.net:make``
-    becomes ``a-net-make``, a checkpoint or run takes the name of the folder it lies in.
+    becomes ``a-net-make``, a checkpoint or run takes the names of the folders it lies in, as many as it takes.
     """
     names = [model.identity.name for model in models]
-    wanted = [
-        _qualified(name, spec) if names.count(name) > 1 else name for name, spec in zip(names, specs, strict=True)
-    ]
+    wanted = list(names)
+    for depth in range(1, DEEPEST):
+        clashing = {name for name in wanted if wanted.count(name) > 1}
+        wanted = [
+            _qualified(name, spec, depth) if now in clashing else now
+            for name, spec, now in zip(names, specs, wanted, strict=True)
+        ]
     for model, name in zip(models, wanted, strict=True):
         if wanted.count(name) == 1:
             model.identity = replace(model.identity, name=name)
 
 
-def _qualified(name: str, spec: str) -> str:
+def _qualified(name: str, spec: str, depth: int) -> str:
     path = Path(spec)
     if path.exists():
         here = path.resolve()
-        home = here.parent.parent if here.is_file() and here.name == MODEL_FILE else here.parent
-        return f"{home.name}-{name}" if home.name else name
+        home = here.parent if here.is_file() and here.name == MODEL_FILE else here
+        folders = [folder.name for folder in list(home.parents)[:depth] if folder.name]
+        return "-".join([*reversed(folders), name])
     kind, _, _ = spec.partition(":")
     return f"{kind.replace('.', '-')}-{name}"

@@ -10,9 +10,9 @@ from shapebias.cli.output import print_json, say
 from shapebias.errors import UserError
 
 CAM_EXAMPLES = """examples:
-  shapebias cam transfer/in/seed-0 transfer/mmsi/seed-0 --data VOCdevkit --out cam
-  shapebias cam transfer/mmsi/seed-0 --data VOCdevkit --split trainaug --out cam-trainaug
-  shapebias cam transfer/mmsi/seed-0 --data VOCdevkit --scales 1 --no-flip --out cam-single
+  shapebias cam transfer/in/voc12/seed-0 transfer/mmsi/voc12/seed-0 --data VOCdevkit --out cam
+  shapebias cam transfer/mmsi/voc12/seed-0 --data VOCdevkit --split trainaug --out cam-trainaug
+  shapebias cam transfer/mmsi/voc12/seed-0 --data VOCdevkit --scales 1 --no-flip --out cam-single
 
 MODEL is a classifier of VOC's 20 classes that ends in a map, its average and a linear layer (a ResNet, say), as
 'shapebias transfer --task voc12' trains them. Its maps are made at every scale and mirrored, summed, and for the

@@ -67,6 +67,11 @@ class Setting:
                     f"--epsilon {epsilon:g} is not a size of perturbation: it is in units of 1/255, "
                     "above 0 and at most 255 (8 stands for 8/255)"
                 )
+            if epsilon < 0.001:
+                raise UserError(
+                    f"--epsilon {epsilon:g} is below .001: float32 images cannot hold such a change; it is in units of "
+                    "1/255 (0.1 is a tenth of a level of 8 bits)"
+                )
         if len(set(self.attacks)) < len(self.attacks) or len(set(self.epsilons)) < len(self.epsilons):
             raise UserError("--attacks or --epsilon names something twice: give each once")
 

@@ -19,7 +19,7 @@ from shapebias.models.weights import advice, load_weights
 SCHEMA = "shapebias/model/1"
 MODEL_FILE = "model.safetensors"
 
-__all__ = ["MODEL_FILE", "SCHEMA", "load_classifier", "load_weights", "read_header", "save_classifier"]
+__all__ = ["MODEL_FILE", "SCHEMA", "is_ours", "load_classifier", "load_weights", "read_header", "save_classifier"]
 
 
 def save_classifier(path: Path, model: Classifier) -> str:
@@ -68,6 +68,14 @@ def load_classifier(path: Path, *, name: str | None = None) -> Classifier:
         raise UserError(f"{path} does not say what network it holds ({error})") from error
     load_weights(model.network, path)
     return model.eval()
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file of weights says what network it holds, as ``save_classifier`` has it."""
+    try:
+        return bool(read_header(path))
+    except UserError:
+        return False
 
 
 def read_header(path: Path) -> dict[str, Any]:

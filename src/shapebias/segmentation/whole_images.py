@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from shapebias.data.crop import to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.voc import SegmentationImages, load_mask
-from shapebias.data.workers import ignore_signals
+from shapebias.data.workers import batches_of, ignore_signals
 from shapebias.errors import UserError
 from shapebias.metrics.segmentation import confusion
 from shapebias.progress import progress
@@ -75,7 +75,7 @@ def confusions(
     classes = len(segmenter.design.classes)
     segmenter.eval()
     with torch.inference_mode(), progress(title, total=len(chosen), shown=bool(title)) as bar:
-        for [(index, image, mask, reason)] in _loaded(images, chosen, workers):
+        for [(index, image, mask, reason)] in batches_of(_loaded(images, chosen, workers)):
             if image is None or mask is None:
                 if strict:
                     raise UserError(f"unreadable image {reason} (remove it, or leave out --strict)")

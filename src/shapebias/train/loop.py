@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from shapebias.data.order import EpochBatches
-from shapebias.data.workers import ignore_signals
+from shapebias.data.workers import batches_of, ignore_signals
 from shapebias.errors import UserError
 from shapebias.progress import Bar, progress
 from shapebias.train.agreement import everywhere, gathered, on_rank_zero, refuse, share_buffers
@@ -150,7 +150,7 @@ class Loop:
         on_rank_zero(self.fabric, record.write)
 
     def _parts(self, loader: DataLoader) -> Iterator[Batch]:
-        for batch in loader:
+        for batch in batches_of(loader):
             self.record.note_unreadable(batch.unreadable)
             yield batch.to(self.fabric.device, self.memory_format)
 

@@ -57,6 +57,8 @@ def kept(folder: Path, model: Classifier, part: Part, made: Callable[[], Answers
         "weights_sha256": model.identity.weights_sha256,
         "fingerprint": part.fingerprint,
         "preprocessing": asdict(model.preprocessing),
+        "mean": model.mean.flatten().tolist(),
+        "std": model.std.flatten().tolist(),
     }
     place = Kept(folder, key)
     found = place.get("answers")

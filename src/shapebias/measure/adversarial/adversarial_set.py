@@ -152,8 +152,9 @@ def _set_of(folder: Path, value: dict[str, Any]) -> AdversarialSet:
         targets=_texts(images, "target") if value["targeted"] else None,
         credits=_texts(images, "credit") if all("credit" in image for image in images) else None,
     )
-    told = (tuple(str(text) for text in value[key]) for key in ("unreadable", "gradients_not_finite", ZERO))
-    return AdversarialSet(folder, found, columns, {key: value[key] for key in MADE}, *told)
+    told = (value["unreadable"], value["gradients_not_finite"], value.get(ZERO, ()))
+    lists = (tuple(str(text) for text in texts) for texts in told)
+    return AdversarialSet(folder, found, columns, {key: value[key] for key in MADE}, *lists)
 
 
 def manifest_images(images: AttackImages) -> list[dict[str, str]]:

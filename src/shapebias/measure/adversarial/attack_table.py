@@ -112,8 +112,8 @@ def gradient_details(odd: Sequence[str], zero: Sequence[str], network: str) -> d
         )
     if zero:
         said.append(
-            f"{len(zero)} images have a gradient of exactly zero in {network}: the attack cannot move them along "
-            f"it, which is no robustness: {_first(zero)}"
+            f"the gradient of {network} is exactly zero for {len(zero)} of the images: the attack cannot move them "
+            f"along it, which is no robustness: {_first(zero)}"
         )
     found = {"gradients_not_finite": list(odd), "zero_gradients": {"count": len(zero), "names": list(zero)}}
     return {**found, "warning": "; ".join(said)} if said else found

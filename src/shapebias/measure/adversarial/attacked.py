@@ -212,8 +212,8 @@ def checked_logits(logits: Tensor, names: Sequence[str], model: Classifier) -> T
     Raises:
         UserError: another shape; or NaN or infinity, with the network's name and the first image that has them.
     """
-    if isinstance(logits, Tensor) and logits.shape[:1] == (len(names),):
-        finite = logits.flatten(1).isfinite().all(dim=1).tolist()
+    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(names):
+        finite = logits.isfinite().all(dim=1).tolist()
         if not all(finite):
             raise not_finite(model, names[finite.index(False)])
     check_logits(logits, len(model.identity.classes or ()))

@@ -120,12 +120,13 @@ def _is_there(folder: Path, columns: Sequence[Column], name: str) -> bool:
 
 
 def _known_zero(folder: Path) -> set[str]:
-    """The images that an earlier call found to have a gradient of zero: those that are there are not looked at again."""
+    """The images that an earlier call found to have a gradient of zero: what is there is not looked at again."""
     try:
         found = read_json(folder / MANIFEST)
     except UserError:
         return set()
-    return {str(name) for name in found.get(ZERO, ())} if isinstance(found, dict) else set()
+    names = found.get(ZERO) if isinstance(found, dict) else None
+    return {str(name) for name in names} if isinstance(names, list) else set()
 
 
 def _is_whole(folder: Path, *, strict: bool) -> bool:

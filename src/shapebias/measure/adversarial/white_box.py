@@ -53,7 +53,8 @@ class WhiteBox:
     of 1/255 and by default below one level of 8 bits: nothing is rounded to these. Metric ``top1`` over all of the
     network's outputs (n: images; Wilson), without attack (Clean) and for each attack and epsilon; where the attacks
     are targeted also ``target_rate``, the share of images taken for their target. Images whose gradient is not finite
-    are left out of every figure and listed; those whose gradient is exactly zero are counted and listed. A run that was killed goes on after the last batch it finished.
+    are left out of every figure and listed; those whose gradient is exactly zero are counted and listed. A run that
+    was killed goes on after the last batch it finished.
     """
 
     benchmark = "white-box"

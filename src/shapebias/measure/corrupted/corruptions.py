@@ -137,8 +137,9 @@ class Corruptions:
     def _answers(self, model: Classifier, among: Among, cell: Cell, advance: Any) -> dict[str, np.ndarray]:
         """For each image of a cell the place of its answer among the folder's classes; and the unreadable files."""
         setting = self.setting
+        paths = cell.paths
         batches = ImageBatches(
-            cell.paths,
+            paths,
             _whole(model.preprocessing),
             batch_size=setting.batch_size,
             workers=setting.workers,
@@ -149,9 +150,7 @@ class Corruptions:
         with torch.inference_mode():
             for numbers, images in batches:
                 logits = model(images.to(setting.device, memory_format=torch.channels_last))
-                answers[numbers] = _best(
-                    logits, [cell.paths[n] for n in numbers], outputs, classes, model.identity.name
-                )
+                answers[numbers] = _best(logits, [paths[n] for n in numbers], outputs, classes, model.identity.name)
                 advance(len(numbers))
         return {"answers": answers, "unreadable": np.array(batches.unreadable, dtype=np.str_)}
 
