@@ -97,7 +97,7 @@ MISTAKES = [
     ("evaluate net.safetensors --suites accuracy --data one --out r", "one class only"),
     ("evaluate net.safetensors --suites shape-bias --data accuracy=photos --out r", "suite 'shape-bias' has no data"),
     ("evaluate net.safetensors --suites shape-bias --data photos --out r", "no cue-conflict images"),
-    ("evaluate net.safetensors --suites accuracy --data photos --out file", "cannot write"),
+    ("evaluate net.safetensors --suites accuracy --data photos --out file", "is a file: choose another --out"),
     ("evaluate net.safetensors net.safetensors --suites accuracy --data photos --out r", "two models are called 'net'"),
     (TRAIN.replace("scheme in", "scheme mmsi-sin-inn"), "did you mean 'mmsi-sin-in'"),
     (TRAIN.replace("test_resnet", "test_resnett"), "did you mean test_resnet"),

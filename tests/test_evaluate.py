@@ -251,7 +251,7 @@ def test_networks_of_one_name_and_unwritable_folders_are_refused_first(colours, 
     with pytest.raises(UserError, match="two models are called 'net'"):
         evaluate_all([by_colour("net"), by_colour("net")], suites=["accuracy"], data={"": colours}, out=tmp_path / "o")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="is a file: choose another --out"):
         evaluate_all([by_colour("net")], suites=["accuracy"], data={"": colours}, out=tmp_path / "file")
 
 

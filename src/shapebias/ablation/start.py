@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from shapebias.ablation.config import AblationConfig
 from shapebias.data.voc import VOC_CLASSES
 from shapebias.errors import UserError
 from shapebias.models.build import build_classifier
-from shapebias.models.checkpoint import MODEL_FILE, is_ours, load_classifier, load_weights
+from shapebias.models.checkpoint import MODEL_FILE, load_weights, read_header, take_normalisation
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.latents import classifying_layer
 
@@ -41,9 +42,8 @@ def starting_network(config: AblationConfig) -> Classifier:
         file = weights_file(config.init)
         load_weights(model.network, file, except_head=True)
         head.load_state_dict(drawn)
-        if is_ours(file):
-            source = load_classifier(file)
-            model.mean, model.std = source.mean, source.std
+        with suppress(UserError):  # not a file of ours
+            take_normalisation(model, read_header(file))
     return model
 
 

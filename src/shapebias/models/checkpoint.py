@@ -19,7 +19,7 @@ from shapebias.models.weights import advice, load_weights
 SCHEMA = "shapebias/model/1"
 MODEL_FILE = "model.safetensors"
 
-__all__ = ["MODEL_FILE", "SCHEMA", "is_ours", "load_classifier", "load_weights", "read_header", "save_classifier"]
+__all__ = ["MODEL_FILE", "SCHEMA", "load_classifier", "load_weights", "read_header", "save_classifier"]
 
 
 def save_classifier(path: Path, model: Classifier) -> str:
@@ -61,21 +61,18 @@ def load_classifier(path: Path, *, name: str | None = None) -> Classifier:
         )
         size, crop = int(header["size"]), float(header.get("crop", 1.0))
         model = build_classifier(identity.architecture, identity, size=size, crop=crop)
-        for values in ("mean", "std"):
-            if values in header:  # older files have the library's own
-                setattr(model, values, torch.tensor([float(v) for v in header[values]]).view(1, 3, 1, 1))
+        take_normalisation(model, header)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} does not say what network it holds ({error})") from error
     load_weights(model.network, path)
     return model.eval()
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file of weights says what network it holds, as ``save_classifier`` has it."""
-    try:
-        return bool(read_header(path))
-    except UserError:
-        return False
+def take_normalisation(model: Classifier, header: dict[str, Any]) -> None:
+    """Give ``model`` the mean and standard deviation that a file's header has; older files have the library's own."""
+    for values in ("mean", "std"):
+        if values in header:
+            setattr(model, values, torch.tensor([float(v) for v in header[values]]).view(1, 3, 1, 1))
 
 
 def read_header(path: Path) -> dict[str, Any]:
