@@ -16,9 +16,9 @@ import shapebias.measure.accuracies.stylized as stylized
 from shapebias.data.evaluation import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
-from shapebias.measure import Results, evaluate
+from shapebias.measure import Entry, Results, evaluate
 from shapebias.measure.accuracies.accuracy import Accuracy
-from shapebias.measure.evaluate import evaluate_all
+from shapebias.measure.evaluate import _staying, evaluate_all
 from shapebias.measure.intervals import wilson
 from shapebias.measure.suites import check_suites
 from shapebias.models import Classifier, Identity, wrap
@@ -292,6 +292,16 @@ def test_figures_on_other_images_do_not_stay_beside_new_ones(colours, tmp_path):
         (found,) = evaluate_all([network], data={"": colours}, limit=limit, **arguments)
     assert len(found.results) > 2
     assert {entry.n for entry in found.results} == {6}
+
+
+def test_a_suites_figures_go_together_when_its_images_change():
+    def entries(count, *epsilons):
+        clean = Entry("white-box", "top1", 1.0, count, details={"data": {"fingerprint": "f", "images": count}})
+        return [clean, *(Entry("white-box", "top1", 0.5, count, condition={"epsilon": e}) for e in epsilons)]
+
+    other = Entry("accuracy", "top1", 0.5, 9, details={"data": {"fingerprint": "g", "images": 9}})
+    assert _staying([*entries(12, 2, 4), other], entries(3, 4)) == [other]
+    assert _staying([*entries(12, 2, 4), other], entries(12, 4)) == [entries(12, 2)[1], other]
 
 
 def test_results_under_another_normalisation_are_not_mixed(colours, tmp_path):

@@ -163,7 +163,7 @@ def measure(
                 continue
             outcomes[name] = outcome
             entries = [entry for found in outcomes.values() for entry in found.entries]
-            results.results = [*(e for e in _earlier(out, model) if not _replaced(e, entries)), *entries]
+            results.results = [*_staying(_earlier(out, model), entries), *entries]
             results.save(out / model.identity.name / "results.json")
             for text in dict.fromkeys(text for entry in outcome.entries for text in doubts_of(entry)):
                 print(f"warning: {text}", file=sys.stderr)
@@ -173,11 +173,18 @@ def measure(
     return [results for results, _ in measured]
 
 
-def _replaced(earlier: Entry, entries: Sequence[Entry]) -> bool:
-    """Whether new figures take the place of an earlier one: of the same thing, or of the same suite on other images."""
-    images = {data for entry in entries if entry.benchmark == earlier.benchmark for data in _images(entry)}
-    others = any(data not in images for data in _images(earlier))
-    return earlier.key in {entry.key for entry in entries} or (bool(images) and others)
+def _staying(earlier: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
+    """The earlier figures but those measured again, and those of a suite that is now measured on other images."""
+    keys = {entry.key for entry in new}
+    images = {(entry.benchmark, data) for entry in new for data in _images(entry)}
+    again = {benchmark for benchmark, _ in images}
+    moved = {
+        entry.benchmark
+        for entry in earlier
+        for data in _images(entry)
+        if entry.benchmark in again and (entry.benchmark, data) not in images
+    }
+    return [entry for entry in earlier if entry.key not in keys and entry.benchmark not in moved]
 
 
 def _images(entry: Entry) -> list[tuple[Any, ...]]:
