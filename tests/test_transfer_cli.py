@@ -68,7 +68,7 @@ def test_a_folder_can_be_the_task_itself(called, tmp_path):
         (("--task", "voc07"), "--data is missing"),
         (("--data", ".", "--seeds", ""), "--seeds is empty"),
         (("--data", ".", "--seeds", "0,1,0"), "--seeds names a number twice"),
-        (("--data", ".", "--seeds", "0,one"), "--seeds one is no number: give whole numbers"),
+        (("--data", ".", "--seeds", "0,one"), "--seeds one is no whole number"),
         (("--data", ".", "--lr", "0.1,-1"), "--lr must"),
         (("--data", ".", "--lr", "fast"), "--lr fast is no number"),
     ],

@@ -35,11 +35,22 @@ def test_what_counts_neither_way_has_no_say_in_the_loss_and_no_gradient():
     loss.backward()
     values, counts = logits.detach().numpy(), targets >= 0
     each = np.where(targets == 1, np.logaddexp(0, -values), np.logaddexp(0, values))
-    assert float(loss.detach()) == pytest.approx(each[counts].mean())
+    assert float(loss.detach()) == pytest.approx(each[counts].sum() / each.size)
     assert logits.grad is not None
     assert (logits.grad.numpy()[~counts] == 0).all() and (logits.grad.numpy()[counts] != 0).all()
     nothing = task_loss(torch.zeros(2, 3), torch.full((2, 3), -1))
     assert float(nothing) == 0
+    with torch.no_grad():
+        parts = [task_loss(logits[rows], torch.from_numpy(targets[rows])) for rows in (slice(4), slice(4, 8))]
+    assert float(sum(parts)) / 2 == pytest.approx(float(loss.detach()))  # over parts and ranks as over the whole
+
+
+def test_an_infinite_logit_of_what_counts_neither_way_changes_nothing():
+    logits, targets = torch.tensor([[1.0, -torch.inf], [0.5, 2.0]]), torch.tensor([[1, -1], [0, 1]])
+    logits.requires_grad_()
+    loss = task_loss(logits, targets)
+    loss.backward()
+    assert loss.isfinite() and logits.grad is not None and logits.grad[0, 1] == 0
 
 
 def test_the_share_right_counts_images_or_yes_and_no():
@@ -68,7 +79,7 @@ def test_a_probe_of_several_classes_has_a_gradient_of_zero():
     given, targets, l2 = features(), several(), 0.01
     probe = fit_probe(given, targets, 3, l2)
     inputs, counts = (given - probe.mean) / probe.std, targets >= 0
-    wrong = (expit(probe(given)) - (targets == 1)) * counts / counts.sum()
+    wrong = (expit(probe(given)) - (targets == 1)) * counts / counts.size
     np.testing.assert_allclose(inputs.T @ wrong + l2 * probe.weight, 0, atol=1e-5)
     np.testing.assert_allclose(wrong.sum(0), 0, atol=1e-5)
 

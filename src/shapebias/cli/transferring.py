@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import print_json, say
 from shapebias.errors import UserError
 from shapebias.transfer.config import TransferConfig
@@ -73,8 +74,7 @@ def transfer(
     from shapebias.transfer.run import check
 
     config = TransferConfig(task=task, data=data, out=out, **options)
-    chosen = [_number(part, int, "seeds") for part in str(seeds).split(",") if part.strip()]
-    rates = [_number(part, float, "lr") for part in str(lr).split(",") if part.strip()]
+    chosen, rates = whole_numbers(seeds, "seeds"), decimals(lr, "lr")
     check(config, method, chosen, rates)
     from shapebias.cli.names import tell_apart
     from shapebias.measure.table import print_table
@@ -93,11 +93,3 @@ def transfer(
         say(f"wrote {out / 'comparison.json'}")
     if json:
         print_json([result.to_json() for result in results])
-
-
-def _number(text: str, kind: type, option: str) -> Any:
-    try:
-        return kind(text)
-    except ValueError as error:
-        words = "whole numbers" if kind is int else "numbers"
-        raise UserError(f"--{option} {text.strip()[:40]} is no number: give {words} separated by commas") from error

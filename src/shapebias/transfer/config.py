@@ -105,8 +105,3 @@ class TransferConfig:
             )
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
             raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
-
-    @property
-    def epochs_to_select(self) -> int:
-        """Passes over the images when learning rates are tried."""
-        return self.select_epochs or -(-self.epochs // 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,15 +22,16 @@ from shapebias.train.interruption import Interruption
 from shapebias.train.record import About, Record
 from shapebias.train.samples import Batch, Sample, TrainingSamples
 from shapebias.train.schedule import Schedule
+from shapebias.train.selection import HELD_OUT
 from shapebias.train.session import run_session
 from shapebias.train.work import LoopSettings, Outcome, Work
 from shapebias.transfer.answers import logits_of
 from shapebias.transfer.config import TransferConfig
 from shapebias.transfer.loss import share_right, task_loss
-from shapebias.transfer.score import Score, score
+from shapebias.transfer.score import score
 from shapebias.transfer.task import Part, Task
 
-VALUES = ("loss", "train_right", "held_out", "held_out_loss")
+VALUES = ("loss", "train_right", *HELD_OUT)
 
 
 class TaskSamples(TrainingSamples):
@@ -76,8 +76,7 @@ def finetune(
     def validate(network: Classifier, _interruption: Interruption) -> dict[str, float | None]:
         if (part := held_out) is None:
             return {}
-        found: Score = on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config, device)))
-        return {"held_out": found.value, "held_out_loss": found.loss}
+        return on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config, device))).columns()
 
     schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
     work = Work("finetune", samples, schedule, config.batch_size, 1, forward)
@@ -141,17 +140,3 @@ def try_size(model: Classifier) -> None:
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{model.identity.architecture} does not take images of --size {size}: {reason}") from error
-
-
-def last_score(out: Path) -> Score:
-    """How a finished run measured on the held-out images at its end.
-
-    Raises:
-        UserError: its metrics.csv does not say.
-    """
-    lines = (out / "metrics.csv").read_text(encoding="utf-8").splitlines()
-    try:
-        last = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
-        return Score(float(last["held_out"]), float(last["held_out_loss"]))
-    except (IndexError, KeyError, ValueError) as error:
-        raise UserError(f"{out / 'metrics.csv'} is damaged: delete {out} to try that learning rate again") from error

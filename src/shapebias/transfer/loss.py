@@ -10,14 +10,15 @@ from torch.nn import functional
 def task_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """The mean loss of logits (N, K), a scalar.
 
-    Targets (N,) are class numbers: cross-entropy. Targets (N, K) are 1 shown, 0 not shown, -1 counts neither way:
-    binary cross-entropy of the logits, the mean over what counts; 0 where nothing does.
+    Targets (N,) are class numbers: cross-entropy. Targets (N, K) are 1 shown, 0 not shown, -1 counts neither way (VOC's
+    "difficult"): binary cross-entropy, 0 where nothing counts, over all N * K places, so that the mean over parts or
+    ranks of one size is that of the whole batch.
     """
     if targets.ndim == 1:
         return functional.cross_entropy(logits, targets.long())
-    counts = (targets >= 0).to(logits.dtype)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
     each = functional.binary_cross_entropy_with_logits(logits, (targets == 1).to(logits.dtype), reduction="none")
-    return (each * counts).sum() / counts.sum().clamp(min=1)
+    return torch.where(targets >= 0, each, 0).mean()
 
 
 def share_right(logits: Tensor, targets: Tensor) -> Tensor:

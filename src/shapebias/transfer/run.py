@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from lightning_fabric import Fabric
 
@@ -18,20 +18,18 @@ from shapebias.measure.evaluate import check_networks, describe
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
 from shapebias.models.classifier import Classifier
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
+from shapebias.train.selection import Choice, choose_rate, epochs_to_select
 from shapebias.train.session import launched
 from shapebias.transfer.answers import Answers, kept, logits_of
 from shapebias.transfer.config import TransferConfig
 from shapebias.transfer.figures import Measured, differences, entries
-from shapebias.transfer.finetune import finetune, last_score
+from shapebias.transfer.finetune import finetune
 from shapebias.transfer.read_out import knn, linear
-from shapebias.transfer.score import FAILED, Score
-from shapebias.transfer.task import Part, Task
+from shapebias.transfer.task import Task
 from shapebias.transfer.tasks import find_task
 
 Method = Literal["finetune", "linear", "knn"]
 RATES = (0.03, 0.01, 0.003)
-# What the loop and the measuring say of a learning rate that is too high.
-NOT_FINITE = ("loss is not finite", "weights are no longer finite", "output holds NaN")
 
 
 def transfer(
@@ -113,39 +111,32 @@ def _finetuned(
     rates: Sequence[float],
 ) -> Measured:
     """Choose the learning rate, train once per seed, and answer the test images."""
-    rate, chosen = rates[0], {}
-    if len(rates) > 1:
-        fit, held_out = task.held_out(config.split_seed)
-        tried = replace(config, epochs=config.epochs_to_select, select_epochs=0, seed=config.split_seed)
-        scores = {}
-        for lr in rates:
-            run = replace(tried, lr=lr, out=folder / "select" / f"lr-{lr:g}")
-            scores[lr] = _tried(run, fabric, source, task, fit, held_out)
-        rate = max(scores, key=lambda lr: scores[lr].order)
-        if scores[rate].order == FAILED.order:
-            raise UserError(f"no --lr of {', '.join(f'{lr:g}' for lr in rates)} gives a finite loss: give lower ones")
-        chosen = {
-            "selection": {f"{lr:g}": {task.metric: s.value, "loss": s.loss} for lr, s in scores.items()},
-            "split": {"fit": len(fit), "held_out": len(held_out)},
-        }
+    choice, split = _chosen(config, fabric, source, task, folder, rates)
     answers = {}
     for seed in seeds:
-        run = replace(config, select_epochs=0, lr=rate, seed=seed, out=folder / f"seed-{seed}")
+        run = replace(config, select_epochs=0, lr=choice.rate, seed=seed, out=folder / f"seed-{seed}")
         model = finetune(run, fabric, source, task, train=task.train)
         answers[str(seed)] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task, str(fabric.device)))
-    return Measured(source.identity.name, answers, {"lr": rate, "epochs": config.epochs, **chosen})
+    return Measured(source.identity.name, answers, {**choice.details(task.metric), "epochs": config.epochs, **split})
 
 
-def _tried(config: TransferConfig, fabric: Fabric, source: Classifier, task: Task, fit: Part, held_out: Part) -> Score:
-    """The held-out score of a learning rate; one whose loss does not stay finite is the worst."""
-    try:
-        finetune(config, fabric, source, task, train=fit, held_out=held_out)
-    except UserError as error:
-        if fabric.world_size > 1 or not any(words in str(error) for words in NOT_FINITE):
-            raise
-        print(f"warning: --lr {config.lr:g} is too high for {source.identity.name}: left out", file=sys.stderr)
-        return FAILED
-    return last_score(config.out)
+def _chosen(
+    config: TransferConfig, fabric: Fabric, source: Classifier, task: Task, folder: Path, rates: Sequence[float]
+) -> tuple[Choice, dict[str, Any]]:
+    """The learning rate, and how the training images were divided to choose it; a single one is taken untried."""
+    if len(rates) == 1:
+        return Choice(rates[0]), {}
+    fit, held_out = task.held_out(config.split_seed)
+    epochs = epochs_to_select(config.epochs, config.select_epochs)
+    tried = replace(config, epochs=epochs, select_epochs=0, seed=config.split_seed)
+
+    def trial(rate: float) -> Path:
+        run = replace(tried, lr=rate, out=folder / "select" / f"lr-{rate:g}")
+        finetune(run, fabric, source, task, train=fit, held_out=held_out)
+        return run.out
+
+    choice = choose_rate(rates, trial, fabric, source.identity.name)
+    return choice, {"split": {"fit": len(fit), "held_out": len(held_out)}}
 
 
 def _tested(config: TransferConfig, model: Classifier, task: Task, device: str) -> Answers:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 
 from shapebias.measure.intervals import wilson
 from shapebias.metrics.average_precision import Kind, MeanAP, bootstrap_map, mean_average_precision
+from shapebias.train.selection import Score
 from shapebias.transfer.answers import Answers
 from shapebias.transfer.loss import task_loss
 from shapebias.transfer.task import Part
@@ -16,23 +17,8 @@ from shapebias.transfer.task import Part
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-class Score(NamedTuple):
-    """Top-1 or mean AP (the kind ``ap``), in [0, 1], and the loss, which decides between equals."""
-
-    value: float
-    loss: float
-
-    @property
-    def order(self) -> tuple[float, float]:
-        """Larger is better; NaN is worst."""
-        return (-1.0 if self.value != self.value else self.value), (-np.inf if self.loss != self.loss else -self.loss)
-
-
-FAILED = Score(float("nan"), float("nan"))
-
-
 def score(part: Part, answers: Answers) -> Score:
-    """The score of logits or other outputs that grow with a class's likelihood."""
+    """Top-1 or mean AP (the kind ``ap``) of logits or other outputs that grow with a class's likelihood."""
     targets = part.targets[answers.rows]
     loss = float(task_loss(torch.from_numpy(answers.values), torch.from_numpy(targets)))
     if targets.ndim == 1:

@@ -13,8 +13,7 @@ import numpy as np
 
 from shapebias.data.folder import fingerprint
 from shapebias.errors import UserError
-
-HELD_OUT = 0.2  # of the training images, for choosing the learning rate and the like
+from shapebias.train.selection import SHARE
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,7 @@ class Task:
         Raises:
             UserError: too few images for that.
         """
-        aside = stratified(self.train.targets, HELD_OUT, seed)
+        aside = stratified(self.train.targets, SHARE, seed)
         if not aside.any():
             raise UserError(
                 f"{len(self.train)} training images of {len(self.classes)} classes in {self.train.root} are too few to "
