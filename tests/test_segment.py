@@ -48,7 +48,7 @@ def data(tmp_path_factory):
 
 
 def config(data, out, **values):
-    settings = {"size": 32, "epochs": 2, "batch_size": 3, "output_stride": 8, "lr": 0.02, "device": "cpu"}
+    settings = {"size": 32, "epochs": 2, "batch_size": 3, "output_stride": 8, "device": "cpu"}
     return SegmentConfig(data=data, out=out, **{**settings, **values})
 
 
@@ -58,7 +58,7 @@ def both(data, one_thread, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "segmentation"
     sources = [start(name="one", seed=1), start(name="two", seed=2)]
     for freeze in (False, True):
-        segment(sources, config(data, out, freeze=freeze), [0, 1] if freeze else [0])
+        segment(sources, config(data, out, freeze=freeze), seeds=[0, 1] if freeze else [0], rates=[0.02])
     return out
 
 
@@ -115,7 +115,7 @@ def test_a_run_frozen_leaves_the_backbone_as_it_was(both):
     assert head["frozen"] == {"head.weight", "head.bias"}
     run = json.loads((both / "one/frozen/seed-1/run.json").read_text())
     assert (run["task"], run["backbone"], run["seed"], run["head"]) == ("segmentation", "frozen", 1, "convolution")
-    assert [float(row["val_miou"]) >= 0 for row in rows(both / "one/frozen/seed-1")] == [True, True]
+    assert [row["held_out"] for row in rows(both / "one/frozen/seed-1")] == ["", ""]  # val is seen once, at the end
 
 
 def test_pictures_show_image_truth_and_prediction(both, data):
@@ -163,15 +163,69 @@ def test_what_is_finished_is_not_done_again(both, data, monkeypatch):
     monkeypatch.setattr("shapebias.train.session.Loop", never)
     monkeypatch.setattr(run_module, "shared_confusions", never)
     monkeypatch.setattr(run_module, "write_pictures", never)
-    segment([start(name="one", seed=1)], config(data, both), [0])
+    segment([start(name="one", seed=1)], config(data, both), seeds=[0], rates=[0.02])
     after = json.loads((both / "one/results.json").read_text())
     kept = {entry["condition"]["backbone"]: entry for entry in json.loads(before)["results"]}
     assert {entry["condition"]["backbone"]: entry for entry in after["results"]} == kept
     assert (both / "one/pictures/pictures.json").stat().st_mtime_ns == written
     with pytest.raises(UserError, match=r"holds another run \(segmentation\) \(lr: 0.02 there, 0.5 now\)"):
-        segment([start(name="one", seed=1)], config(data, both, lr=0.5), [0])
+        segment([start(name="one", seed=1)], config(data, both), seeds=[0], rates=[0.5])
     with pytest.raises(UserError, match="another network of that name"):
-        segment([start(name="one", seed=9)], config(data, both), [0])
+        segment([start(name="one", seed=9)], config(data, both), seeds=[0], rates=[0.02])
+
+
+def test_the_rate_is_chosen_on_training_images_alone(data, tmp_path, monkeypatch):
+    """Of a rate that learns and one that hardly moves; val is shown to finished networks only."""
+    training, val = (read_segmentation(data, 2012, split) for split in ("train", "val"))
+    seen = []
+    original = run_module.shared_confusions
+
+    def spied(segmenter, images, *arguments, **options):
+        seen.append(images.names)
+        return original(segmenter, images, *arguments, **options)
+
+    monkeypatch.setattr(run_module, "shared_confusions", spied)
+    monkeypatch.setattr("shapebias.segmentation.train.shared_confusions", spied)
+    given = config(data, tmp_path, epochs=20, select_epochs=15, batch_size=6, split_seed=3)
+    entry = segment([start()], given, seeds=[1, 2], rates=[1e-6, 0.05])[0].get("segmentation", "miou")
+    details, home = entry.details, tmp_path / "start/finetuned"
+    assert details["lr"] == 0.05 and details["split"] == {"fit": 5, "held_out": 1}
+    (aside,) = set(seen[0])
+    assert seen == [(aside,)] * 30 + [val.names] * 2 and aside in training.names
+    for rate in ("1e-06", "0.05"):
+        run = json.loads((home / f"select/lr-{rate}/run.json").read_text())
+        assert (run["data"]["images"], run["seed"], run["config"]["epochs"]) == (5, 3, 15)
+        last = rows(home / f"select/lr-{rate}")[-1]
+        assert details["selection"][rate]["miou"] == float(last["held_out"])
+        trial = load_segmenter(home / f"select/lr-{rate}/model.safetensors")
+        number = training.names.index(aside)
+        found = confusions(trial, training, [number], device=torch.device("cpu"))[number]
+        assert iou(found).mean == pytest.approx(float(last["held_out"]), abs=1e-5)
+        assert 1 - iou(found).pixel_accuracy == pytest.approx(float(last["held_out_loss"]), abs=1e-5)
+    for seed in (1, 2):
+        run = json.loads((home / f"seed-{seed}/run.json").read_text())
+        assert (run["data"]["images"], run["config"]["lr"], run["inputs"].get("held_out")) == (6, 0.05, None)
+    seen.clear()
+    segment([start()], given, seeds=[1, 2], rates=[1e-6, 0.05])
+    assert not seen  # neither a trial nor a measurement again
+
+
+def test_too_few_images_to_choose_on_are_refused(tmp_path):
+    given = config(small_voc(tmp_path / "voc", train=4), tmp_path / "out", batch_size=2)
+    with pytest.raises(UserError, match="4 training images are too few to choose a learning rate"):
+        segment([start()], given, rates=[0.1, 0.2])
+
+
+def test_the_loss_over_parts_is_that_of_the_whole_batch():
+    rng = torch.Generator().manual_seed(0)
+    scores, labels = torch.randn(4, 21, 4, 4, generator=rng), torch.randint(0, 21, (4, 4, 4), generator=rng)
+    labels[0, :3], labels[1] = 255, 255
+
+    def loss(rows):
+        batch = SegmentationBatch(torch.zeros(4, 3, 4, 4)[rows], labels[rows], [])
+        return float(forward(lambda _: scores[rows], batch, 0.0).loss)
+
+    assert (loss(slice(2)) + loss(slice(2, 4))) / 2 == pytest.approx(loss(slice(4)))
 
 
 @pytest.mark.parametrize("freeze", [False, True])
@@ -185,11 +239,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(data, both, tmp_path, monkeypa
 
     given = config(data, tmp_path / "out", freeze=freeze, checkpoint_minutes=0.0)
     undisturbed = config(data, tmp_path / "undisturbed", freeze=freeze, checkpoint_minutes=0.0)
-    segment([start(name="one", seed=1)], undisturbed, [0])
+    segment([start(name="one", seed=1)], undisturbed, seeds=[0], rates=[0.02])
     monkeypatch.setattr(Checkpoints, "save", save)
     for attempts in itertools.count(1):
         try:
-            segment([start(name="one", seed=1)], given, [0])
+            segment([start(name="one", seed=1)], given, seeds=[0], rates=[0.02])
             break
         except SystemExit:
             assert attempts < 9
@@ -201,12 +255,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(data, both, tmp_path, monkeypa
 
 def test_training_learns_the_squares(data, tmp_path):
     """Cat and person are told by their colour: an easy task, which the untrained network does not do."""
-    given = config(data, tmp_path, epochs=30, lr=0.05, val_images=0, batch_size=6)
-    found = segment([start()], given, [0])[0].get("segmentation", "miou")
+    given = config(data, tmp_path, epochs=30, batch_size=6)
+    found = segment([start()], given, seeds=[0], rates=[0.05])[0].get("segmentation", "miou")
     assert found.value is not None and found.value > 0.6 > 0.4 > found.details["all_background"]
     log = rows(tmp_path / "start/finetuned/seed-0")
     assert float(log[-1]["loss"]) < 0.5 * float(log[0]["loss"])
-    assert log[-1]["val_miou"] == ""
 
 
 def test_ignored_pixels_count_neither_in_the_loss_nor_where_there_are_no_others():
@@ -216,8 +269,8 @@ def test_ignored_pixels_count_neither_in_the_loss_nor_where_there_are_no_others(
     outcome = forward(lambda _: scores, SegmentationBatch(torch.zeros(2, 3, 4, 4), labels, []), 0.0)
     kept = labels != 255
     chances = scores.detach().softmax(1).permute(0, 2, 3, 1)[kept]
-    by_hand = -chances[torch.arange(int(kept.sum())), labels[kept]].log().mean()
-    assert torch.allclose(outcome.loss, by_hand)
+    each = -chances[torch.arange(int(kept.sum())), labels[kept]].log()
+    assert torch.allclose(outcome.loss, (each[:8].mean() + each[8:].mean()) / 2)  # half of the first image is ignored
     outcome.loss.backward()
     assert scores.grad is not None and not scores.grad[0, :, :2].any()
     empty = forward(lambda _: scores, SegmentationBatch(torch.zeros(2, 3, 4, 4), torch.full_like(labels, 255), []), 0.0)
@@ -277,13 +330,13 @@ def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
     ("values", "seeds", "message"),
     [
         ({"freeze": True, "head": "fcn"}, [0], "--freeze trains one convolution and no other head"),
-        ({"lr": 0.0}, [0], "--lr must be more than 0"),
+        ({"lr": 0.0}, [0], "--lr must be above 0"),
         ({"lr": -1.0}, [0], "--lr must lie between"),
         ({"size": 16}, [0], "--size must lie between 32"),
         ({"batch_size": 3, "accumulate": 2}, [0], "--batch_size 3 does not divide"),
         ({"nesterov": True, "momentum": 0.0}, [0], "--nesterov needs"),
-        ({}, [], "--seeds must be one or more different numbers"),
-        ({}, [1, 1], "--seeds must be one or more different numbers"),
+        ({}, [], "--seeds is empty"),
+        ({}, [1, 1], "--seeds names a number twice"),
         ({}, [-1], "--seed must lie between 0"),
         ({"train_split": "trainaug"}, [0], "no split 'trainaug' in .*there are train, trainval, val"),
         ({"train_split": "trainval"}, [0], "4 images of the split 'trainval' are in 'val' too"),
@@ -294,7 +347,8 @@ def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
 def test_what_cannot_be_is_refused_before_any_training(data, tmp_path, monkeypatch, values, seeds, message):
     monkeypatch.setattr(run_module, "train_segmenter", lambda *_: pytest.fail("began to train"))
     with pytest.raises(UserError, match=message) as caught:
-        segment([start()], config(data, tmp_path / "out", **values), seeds)
+        given = dict(values)
+        segment([start()], config(data, tmp_path / "out", **given), seeds=seeds, rates=[given.get("lr", 0.02)])
     assert "\n" not in str(caught.value)
 
 
@@ -307,7 +361,8 @@ def test_the_command_trains_measures_and_prints(data, tmp_path, capsys):
     path = tmp_path / "net.safetensors"
     save_classifier(path, start(name="net"))
     small = ("--size", 32, "--epochs", 1, "--batch_size", 6, "--output_stride", 8, "--device", "cpu")
-    command(**parsed(path, "--data", data, "--out", tmp_path / "out", *small, "--freeze", "--seeds", "0, 2", "--json"))
+    rest = ("--freeze", "--lr", "0.1", "--seeds", "0, 2", "--json")
+    command(**parsed(path, "--data", data, "--out", tmp_path / "out", *small, *rest))
     printed = capsys.readouterr()
     assert "net: mIoU" in printed.err and "on 4 images (frozen)" in printed.err
     assert json.loads(printed.out)[0]["results"][0]["condition"] == {"backbone": "frozen"}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import print_json, say
-from shapebias.errors import UserError
 from shapebias.segmentation.config import SegmentConfig
 
 SEGMENT_EXAMPLES = """examples:
@@ -17,6 +17,7 @@ SEGMENT_EXAMPLES = """examples:
   shapebias segment timm:resnet50 --data VOCdevkit --train-split trainaug --head deeplab --size 512 --out segmentation
 
 MODEL is a run folder or checkpoint of ours, timm:NAME or torchvision:NAME; timm:NAME=FILE takes weights from a file.
+Learning rates are chosen on a fifth of the training images, never on those that are measured; then all of them train.
 OUT/NAME holds results.json, pictures and a run for each seed; a killed command goes on when it is given again."""
 
 
@@ -27,30 +28,33 @@ def segment_arguments() -> Parser:
     )
     parser.add_argument("--config", action="config", help="YAML file of these options; options given here win")
     parser.add_argument("models", type=str, nargs="+", metavar="MODEL", help="networks to begin with, see below")
-    parser.add_class_arguments(SegmentConfig, skip={"seed", "task", "strict", "freeze", "compile"})
+    parser.add_class_arguments(SegmentConfig, skip={"lr", "seed", "task", "strict", "freeze", "compile"})
+    parser.add_argument(
+        "--lr", type=str | float, default="0.1,0.03,0.01", help="learning rates to choose from, separated by commas"
+    )
     parser.add_argument(
         "--freeze", action="store_true", help="train one convolution on the frozen backbone, the paper's read-out"
     )
-    parser.add_argument("--seeds", type=str, default="0", help="of the trainings, one each, separated by commas")
+    parser.add_argument("--seeds", type=str | int, default="0", help="of the trainings, one each, separated by commas")
     parser.add_argument("--strict", action="store_true", help="stop at an unreadable image instead of listing it")
     parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
     return parser
 
 
-def segment(models: Sequence[str], seeds: str, json: bool, **options: Any) -> None:
+def segment(models: Sequence[str], seeds: str | int, lr: str | float, json: bool, **options: Any) -> None:
     """Train, measure, compare."""
-    numbers = [_seed(part) for part in seeds.split(",") if part.strip()]
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise UserError(f"--seeds must be one or more different numbers, such as 0,1,2, not '{seeds}'")
-    config = SegmentConfig(seed=numbers[0], **options)
-    config.check()
+    numbers, rates = whole_numbers(seeds, "seeds"), decimals(lr, "lr")
+    from shapebias.segmentation.run import check
+
+    config = SegmentConfig(**options)
+    check(config, numbers, rates)
     from shapebias.cli.names import tell_apart
     from shapebias.models.load import load_model
     from shapebias.segmentation.run import segment as run
 
     sources = [load_model(model) for model in models]
     tell_apart(sources, models)
-    results = run(sources, config, numbers)
+    results = run(sources, config, seeds=numbers, rates=rates)
     if not os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0":
         return  # of several processes, the first speaks
     for found in results:
@@ -59,10 +63,3 @@ def segment(models: Sequence[str], seeds: str, json: bool, **options: Any) -> No
     say(f"wrote {config.out}")
     if json:
         print_json([found.to_json() for found in results])
-
-
-def _seed(text: str) -> int:
-    text = text.strip()
-    if not text.isascii() or not text.isdecimal():
-        raise UserError(f"--seeds takes whole numbers separated by commas, not '{text}'")
-    return int(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +77,12 @@ class SegmentationImages:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, numbers: Sequence[int]) -> SegmentationImages:
+        """These images alone, in this order."""
+        names = tuple(self.names[number] for number in numbers)
+        images, masks = (tuple(of[number] for number in numbers) for of in (self.images, self.masks))
+        return SegmentationImages(self.root, names, images, masks)
 
     @cached_property
     def fingerprint(self) -> str:

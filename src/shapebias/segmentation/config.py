@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
+from shapebias.train.config import check_loop
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class SegmentConfig:
         drop_every: epochs between the drops of --schedule step.
         clip_norm: largest norm of the gradient; 0 does not clip.
         ema_decay: decay of a moving average of the weights, which is then what is measured and kept; 0 for none.
-        val_images: validation images for the curve over the epochs, drawn once; 0 for none. The result is on all.
+        select_epochs: passes over them when learning rates are tried; 0 for a third of --epochs.
         seed: of the head's start and of every random choice.
+        split_seed: of the fifth of the training images that learning rates are chosen on.
         workers: processes that decode images.
         device: auto, cpu, cuda or mps.
         devices: how many of them on each node.
@@ -71,8 +73,9 @@ class SegmentConfig:
     drop_every: int = 20
     clip_norm: float = 0.0
     ema_decay: float = 0.0
-    val_images: int = 200
+    select_epochs: int = 0
     seed: int = 0
+    split_seed: int = 0
     workers: int = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = 1
@@ -96,40 +99,8 @@ class SegmentConfig:
         Raises:
             UserError: the first setting that cannot be.
         """
-        for name, (lowest, highest) in RANGES.items():
-            value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise UserError(f"--{name} must lie between {lowest:g} and {highest:g}, not {value}")
-        if not self.lr:
-            raise UserError("--lr must be more than 0")
-        if self.batch_size % (self.devices * self.nodes * self.accumulate):
-            raise UserError(
-                f"--batch_size {self.batch_size} does not divide over {self.devices} devices x {self.nodes} nodes x "
-                f"{self.accumulate} accumulated parts"
-            )
-        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
-            raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
+        check_loop(self, "batch_size", size=(32, 4096))
+        if self.lr <= 0:
+            raise UserError(f"--lr must be above 0, not {self.lr:g}")
         if self.freeze and self.head is not None:
             raise UserError(f"--freeze trains one convolution and no other head: leave out --head {self.head}")
-
-
-RANGES: dict[str, tuple[float, float]] = {
-    "lr": (0.0, 1e3),
-    "momentum": (0.0, 0.9999),
-    "weight_decay": (0.0, 1e3),
-    "clip_norm": (0.0, 1e9),
-    "ema_decay": (0.0, 0.999999),
-    "epochs": (1, 100_000),
-    "warmup_epochs": (0.0, 1e5),
-    "drop_every": (1, 100_000),
-    "batch_size": (2, 1_000_000),
-    "accumulate": (1, 1_000_000),
-    "size": (32, 4096),
-    "val_images": (0, 1_000_000),
-    "seed": (0, 2**32 - 1),
-    "workers": (0, 1024),
-    "devices": (1, 100_000),
-    "nodes": (1, 100_000),
-    "checkpoint_minutes": (0.0, 1e6),
-    "keep": (1, 1000),
-}

@@ -22,22 +22,38 @@ from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
 from shapebias.segmentation.checkpoint import load_segmenter
 from shapebias.segmentation.config import SegmentConfig
-from shapebias.segmentation.figures import Measured, compared, entry_of
+from shapebias.segmentation.figures import METRIC, Measured, compared, entry_of
 from shapebias.segmentation.pictures import has_pictures, write_pictures
 from shapebias.segmentation.segmenter import CLASSES
-from shapebias.segmentation.train import build, shared_confusions, train_segmenter
+from shapebias.segmentation.train import build, drawn, shared_confusions, train_segmenter
 from shapebias.train.agreement import on_rank_zero
+from shapebias.train.selection import SHARE, Choice, check_settings, choose_rate, epochs_to_select
 from shapebias.train.session import launched
 
 YEAR, VALIDATION = 2012, "val"
-STATED = ("epochs", "batch_size", "lr", "optimizer", "weight_decay", "size", "train_split")
+STATED = ("epochs", "batch_size", "optimizer", "weight_decay", "size", "train_split")
+RATES = (0.1, 0.03, 0.01)
+LEAST_TO_CHOOSE = 5  # training images, of which one is held out
 
 
-def segment(sources: Sequence[Classifier], config: SegmentConfig, seeds: Sequence[int]) -> list[Results]:
+def segment(
+    sources: Sequence[Classifier],
+    config: SegmentConfig,
+    *,
+    seeds: Sequence[int] = (0,),
+    rates: Sequence[float] = RATES,
+) -> list[Results]:
     """Train each of ``sources`` by every seed, and write ``out/NAME/results.json`` and, for several, a comparison.
 
-    Each training is a run in ``out/NAME/BACKBONE/seed-N``. What an earlier call finished is not done again, and its
-    other figures stay.
+    Of several ``rates`` each network gets the one that is best on a fifth of the training images, held out for that:
+    no image of val has a say in it. Each training is a run in ``out/NAME/BACKBONE/seed-N``. What an earlier call
+    finished is not done again, and its other figures stay.
+
+    Args:
+        sources: the networks to begin from.
+        config: everything else; its ``lr`` and ``seed`` are those of ``rates`` and ``seeds`` in turn.
+        seeds: of the trainings.
+        rates: learning rates to choose from; a single one is taken as it is.
 
     Returns:
         Every network's figures.
@@ -45,15 +61,17 @@ def segment(sources: Sequence[Classifier], config: SegmentConfig, seeds: Sequenc
     Raises:
         UserError: settings, networks or data that cannot be used, or a loss that is not finite.
     """
-    config.check()
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError("--seeds must be one or more different numbers, such as 0,1,2")
+    check(config, seeds, rates)
     check_networks(sources, config.out)
     training, val = (read_segmentation(config.data, YEAR, split) for split in (config.train_split, VALIDATION))
     if both := set(training.names) & set(val.names):
         raise UserError(
             f"{len(both)} images of the split '{config.train_split}' are in '{VALIDATION}' too (first {min(both)}): "
             "train on train or trainaug"
+        )
+    if len(rates) > 1 and len(training) < LEAST_TO_CHOOSE:
+        raise UserError(
+            f"{len(training)} training images are too few to choose a learning rate on a fifth of them: give one --lr"
         )
     for source in sources:
         build(source, config)  # what cannot be used is refused before the first training
@@ -62,14 +80,19 @@ def segment(sources: Sequence[Classifier], config: SegmentConfig, seeds: Sequenc
     written: list[Results] = []
     for source in sources:
         home = config.out / source.identity.name
+        choice, split = _chosen(config, fabric, source, home / config.backbone, training, rates)
         made = []
         for seed in seeds:
-            one = replace(config, out=home / config.backbone / f"seed-{seed}", seed=seed)
-            one.check()
-            train_segmenter(source, one, fabric, training, val)
+            place = home / config.backbone / f"seed-{seed}"
+            one = replace(config, select_epochs=0, lr=choice.rate, seed=seed, out=place)
+            train_segmenter(source, one, fabric, training)
             made.append(_measured(one, fabric, val))
         runs[source.identity.name] = made
-        details = _details(config, home / config.backbone / f"seed-{seeds[0]}", training, val)
+        details = {
+            **_details(config, home / config.backbone / f"seed-{seeds[0]}", training, val),
+            **choice.details(METRIC),
+            **split,
+        }
         entry = entry_of(made, CLASSES, backbone=config.backbone, details=details)
         written.append(on_rank_zero(fabric, lambda s=source, h=home, e=entry: _write(s, h, e, fabric, list(seeds))))
         on_rank_zero(fabric, lambda h=home, m=made: _show(h, config, m[0], val, fabric))
@@ -77,6 +100,40 @@ def segment(sources: Sequence[Classifier], config: SegmentConfig, seeds: Sequenc
         rows = compared(runs, backbone=config.backbone, seed=seeds[0])
         on_rank_zero(fabric, lambda: write_comparison(config.out / COMPARISON_FILE, rows, written))
     return written
+
+
+def check(config: SegmentConfig, seeds: Sequence[int], rates: Sequence[float]) -> None:
+    """Refuse settings that cannot be, before anything is loaded.
+
+    Raises:
+        UserError: the first of them.
+    """
+    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed), rates, seeds)
+
+
+def _chosen(
+    config: SegmentConfig,
+    fabric: Fabric,
+    source: Classifier,
+    home: Path,
+    training: SegmentationImages,
+    rates: Sequence[float],
+) -> tuple[Choice, dict[str, Any]]:
+    """The learning rate, and how the training images were divided to choose it; a single one is taken untried."""
+    if len(rates) == 1:
+        return Choice(rates[0]), {}
+    aside = drawn(len(training), int(SHARE * len(training)), seed=config.split_seed)
+    held_out, fit = training.take(aside), training.take(sorted(set(range(len(training))) - set(aside)))
+    epochs = epochs_to_select(config.epochs, config.select_epochs)
+    tried = replace(config, epochs=epochs, select_epochs=0, seed=config.split_seed)
+
+    def trial(rate: float) -> Path:
+        run = replace(tried, lr=rate, out=home / "select" / f"lr-{rate:g}")
+        train_segmenter(source, run, fabric, fit, held_out=held_out)
+        return run.out
+
+    choice = choose_rate(rates, trial, fabric, source.identity.name)
+    return choice, {"split": {"fit": len(fit), "held_out": len(held_out)}}
 
 
 def _measured(config: SegmentConfig, fabric: Fabric, val: SegmentationImages) -> Measured:

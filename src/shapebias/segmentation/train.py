@@ -27,10 +27,11 @@ from shapebias.train.agreement import everywhere
 from shapebias.train.interruption import Interruption
 from shapebias.train.record import About, Record
 from shapebias.train.schedule import Schedule
+from shapebias.train.selection import FAILED, HELD_OUT, Score
 from shapebias.train.session import run_session
 from shapebias.train.work import LoopSettings, Outcome, Work
 
-VALUES = ("loss", "train_pixel_accuracy", "val_miou")
+VALUES = ("loss", "train_pixel_accuracy", *HELD_OUT)
 
 
 def build(source: Classifier, config: SegmentConfig) -> Segmenter:
@@ -51,9 +52,17 @@ def build(source: Classifier, config: SegmentConfig) -> Segmenter:
 
 
 def train_segmenter(
-    source: Classifier, config: SegmentConfig, fabric: Fabric, training: SegmentationImages, val: SegmentationImages
+    source: Classifier,
+    config: SegmentConfig,
+    fabric: Fabric,
+    training: SegmentationImages,
+    *,
+    held_out: SegmentationImages | None = None,
 ) -> None:
     """Train ``source`` by ``config`` in its ``out``, going on from where an earlier attempt stopped.
+
+    With ``held_out`` images it is measured on them after each epoch: their mean IoU, and the share of wrong pixels
+    where a loss is asked for, are in metrics.csv.
 
     Raises:
         UserError: a folder or data that cannot be used, or a loss that is not finite.
@@ -83,33 +92,42 @@ def train_segmenter(
         data={"folder": str(training.root), "images": len(training), "fingerprint": training.fingerprint},
         values=VALUES,
         environment=environment(str(fabric.device)),
-        inputs={"start": source.identity.weights_sha256 or "", "validation": val.fingerprint},
+        inputs={
+            "start": source.identity.weights_sha256 or "",
+            **({"held_out": held_out.fingerprint} if held_out is not None else {}),
+        },
     )
     record = Record(config, about, save_segmenter)
     record.initial_weights = weights_sha256(segmenter.network)
     samples = SegmentationSamples(training, size=config.size, fill=design.mean, seed=config.seed)
     schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
     work = Work("segmentation", samples, schedule, config.batch_size, 1, forward)
-    chosen = drawn(len(val), config.val_images, seed=config.seed)
 
     def validate(segmenter: Segmenter, interruption: Interruption) -> dict[str, float | None]:
-        if not chosen:
-            return {"val_miou": None}
+        if held_out is None:
+            return {}
         options: dict[str, Any] = {"interruption": interruption, "note": record.note_unreadable}
-        found = shared_confusions(segmenter, val, chosen, fabric, config, **options)
-        return {"val_miou": iou(np.sum(list(found.values()), axis=0)).mean if found else None}
+        found = shared_confusions(segmenter, held_out, range(len(held_out)), fabric, config, **options)
+        if not found:
+            return FAILED.columns()
+        measured = iou(np.sum(list(found.values()), axis=0))
+        return Score(measured.mean, 1 - measured.pixel_accuracy).columns()
 
     run_session(LoopSettings.of(config), fabric, segmenter, [work], record, validate=validate)
 
 
 def forward(model: Callable[..., Tensor], batch: SegmentationBatch, _epoch: float) -> Outcome:
-    """Cross entropy over the pixels that count, and the share of them that is right."""
+    """The mean over images of the cross entropy of the pixels that count, and the share of pixels that is right.
+
+    Every image weighs the same, however much of it is void or lies beyond its edge (0 where all of it does), so that
+    the mean over parts or ranks of one size is that of the whole batch.
+    """
     scores = model(batch.images).float()
     counted = batch.labels != IGNORED
-    pixels = counted.sum().clamp(min=1)  # a batch of padding alone teaches nothing, and is no reason to stop
-    loss = functional.cross_entropy(scores, batch.labels, ignore_index=IGNORED, reduction="sum") / pixels
+    each = functional.cross_entropy(scores, batch.labels, ignore_index=IGNORED, reduction="none")
+    loss = (each.sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)).mean()
     with torch.no_grad():
-        right = ((scores.argmax(1) == batch.labels) & counted).sum() / pixels
+        right = ((scores.argmax(1) == batch.labels) & counted).sum() / counted.sum().clamp(min=1)
     return Outcome(loss, {"loss": loss.detach(), "train_pixel_accuracy": right})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from shapebias.errors import UserError
 from shapebias.train.schemes import find_scheme
@@ -119,26 +119,13 @@ class TrainConfig:
             UserError: the first setting that cannot be.
         """
         phases = find_scheme(self.scheme)
-        for name, (lowest, highest) in RANGES.items():
-            value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise UserError(f"--{name} must lie between {lowest:g} and {highest:g}, not {value}")
-        parts = self.devices * self.nodes * self.accumulate
-        for name in ("batch_size", "finetune_batch_size"):
-            if not getattr(self, name) % parts:
-                continue
-            raise UserError(
-                f"--{name} {getattr(self, name)} does not divide over {self.devices} devices x {self.nodes} nodes x "
-                f"{self.accumulate} accumulated parts"
-            )
+        check_loop(self, "batch_size", "finetune_batch_size")
         part = self.batch_size // self.accumulate
         if part < LEAST_TO_CORRELATE and self.axis == "batch" and any(phase.mmsi for phase in phases):
             raise UserError(
                 f"--axis batch correlates over the images of a part, and --batch_size {self.batch_size} leaves {part}: "
                 f"at least {LEAST_TO_CORRELATE} are needed, and dozens make sense"
             )
-        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
-            raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
         if self.stylized is not None and (self.styles is not None or self.alpha != 1.0 or self.stylizer != "small"):
             raise UserError("--stylized takes ready copies: leave out --styles, --stylizer and --alpha, or --stylized")
         shows_views = any(phase.views for phase in phases)
@@ -149,6 +136,31 @@ class TrainConfig:
                 f"the scheme '{self.scheme}' needs styles, and the package's are for the small stylizer: "
                 "give --styles a folder of paintings"
             )
+
+
+def check_loop(config: Any, *batches: str, **others: tuple[float, float]) -> None:
+    """Refuse what no task can be trained with: settings out of range, batches that do not divide, Nesterov without SGD.
+
+    Args:
+        config: any task's settings; those that are None are left alone.
+        batches: the names of its batch sizes.
+        others: ranges of settings that ``RANGES`` lacks, or other ones.
+
+    Raises:
+        UserError: the first setting that cannot be.
+    """
+    for name, (lowest, highest) in {**RANGES, **others}.items():
+        value = getattr(config, name, None)
+        if value is not None and not lowest <= value <= highest:
+            raise UserError(f"--{name} must lie between {lowest:g} and {highest:g}, not {value}")
+    for name in batches:
+        if getattr(config, name) % (config.devices * config.nodes * config.accumulate):
+            raise UserError(
+                f"--{name} {getattr(config, name)} does not divide over {config.devices} devices x {config.nodes} "
+                f"nodes x {config.accumulate} accumulated parts"
+            )
+    if config.nesterov and (config.optimizer != "sgd" or not config.momentum):
+        raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
 
 
 LEAST_TO_CORRELATE = 3  # two points always correlate wholly
@@ -176,6 +188,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "accumulate": (1, 1_000_000),
     "size": (16, 4096),
     "seed": (0, 2**32 - 1),
+    "split_seed": (0, 2**32 - 1),
+    "select_epochs": (0, 100_000),
     "workers": (0, 1024),
     "devices": (1, 100_000),
     "nodes": (1, 100_000),

@@ -51,6 +51,22 @@ class Choice:
         return {"lr": self.rate, **({"selection": tried} if tried else {})}
 
 
+def check_settings(settings: Callable[[float, int], Any], rates: Sequence[float], seeds: Sequence[int]) -> None:
+    """Refuse rates or seeds that are none or twice there, and ``settings(rate, seed)`` whose ``check`` refuses them.
+
+    Raises:
+        UserError: the first that cannot be.
+    """
+    for name, given in (("seeds", seeds), ("lr", rates)):
+        if not given:
+            raise UserError(f"--{name} is empty: give at least one number")
+        if len(set(given)) < len(given):
+            raise UserError(f"--{name} names a number twice: give each once")
+    for rate in rates:
+        for seed in seeds:
+            settings(rate, seed).check()
+
+
 def choose_rate(rates: Sequence[float], trial: Callable[[float], Path], fabric: Fabric, name: str) -> Choice:
     """The best of ``rates``.
 

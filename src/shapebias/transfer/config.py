@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
-from shapebias.train.config import RANGES
+from shapebias.train.config import RANGES, check_loop
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,6 @@ class TransferConfig:
         Raises:
             UserError: the first setting that cannot be.
         """
-        ranges = {**RANGES, "split_seed": RANGES["seed"], "select_epochs": (0, 100_000), "crop": RANGES["test_crop"]}
-        for name, (lowest, highest) in ranges.items():
-            value = getattr(self, name, None)
-            if value is not None and not lowest <= value <= highest:
-                raise UserError(f"--{name} must lie between {lowest:g} and {highest:g}, not {value}")
+        check_loop(self, "batch_size", crop=RANGES["test_crop"])
         if self.lr <= 0:
             raise UserError(f"--lr must be above 0, not {self.lr:g}")
-        parts = self.devices * self.nodes * self.accumulate
-        if self.batch_size % parts:
-            raise UserError(
-                f"--batch_size {self.batch_size} does not divide over {self.devices} devices x {self.nodes} nodes x "
-                f"{self.accumulate} accumulated parts"
-            )
-        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
-            raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")

@@ -18,7 +18,7 @@ from shapebias.measure.evaluate import check_networks, describe
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
 from shapebias.models.classifier import Classifier
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
-from shapebias.train.selection import Choice, choose_rate, epochs_to_select
+from shapebias.train.selection import Choice, check_settings, choose_rate, epochs_to_select
 from shapebias.train.session import launched
 from shapebias.transfer.answers import Answers, kept, logits_of
 from shapebias.transfer.config import TransferConfig
@@ -89,14 +89,7 @@ def check(config: TransferConfig, method: str, seeds: Sequence[int], rates: Sequ
     """
     if method not in get_args(Method):
         raise unknown("method", method, get_args(Method))
-    for name, given in (("seeds", seeds), ("lr", rates)):
-        if not given:
-            raise UserError(f"--{name} is empty: give at least one number")
-        if len(set(given)) < len(given):
-            raise UserError(f"--{name} names a number twice: give each once")
-    for rate in rates:
-        for seed in seeds:
-            replace(config, lr=rate, seed=seed).check()
+    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed), rates, seeds)
     if method != "finetune" and config.devices * config.nodes > 1:
         raise UserError(f"--method {method} runs on one device: leave out --devices and --nodes")
 
