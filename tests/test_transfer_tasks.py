@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import tarfile
+
 import numpy as np
 import pytest
 from conftest import class_folder, noise_image
+from devkit import write_devkit
 
 from shapebias.errors import UserError
 from shapebias.transfer.published import read_cifar100
@@ -147,8 +151,56 @@ def test_test_classes_without_training_images_are_refused(tmp_path):
 def test_no_folder_and_a_download_that_there_is_not_are_refused(tmp_path):
     with pytest.raises(UserError, match="no folder"):
         find_task("folder", tmp_path / "absent")
-    with pytest.raises(UserError, match="--download fetches cifar100 and dtd, not voc07"):
-        find_task("voc07", tmp_path, download=True)
+    with pytest.raises(UserError, match="--download fetches the tasks that have a name"):
+        find_task("folder", tmp_path, download=True)
+
+
+def test_voc_is_fetched_by_torchvision_part_by_part(tmp_path, monkeypatch):
+    """torchvision takes an archive that is there, if it is the published one, and else would download it."""
+    from shapebias.libraries import torchvision
+
+    known = torchvision.datasets.voc.DATASET_YEAR_DICT
+    write_devkit(tmp_path / "made")
+    whole = tmp_path / "made/VOCdevkit/VOC2012"
+    lists, parts = whole / "ImageSets/Main", {"2007": ("train", "trainval"), "2007-test": ("val", "test")}
+    for key, (split, name) in parts.items():
+        archive = tmp_path / "data" / known[key]["filename"]
+        archive.parent.mkdir(exist_ok=True)
+        with tarfile.open(archive, "w") as file:
+            for image in (lists / f"{split}.txt").read_text().split():
+                for path in (f"JPEGImages/{image}.jpg", f"Annotations/{image}.xml"):
+                    file.add(whole / path, f"VOCdevkit/VOC2007/{path}")
+            file.add(lists / f"{split}.txt", f"VOCdevkit/VOC2007/ImageSets/Main/{name}.txt")
+        digest = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
+        monkeypatch.setitem(known[key], "md5", digest)
+    task = find_task("voc07", tmp_path / "data", download=True)
+    assert (task.name, len(task.train), len(task.test)) == ("voc07", 8, 6)
+    monkeypatch.setattr(torchvision.datasets, "VOCDetection", None)
+    assert len(find_task("voc07", tmp_path / "data", download=True).test) == 6  # nothing is fetched again
+
+
+def test_caltech101_is_fetched_by_torchvision_once(tmp_path, monkeypatch):
+    from shapebias.libraries import torchvision
+
+    def published(root, *, download):
+        assert download
+        class_folder(root / "caltech101" / "101_ObjectCategories", ("ant", "bee", "BACKGROUND_Google"), 3)
+
+    monkeypatch.setattr(torchvision.datasets, "Caltech101", published)
+    assert len(find_task("caltech101", tmp_path, download=True).train) == 4
+    monkeypatch.setattr(torchvision.datasets, "Caltech101", None)
+    assert len(find_task("caltech101", tmp_path, download=True).test) == 2
+
+
+def test_a_download_that_fails_says_so_in_one_line(tmp_path, monkeypatch):
+    from shapebias.libraries import torchvision
+
+    def broken(*_arguments, **_options):
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(torchvision.datasets, "VOCDetection", broken)
+    with pytest.raises(UserError, match=r"cannot download to .* \(no route to host\): connect, or put the files there"):
+        find_task("voc12", tmp_path, download=True)
 
 
 def test_too_few_images_to_hold_any_out_are_refused(tmp_path):

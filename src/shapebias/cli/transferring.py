@@ -46,7 +46,7 @@ def transfer_arguments() -> Parser:
         "--lr", type=str | float, default="0.03,0.01,0.003", help="learning rates to choose from, separated by commas"
     )
     parser.add_class_arguments(TransferConfig, skip={"task", "data", "out", "lr", "seed", "strict", "download"})
-    parser.add_argument("--download", action="store_true", help="fetch cifar100 or dtd to DATA if it is not there")
+    parser.add_argument("--download", action="store_true", help="fetch the task's images to DATA if they are not there")
     parser.add_argument("--strict", action="store_true", help="stop at an unreadable image instead of listing it")
     parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
     return parser

@@ -21,7 +21,7 @@ class TransferConfig:
         lr: peak learning rate.
         seed: of the new layer, the order of the images and their crops.
         split_seed: of every division: into training and test images where the task has none, and those to choose on.
-        download: fetch cifar100 or dtd to DATA if it is not there.
+        download: fetch the task's images to DATA if they are not there.
         epochs: passes over the training images.
         select_epochs: passes over them when learning rates are tried; 0 for a third of --epochs.
         batch_size: training images per step over all devices.

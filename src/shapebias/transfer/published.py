@@ -1,4 +1,4 @@
-"""CIFAR-100 and DTD as they are published, fetched by torchvision where asked for."""
+"""Data sets as they are published, fetched by torchvision where asked for; CIFAR-100 and DTD read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from shapebias.data.folder import ImageFolder, part
+from shapebias.data.voc import find_voc
 from shapebias.errors import UserError
 from shapebias.files import make_folder
 from shapebias.progress import progress
 
 CIFAR_IMAGES = "cifar100-images"
+
+
+def fetch_voc(data: Path, year: int, split: str) -> None:
+    """Download and unpack what has the list ``split`` of VOC 2007 or 2012 (2 GB) to ``data``, unless it is there.
+
+    Raises:
+        UserError: it cannot be had, or not be written.
+    """
+    folder = find_voc(data, year)
+    if folder is None or not (folder / "ImageSets" / "Main" / f"{split}.txt").is_file():
+        from shapebias.libraries import torchvision
+
+        _torchvision(torchvision.datasets.VOCDetection, data, True, "", year=str(year), image_set=split)
+
+
+def fetch_caltech101(data: Path) -> None:
+    """Download and unpack Caltech-101 to ``data/caltech101``, unless it is there.
+
+    Raises:
+        UserError: it cannot be had, or not be written.
+    """
+    from shapebias.libraries import torchvision
+
+    _torchvision(torchvision.datasets.Caltech101, data, True, "")
 
 
 def read_cifar100(data: Path, download: bool) -> tuple[ImageFolder, ImageFolder]:

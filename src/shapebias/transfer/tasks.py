@@ -11,7 +11,7 @@ from shapebias.data.folder import TEST_NAMES, TRAIN_NAMES, ImageFolder, part
 from shapebias.data.layouts import evaluation_images
 from shapebias.data.voc import MultilabelImages, read_multilabel
 from shapebias.errors import UserError, unknown
-from shapebias.transfer.published import read_cifar100, read_dtd
+from shapebias.transfer.published import fetch_caltech101, fetch_voc, read_cifar100, read_dtd
 from shapebias.transfer.task import Part, Task, stratified
 
 FOLDER = "folder"
@@ -28,14 +28,14 @@ def find_task(name: str, data: Path, *, seed: int = 0, download: bool = False) -
         name: voc07, voc12, caltech101, cifar100, dtd or folder.
         data: where the data set lies; for ``folder`` class folders, or ``train/`` and ``val/`` or ``test/`` of such.
         seed: of dividing what is not divided: Caltech-101, and folders without ``val/`` and ``test/``.
-        download: fetch cifar100 or dtd to ``data`` if it is not there.
+        download: fetch the task's images to ``data`` if they are not there.
 
     Raises:
         UserError: an unknown task, or data that are not its.
     """
     check_task(name)
-    if download and name not in ("cifar100", "dtd"):
-        raise UserError(f"--download fetches cifar100 and dtd, not {name}: put it in {data} yourself")
+    if download and name == FOLDER:
+        raise UserError("--download fetches the tasks that have a name: put your own folder's images there yourself")
     if not download and not Path(data).is_dir():
         raise UserError(f"no folder {data}: give the folder of {name} as --data")
     return TASKS[name](Path(data), seed, download)
@@ -48,7 +48,9 @@ def check_task(name: str) -> None:
 
 
 def _voc(year: int, train: str, test: str) -> Callable[[Path, int, bool], Task]:
-    def read(data: Path, _seed: int, _download: bool) -> Task:
+    def read(data: Path, _seed: int, download: bool) -> Task:
+        for split in (train, test) if download else ():
+            fetch_voc(data, year, split)
         parts = [read_multilabel(data, year, split) for split in (train, test)]
         notes = [
             f"{len(found.unlabelled)} images of {split} show no object and are left out"
@@ -68,8 +70,11 @@ def _several(images: MultilabelImages) -> Part:
     return Part(images.root, images.paths, np.where(images.counts, images.truth, -1).astype(np.int8))
 
 
-def _caltech101(data: Path, seed: int, _download: bool) -> Task:
-    root = part(data, (CALTECH_FOLDER, f"caltech101/{CALTECH_FOLDER}", f"caltech-101/{CALTECH_FOLDER}")) or data
+def _caltech101(data: Path, seed: int, download: bool) -> Task:
+    below = (CALTECH_FOLDER, f"caltech101/{CALTECH_FOLDER}", f"caltech-101/{CALTECH_FOLDER}")
+    if download and part(data, below) is None:
+        fetch_caltech101(data)
+    root = part(data, below) or data
     found = ImageFolder.scan(root)
     if root == data and BACKGROUND not in found.classes:
         raise UserError(f"{data} is not Caltech-101: expected {data}/{CALTECH_FOLDER}/CLASS/image_0001.jpg")
