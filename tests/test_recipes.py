@@ -14,7 +14,8 @@ from shapebias.train.schemes import SCHEMES
 RECIPES = Path(__file__).parents[1] / "recipes"
 if not RECIPES.is_dir():
     pytest.skip("the recipes are not part of the source distribution", allow_module_level=True)
-FILES = sorted(path for path in RECIPES.rglob("*.yaml") if path.parent.name != "transfer")
+OTHERS = ("transfer", "segmentation", "ablation")  # other commands' than train
+FILES = sorted(path for path in RECIPES.rglob("*.yaml") if path.parent.name not in OTHERS)
 PLACES = {"data": Path("data"), "out": Path("out")}
 
 

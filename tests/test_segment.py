@@ -16,7 +16,7 @@ from segmentation_data import small_voc, start
 
 from shapebias.cli.segmenting import segment as command
 from shapebias.cli.segmenting import segment_arguments
-from shapebias.data.voc import VOC_PALETTE, load_mask, read_segmentation
+from shapebias.data.voc import VOC_PALETTE, load_mask, read_segmentation, save_mask
 from shapebias.errors import UserError
 from shapebias.measure.over_seeds import t_interval
 from shapebias.measure.results import Results
@@ -208,6 +208,25 @@ def test_the_rate_is_chosen_on_training_images_alone(data, tmp_path, monkeypatch
     seen.clear()
     segment([start()], given, seeds=[1, 2], rates=[1e-6, 0.05])
     assert not seen  # neither a trial nor a measurement again
+
+
+def test_other_masks_are_trained_on_and_vocs_measured(data, tmp_path):
+    """Masks of one class everywhere: what is learned is that class, and val is still scored by VOC's own."""
+    training = read_segmentation(data, 2012, "train")
+    for name, mask in zip(training.names, training.masks, strict=True):
+        labels = np.full(np.array(Image.open(mask)).shape, 12, dtype=np.uint8)
+        save_mask(tmp_path / "masks" / f"{name}.png", labels)
+    given = config(data, tmp_path / "out", epochs=20, batch_size=6, masks=tmp_path / "masks")
+    entry = segment([start()], given, rates=[0.05])[0].get("segmentation", "miou")
+    assert entry.details["trained_on"]["masks"] == str(tmp_path / "masks")
+    assert entry.details["trained_on"]["fingerprint"] != training.fingerprint
+    assert entry.details["per_class"]["dog"] == 0 and entry.value is not None and entry.value < 0.05
+    save_mask(tmp_path / "masks" / f"{training.names[0]}.png", np.zeros((1, 1), dtype=np.uint8))
+    with pytest.raises(UserError, match="holds another run"):
+        segment([start()], given, rates=[0.05])
+    (tmp_path / "masks" / f"{training.names[0]}.png").unlink()
+    with pytest.raises(UserError, match=r"masks lacks masks of 1 of the 6 images \(2008_000000\)"):
+        segment([start()], given, rates=[0.05])
 
 
 def test_too_few_images_to_choose_on_are_refused(tmp_path):

@@ -68,12 +68,13 @@ class MultilabelImages:
 
 @dataclass(frozen=True)
 class SegmentationImages:
-    """Images with a mask each."""
+    """Images with a mask each; ``masks_root`` is the masks' folder where they are not VOC's own."""
 
     root: Path
     names: tuple[str, ...]
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
+    masks_root: Path | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -82,12 +83,15 @@ class SegmentationImages:
         """These images alone, in this order."""
         names = tuple(self.names[number] for number in numbers)
         images, masks = (tuple(of[number] for number in numbers) for of in (self.images, self.masks))
-        return SegmentationImages(self.root, names, images, masks)
+        return SegmentationImages(self.root, names, images, masks, self.masks_root)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the name and size in bytes of every image and mask."""
-        return fingerprint(self.root, (*self.images, *self.masks))
+        if self.masks_root is None:
+            return fingerprint(self.root, (*self.images, *self.masks))
+        parts = fingerprint(self.root, self.images) + fingerprint(self.masks_root, self.masks)
+        return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def find_voc(root: Path, year: int) -> Path | None:
@@ -144,13 +148,14 @@ def read_multilabel(root: Path, year: int, split: str) -> MultilabelImages:
     )
 
 
-def read_segmentation(root: Path, year: int, split: str) -> SegmentationImages:
+def read_segmentation(root: Path, year: int, split: str, masks: Path | None = None) -> SegmentationImages:
     """The images and masks of a split of ``ImageSets/Segmentation``, in its order.
 
     Args:
         root: the year's folder or one above it, see ``find_voc``.
         year: 2007 or 2012.
         split: such as train, val, trainval or trainaug.
+        masks: a folder of other masks, NAME.png each, to take instead of VOC's.
 
     Raises:
         UserError: no such folder or split, or names twice, without an image or a mask.
@@ -158,12 +163,17 @@ def read_segmentation(root: Path, year: int, split: str) -> SegmentationImages:
     folder = year_folder(root, year)
     names = split_names(folder, "Segmentation", split)
     _present(folder, "Segmentation", split, names, _stems(folder / IMAGES, ".jpg"), IMAGES)
+    paths = tuple(folder / IMAGES / f"{name}.jpg" for name in names)
+    if masks is not None:
+        if missing := _missing(names, _stems(masks, ".png")):
+            raise UserError(f"{masks} lacks masks of {missing} of ImageSets/Segmentation/{split}.txt, as NAME.png")
+        return SegmentationImages(folder, names, paths, tuple(masks / f"{name}.png" for name in names), masks)
     official, more = _stems(folder / MASKS, ".png"), _stems(folder / MORE_MASKS, ".png")
     _present(folder, "Segmentation", split, names, official | more, MASKS)
     return SegmentationImages(
         root=folder,
         names=names,
-        images=tuple(folder / IMAGES / f"{name}.jpg" for name in names),
+        images=paths,
         masks=tuple(folder / (MASKS if name in official else MORE_MASKS) / f"{name}.png" for name in names),
     )
 

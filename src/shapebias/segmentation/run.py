@@ -63,7 +63,8 @@ def segment(
     """
     check(config, seeds, rates)
     check_networks(sources, config.out)
-    training, val = (read_segmentation(config.data, YEAR, split) for split in (config.train_split, VALIDATION))
+    training = read_segmentation(config.data, YEAR, config.train_split, config.masks)
+    val = read_segmentation(config.data, YEAR, VALIDATION)
     if both := set(training.names) & set(val.names):
         raise UserError(
             f"{len(both)} images of the split '{config.train_split}' are in '{VALIDATION}' too (first {min(both)}): "
@@ -164,7 +165,11 @@ def _details(config: SegmentConfig, run: Path, training: SegmentationImages, val
     of = read_json(run / "run.json")
     return {
         "data": {"folder": val.root.name, "split": VALIDATION, "images": len(val), "fingerprint": val.fingerprint},
-        "trained_on": {"images": len(training), "fingerprint": training.fingerprint},
+        "trained_on": {
+            "images": len(training),
+            "masks": "VOC's" if config.masks is None else str(config.masks),
+            "fingerprint": training.fingerprint,
+        },
         **{name: of[name] for name in ("head", "stage", "stride")},
         **{name: getattr(config, name) for name in STATED},
     }

@@ -21,7 +21,7 @@ from shapebias.train.work import Batch
 
 SCHEMA = "shapebias/run/1"
 CONFIG_FILE = "config.json"
-PLACES = ("data", "stylized", "styles")  # what lies there is known by its hash
+PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by its hash
 # Settings that may change between a run and its continuation: they do not change what is computed.
 FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep", *PLACES)
 
