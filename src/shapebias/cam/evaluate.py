@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from shapebias.cam.curve import CLASSES, Tally, confusion_at, confusions, thresholds_with
-from shapebias.cam.differences import iou_difference
 from shapebias.cam.images import YEAR, LabelledImages, read_labelled
 from shapebias.cam.pictures import write_pictures
 from shapebias.cam.pseudo_labels import Labelled, outputs, write_pseudo_labels
@@ -25,7 +24,7 @@ from shapebias.errors import UserError
 from shapebias.measure.contract import Outcome, Setting, data_details
 from shapebias.measure.evaluate import check_networks, measure
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
-from shapebias.metrics.segmentation import bootstrap_iou, iou
+from shapebias.metrics.segmentation import bootstrap_iou, iou, miou_difference
 from shapebias.models.classifier import Classifier
 
 BENCHMARK = "cam"
@@ -139,7 +138,7 @@ class PseudoLabels:
             (names_a, one), (names_b, two) = self.confusions[a], self.confusions[b]
             if names_a != names_b or not names_a:
                 continue
-            difference, interval = iou_difference(one, two, seed=self.setting.seed)
+            difference, interval = miou_difference(one[None], two[None], seed=self.setting.seed)
             found.append(
                 {
                     "benchmark": BENCHMARK,
