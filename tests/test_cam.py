@@ -8,13 +8,12 @@ import torch
 from torch import nn
 
 from shapebias.cam.curve import CLASSES, Tally, confusion_at, confusions, tally, thresholds_with
-from shapebias.cam.differences import iou_difference
 from shapebias.cam.labels import at_threshold, best_classes, normalised
 from shapebias.cam.raw import class_maps
 from shapebias.cam.scales import CamSettings, covering, padded, resized, summed_cams
 from shapebias.data.voc import VOC_CLASSES
 from shapebias.errors import UserError
-from shapebias.metrics.segmentation import confusion, iou
+from shapebias.metrics.segmentation import confusion
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.load import wrap
@@ -206,15 +205,6 @@ def test_the_curve_is_that_of_scoring_anew_at_each_threshold():
             assert all(
                 (confusion_at(one, len(thresholds), number) == e).all() for one, e in zip(tallies, each, strict=True)
             )
-
-
-def test_the_difference_of_two_networks_is_that_of_their_miou_and_nothing_for_the_same():
-    rng = np.random.default_rng(2)
-    a, b = (rng.integers(0, 50, (12, 4, 4)) * np.array([1, 1, 1, 0])[:, None] for _ in range(2))
-    difference, interval = iou_difference(a, b, seed=0)
-    assert difference == pytest.approx(iou(a.sum(0)).mean - iou(b.sum(0)).mean)
-    assert interval is not None and interval[0] < difference < interval[1]
-    assert iou_difference(a, a, seed=0) == (0.0, (0.0, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from conftest import noise_image
 from PIL import Image
 
 from shapebias.cam import evaluate
-from shapebias.cam.evaluate import pseudo_label
 from shapebias.cam.images import read_labelled
 from shapebias.cam.labels import at_threshold
 from shapebias.cam.pseudo_labels import label_image, outputs
 from shapebias.cam.raw import class_maps
 from shapebias.cam.scales import CamSettings
+from shapebias.cam.seeded import alone
 from shapebias.cli.pseudo_labelling import cam, cam_arguments
 from shapebias.data.crop import to_tensor
 from shapebias.data.decode import load_rgb
@@ -35,10 +36,9 @@ OBJECTS = {"a1": ["cat", "person"], "a2": ["dog"], "a3": ["cat"], "a4": [], "b1"
 FAST = CamSettings(scales=(1.0, 0.5))
 
 
-@pytest.fixture
-def voc(tmp_path) -> Path:
-    """Five images of VOC2012: one without objects, one without a mask, the cat of a3 difficult."""
-    folder = tmp_path / "voc" / "VOC2012"
+def write_voc(root: Path) -> Path:
+    """Five images of VOC2012: one without objects, one without a mask, the cat of a3 difficult; returns ``root``."""
+    folder = root / "VOC2012"
     (folder / "Annotations").mkdir(parents=True)
     for seed, (name, objects) in enumerate(OBJECTS.items()):
         noise_image(folder / "JPEGImages" / f"{name}.jpg", seed, size=SIZE)
@@ -52,7 +52,12 @@ def voc(tmp_path) -> Path:
         (folder / "ImageSets" / task).mkdir(parents=True)
         (folder / "ImageSets" / task / "train.txt").write_text("\n".join(names) + "\n")
     (folder / "ImageSets/Main/other.txt").write_text("b1\n")
-    return tmp_path / "voc"
+    return root
+
+
+@pytest.fixture
+def voc(tmp_path) -> Path:
+    return write_voc(tmp_path / "voc")
 
 
 def weights(path: Path, seed: int = 0, classes=VOC_CLASSES, architecture: str = "test_resnet") -> Path:
@@ -65,6 +70,10 @@ def weights(path: Path, seed: int = 0, classes=VOC_CLASSES, architecture: str = 
 @pytest.fixture
 def model(tmp_path) -> Classifier:
     return load_model(str(weights(tmp_path / "net") / "model.safetensors"))
+
+
+def pseudo_label(models: list[Classifier], **options: Any) -> list[Results]:
+    return evaluate.pseudo_label([alone(model) for model in models], **options)
 
 
 def test_masks_and_figures_are_those_of_the_maps(voc, model, tmp_path):
@@ -243,4 +252,3 @@ def test_the_shared_devkit_reads(shared):
     images = read_labelled(shared / "data" / "voc", "train")
     assert len(images) == 140 and all(images.classes) and all(images.masks)
     assert len(read_labelled(shared / "data" / "voc", "trainaug")) == 180
-    assert evaluate.PseudoLabels.find(shared / "data" / "voc") == images.root

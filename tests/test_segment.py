@@ -20,12 +20,12 @@ from shapebias.data.voc import VOC_PALETTE, load_mask, read_segmentation, save_m
 from shapebias.errors import UserError
 from shapebias.measure.over_seeds import t_interval
 from shapebias.measure.results import Results
-from shapebias.metrics.segmentation import confusion, iou
+from shapebias.metrics.segmentation import confusion
 from shapebias.models.checkpoint import save_classifier
 from shapebias.segmentation import run as run_module
 from shapebias.segmentation.checkpoint import load_segmenter
 from shapebias.segmentation.config import SegmentConfig
-from shapebias.segmentation.figures import Measured, all_background, compared, entry_of, miou_difference
+from shapebias.segmentation.figures import Measured, all_background, compared, entry_of
 from shapebias.segmentation.run import segment
 from shapebias.segmentation.samples import SegmentationBatch
 from shapebias.segmentation.segmenter import CLASSES, segmenter_from
@@ -303,21 +303,6 @@ def random_confusions(rng, images, classes=4):
 def measured(seed, images=range(12), shift=0):
     found = random_confusions(np.random.default_rng(seed), images)
     return Measured(seed, "hash", {index: matrix + shift * np.eye(4, dtype=int) for index, matrix in found.items()})
-
-
-def test_differences_between_networks_are_those_of_their_means_and_resample_images_together():
-    a, b = [measured(1, shift=30), measured(2, shift=30)], [measured(3)]
-    stacks = [np.stack([run.stacked(list(range(12))) for run in runs]) for runs in (a, b)]
-    value, interval = miou_difference(*stacks, seed=0)
-    means = [np.mean([iou(stack.sum(0)).mean for stack in runs]) for runs in stacks]
-    assert value == pytest.approx(means[0] - means[1])
-    rng, naive = np.random.default_rng(1), []
-    for _ in range(1500):
-        drawn = rng.integers(0, 12, 12)
-        one, other = (np.mean([iou(stack[drawn].sum(0)).mean for stack in runs]) for runs in stacks)
-        naive.append(one - other)
-    assert interval == pytest.approx(tuple(np.percentile(naive, [2.5, 97.5])), abs=0.02)
-    assert miou_difference(stacks[0], stacks[0], seed=0) == (0.0, (0.0, 0.0))
 
 
 def test_only_images_that_all_answered_are_compared():

@@ -11,7 +11,7 @@ import torch
 
 from shapebias.errors import UserError
 from shapebias.metrics import SegmentationIoU, segmentation
-from shapebias.metrics.segmentation import bootstrap_iou, confusion, iou
+from shapebias.metrics.segmentation import bootstrap_iou, confusion, iou, miou_difference
 
 
 def drawn(seed=0, shape=(3, 17, 23), classes=6, void=0.1):
@@ -153,6 +153,59 @@ def test_a_draw_without_a_class_takes_the_mean_of_the_others():
     assert bootstrap_iou(matrices, seed=0, resamples=50) == (1, 1)
     assert bootstrap_iou(np.zeros((2, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
     assert bootstrap_iou(np.zeros((0, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
+
+
+def reference_miou(matrix):
+    """Mean IoU class by class, in plain numbers."""
+    shares = []
+    for c in range(len(matrix)):
+        union = sum(matrix[c]) + sum(matrix[:, c]) - matrix[c, c]
+        if union > 0:
+            shares.append(matrix[c, c] / union)
+    return sum(shares) / len(shares)
+
+
+def seeds_of(rng, seeds, n=25, shift=0):
+    """(seeds, n, 4, 4): the true classes are each image's own, class 2 in one image of five, class 3 in none."""
+    matrices = rng.integers(0, 50, (seeds, n, 4, 4)) + shift * np.eye(4, dtype=int)
+    there = np.ones((n, 4), dtype=int)
+    there[np.arange(n) % 5 > 0, 2] = there[:, 3] = 0
+    return matrices * there[:, :, None] * there[:, None, :]
+
+
+@pytest.mark.parametrize(("seeds_a", "seeds_b"), [(1, 1), (3, 1), (2, 4)])
+def test_the_difference_is_that_of_naive_resampling_of_the_same_images(seeds_a, seeds_b):
+    rng = np.random.default_rng(7)
+    a, b = seeds_of(rng, seeds_a, shift=20), seeds_of(rng, seeds_b)
+
+    def expected(rows):
+        one, other = (sum(reference_miou(m[rows].sum(0)) for m in stack) / len(stack) for stack in (a, b))
+        return one - other
+
+    value, interval = miou_difference(a, b, seed=0)
+    assert value == pytest.approx(expected(np.arange(25)))
+    naive = [expected(rng.integers(0, 25, 25)) for _ in range(2000)]
+    low, high = np.percentile(naive, [2.5, 97.5])
+    assert interval == pytest.approx((low, high), abs=0.15 * (high - low))
+    back, turned = miou_difference(b, a, seed=0)
+    assert back == pytest.approx(-value) and turned == pytest.approx((-high, -low), abs=0.15 * (high - low))
+
+
+def test_a_network_does_not_differ_from_itself_however_often_it_is_given():
+    a = seeds_of(np.random.default_rng(8), 2)
+    assert miou_difference(a, a, seed=0) == (0, (0, 0))
+    value, interval = miou_difference(a[:1], a[[0, 0, 0]], seed=0)
+    assert value == pytest.approx(0, abs=1e-12) and interval == pytest.approx((0, 0), abs=1e-12)
+
+
+def test_a_class_that_a_draw_lacks_has_no_say_in_its_difference():
+    """One network is right in both images, the other in the first alone: 1 - 1, 1 - (1 + 0) / 3 or 1 - 0 by draw."""
+    a, b = np.zeros((2, 1, 2, 3, 3), dtype=np.int64)
+    a[0, 0, 0, 0], a[0, 1, 1, 1] = 5, 7
+    b[0, 0, 0, 0], b[0, 1, 1, 2] = 5, 7  # the second image's class 1 is taken for 2
+    value, interval = miou_difference(a, b, seed=0)
+    assert value == pytest.approx(1 - 1 / 3) and interval == (0, 1)
+    assert miou_difference(np.zeros((1, 2, 3, 3)), np.zeros((2, 2, 3, 3)), seed=0)[1] is None
 
 
 def test_docstring_examples():

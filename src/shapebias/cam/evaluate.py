@@ -7,69 +7,61 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from shapebias.cam.curve import CLASSES, Tally, confusion_at, confusions, thresholds_with
-from shapebias.cam.differences import iou_difference
-from shapebias.cam.images import YEAR, LabelledImages, read_labelled
+from shapebias.cam.figures import BENCHMARK, Measured, at_given, entries, shared_images
+from shapebias.cam.images import LabelledImages, read_labelled
 from shapebias.cam.pictures import write_pictures
-from shapebias.cam.pseudo_labels import Labelled, outputs, write_pseudo_labels
+from shapebias.cam.pseudo_labels import outputs, write_pseudo_labels
 from shapebias.cam.raw import ClassMaps, class_maps
 from shapebias.cam.scales import CamSettings, padded, resized
+from shapebias.cam.seeded import Seeded
 from shapebias.data.crop import to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.voc import find_voc
-from shapebias.data.voc_annotations import VOC_CLASSES
+from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.measure.contract import Outcome, Setting, data_details
-from shapebias.measure.evaluate import check_networks, measure
+from shapebias.measure.contract import Setting, data_details
+from shapebias.measure.doubts import say_doubts
+from shapebias.measure.evaluate import check_descriptions, record
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
-from shapebias.metrics.segmentation import bootstrap_iou, iou
+from shapebias.metrics.segmentation import miou_difference
 from shapebias.models.classifier import Classifier
 
-BENCHMARK = "cam"
 LEAST_PROBE = 128  # pixels: a map of several places, in which the identity says something
-NAMES = ("background", *VOC_CLASSES)
 
 
 class PseudoLabels:
     """The measurement: pseudo-labels of a split of VOC2012 by each network's class activation maps."""
 
-    benchmark = BENCHMARK
-    needs = "VOC2012 with annotations and masks"
-
     def __init__(self, setting: Setting, split: str = "train", settings: CamSettings | None = None) -> None:
         self.setting, self.split = setting, split
         self.settings = CamSettings() if settings is None else settings
         self.images: LabelledImages = read_labelled(setting.data, split)
-        self.thresholds = thresholds_with(self.settings.threshold)
-        self.confusions: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}  # by network: names, (n, 21, 21)
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of the images, masks and classes."""
-        return self.images.fingerprint
-
-    @classmethod
-    def find(cls, root: Path) -> Path | None:
-        """VOC2012 at or below ``root``."""
-        return find_voc(root, YEAR)
 
     def check(self, model: Classifier) -> None:
         """Refuse a network without VOC's classes or without class activation maps."""
         outputs(model)
-        self._maps(model, "cpu")
+        self._maps(model.to("cpu").eval(), "cpu")
 
-    def run(self, model: Classifier) -> Outcome:
-        """Write the masks and pictures of ``model`` and score them."""
-        setting, folder = self.setting, self.setting.out / model.identity.name
-        maps = self._maps(model, setting.device)
-        made = write_pseudo_labels(
-            maps, self.images, self.settings, folder, device=setting.device, strict=setting.strict
-        )
-        write_pictures(maps, self.images, made, self.settings, folder, device=setting.device, seed=setting.seed)
-        return Outcome(self._entries(model, maps, made))
+    def run(self, network: Seeded) -> tuple[list[Entry], list[Measured]]:
+        """Write the masks of every seed and pictures by the first one, and score them."""
+        setting, settings, images = self.setting, self.settings, self.images
+        runs: list[Measured] = []
+        places: list[str] = []
+        unreadable: dict[str, None] = {}
+        for seed, model in network.models.items():
+            model.to(device=setting.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+            maps, folder = self._maps(model, setting.device), setting.out / model.identity.name
+            made = write_pseudo_labels(maps, images, settings, folder, device=setting.device, strict=setting.strict)
+            if not runs:
+                home = setting.out / network.name
+                write_pictures(maps, images, made, settings, home, device=setting.device, seed=setting.seed)
+            runs.append(Measured(seed, model.identity.weights_sha256, made.tallies))
+            places.append(f"{'input' if maps.given else 'output'} of {maps.place}")
+            unreadable |= dict.fromkeys(made.unreadable)
+            model.to("cpu")
+        details = self._details(list(unreadable), places[0], scored=bool(shared_images(runs)))
+        return entries(runs, settings, details, seed=setting.seed), runs
 
     def _maps(self, model: Classifier, device: str) -> ClassMaps:
         """The class maps of ``model``, checked on the first image that can be read."""
@@ -84,79 +76,47 @@ class PseudoLabels:
             return class_maps(model, probe.to(device))
         raise UserError(f"none of the {len(self.images)} images could be read, first {reason}")
 
-    def _entries(self, model: Classifier, maps: ClassMaps, made: Labelled) -> list[Entry]:
-        count, given = len(self.thresholds), int(np.searchsorted(self.thresholds, self.settings.threshold))
-        numbers = sorted(made.tallies)
-        tallies = [made.tallies[number] for number in numbers]
-        whole = Tally(
-            np.concatenate([np.zeros(0, np.int64), *(one.cells for one in tallies)]),
-            np.concatenate([np.zeros(0, np.int64), *(one.pixels for one in tallies)]),
-        )
-        matrices = confusions(whole, count)
-        curve = [iou(matrix).mean for matrix in matrices]
-        best = int(np.nanargmax(curve)) if np.isfinite(curve).any() else given
-        left_out = len(made.unreadable)
-        shared = {
-            "data": data_details(self.images.root, len(self.images), self.fingerprint, list(made.unreadable)),
+    def _details(self, unreadable: list[str], place: str, *, scored: bool) -> dict[str, Any]:
+        images, settings = self.images, self.settings
+        told = f"no image of the split '{self.split}' has a mask: its pseudo-labels are not scored"
+        return {
+            "data": data_details(images.root, len(images), images.fingerprint, unreadable),
             "split": self.split,
-            "images_labelled": len(self.images) - left_out,
-            "images_without_mask": sum(mask is None for mask in self.images.masks),
-            "images_without_class": sum(not classes for classes in self.images.classes),
-            "scales": list(self.settings.scales),
-            "flip": self.settings.flip,
-            "size": self.settings.size,
-            "map": f"{'input' if maps.given else 'output'} of {maps.place}",
+            "images_labelled": len(images) - len(unreadable),
+            "images_without_mask": sum(mask is None for mask in images.masks),
+            "images_without_class": sum(not classes for classes in images.classes),
+            "scales": list(settings.scales),
+            "flip": settings.flip,
+            "size": settings.size,
+            "map": place,
             "seed": self.setting.seed,
+            **({} if scored else {"warning": told}),
         }
-        if not numbers:
-            shared["warning"] = f"no image of the split '{self.split}' has a mask: its pseudo-labels are not scored"
-        found = []
-        for metric, at in (("miou", given), ("miou_best", best)):
-            each = np.stack([confusion_at(one, count, at) for one in tallies] or [np.zeros((CLASSES, CLASSES))])
-            if metric == "miou":
-                images = tuple(self.images.names[number] for number in numbers)
-                self.confusions[model.identity.name] = (images, each)
-            threshold = float(self.thresholds[at])
-            condition: dict[str, Any] = {"scales": self.settings.kind}
-            details = {"interval": "bootstrap over images", **_classes(matrices[at]), **shared}
-            if metric == "miou":
-                condition = {"threshold": threshold, **condition}
-            else:
-                details = {
-                    "threshold": threshold,
-                    "curve": [[float(t), value] for t, value in zip(self.thresholds, curve, strict=True)],
-                    **details,
-                    "interval": "bootstrap over images at the threshold that is best on all of them",
-                }
-            interval = bootstrap_iou(each, seed=self.setting.seed) if numbers else None
-            found.append(Entry(BENCHMARK, metric, curve[at], len(numbers), interval, condition, details))
-        return found
 
-    def differences(self, results: Sequence[Results]) -> list[dict[str, Any]]:
-        """The difference in mIoU of every two networks over the same images, with its paired bootstrap interval."""
-        found = []
-        for a, b in combinations([result.model["name"] for result in results], 2):
-            (names_a, one), (names_b, two) = self.confusions[a], self.confusions[b]
-            if names_a != names_b or not names_a:
-                continue
-            difference, interval = iou_difference(one, two, seed=self.setting.seed)
-            found.append(
-                {
-                    "benchmark": BENCHMARK,
-                    "metric": "miou",
-                    "condition": {"threshold": self.settings.threshold, "scales": self.settings.kind},
-                    "a": a,
-                    "b": b,
-                    "difference": difference,
-                    "ci95": interval,
-                    "n": len(names_a),
-                }
-            )
-        return found
+    def difference(self, a: tuple[str, list[Measured]], b: tuple[str, list[Measured]]) -> dict[str, Any] | None:
+        """The row of two networks' difference over the images that all of their seeds were scored on, None without any.
+
+        Each network's mIoU is the mean over its seeds; the interval resamples the images of both.
+        """
+        images = shared_images([*a[1], *b[1]])
+        if not images:
+            return None
+        both = [at_given(runs, self.settings, images) for _, runs in (a, b)]
+        difference, interval = miou_difference(*both, seed=self.setting.seed)
+        return {
+            "benchmark": BENCHMARK,
+            "metric": "miou",
+            "condition": {"threshold": self.settings.threshold, "scales": self.settings.kind},
+            "a": a[0],
+            "b": b[0],
+            "difference": difference,
+            "ci95": interval,
+            "n": len(images),
+        }
 
 
 def pseudo_label(
-    models: Sequence[Classifier],
+    networks: Sequence[Seeded],
     *,
     data: Path,
     out: Path,
@@ -166,31 +126,29 @@ def pseudo_label(
     seed: int = 0,
     strict: bool = False,
 ) -> list[Results]:
-    """Pseudo-labels of a split of VOC2012 by each network, scored where there are masks.
+    """Pseudo-labels of a split of VOC2012 by each network, by all of its seeds, scored where there are masks.
 
-    Writes ``out/NAME/masks``, ``out/NAME/pictures`` and ``out/NAME/results.json``, and for several networks the
-    paired differences of their mIoU to ``out/comparison.json``.
+    Writes ``out/NAME/masks`` (of seeds ``out/NAME/seed-N/masks``), ``out/NAME/pictures`` by the first seed and
+    ``out/NAME/results.json``, and for several networks the paired differences of their mIoU to ``out/comparison.json``.
+    What an earlier call made is not made again.
 
     Raises:
         UserError: unusable data or networks, or an ``out`` with other work in it.
     """
-    check_networks(models, out)
+    described = [network.description() for network in networks]
+    check_descriptions(described, out)
     evaluator = PseudoLabels(Setting(data, out, seed=seed, device=device, strict=strict), split, settings)
-    with torch.inference_mode():
-        for model in models:
-            evaluator.check(model.to("cpu").eval())
-    results = measure(
-        models, {BENCHMARK: evaluator}, lambda _, each, model: each.run(model), out=out, device=device, seed=seed
-    )
+    for network in networks:
+        for model in network.models.values():
+            evaluator.check(model)
+    results: list[Results] = []
+    measured: list[tuple[str, list[Measured]]] = []
+    for network, description in zip(networks, described, strict=True):
+        found, runs = evaluator.run(network)
+        results.append(record(description, {**environment(device), "seed": seed}, found, out))
+        say_doubts(found)
+        measured.append((network.name, runs))
     if len(results) > 1:
-        write_comparison(out / COMPARISON_FILE, evaluator.differences(results), results)
+        rows = [evaluator.difference(a, b) for a, b in combinations(measured, 2)]
+        write_comparison(out / COMPARISON_FILE, [row for row in rows if row is not None], results)
     return results
-
-
-def _classes(matrix: np.ndarray) -> dict[str, Any]:
-    found = iou(matrix)
-    return {
-        "per_class": {name: float(value) for name, value in zip(NAMES, found.per_class, strict=True)},
-        "absent": found.absent,
-        "pixel_accuracy": found.pixel_accuracy,
-    }

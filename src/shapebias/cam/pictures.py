@@ -19,10 +19,12 @@ from shapebias.data.crop import to_tensor
 from shapebias.data.decode import load_rgb
 from shapebias.data.voc_annotations import VOC_CLASSES
 from shapebias.data.voc_masks import VOC_PALETTE, load_mask
-from shapebias.files import atomic, write_json
+from shapebias.errors import UserError
+from shapebias.files import atomic, read_json, write_json
 from shapebias.metrics.segmentation import confusion, iou
 
 FOLDER, INDEX, SCHEMA = "pictures", "cam.json", "shapebias/cam-pictures/1"
+VIEWS = ("image", "truth", "pseudo_label", "heat")
 PICTURES = 6
 STRENGTH = 0.65  # of the colours laid on a picture
 _RAMP = np.array([[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 249, 33]], dtype=np.float64)
@@ -47,12 +49,18 @@ def write_pictures(
 ) -> None:
     """Write PNGs to ``out/pictures`` and their index, ``cam.json``.
 
-    ``{"schema", "threshold", "scales", "flip", "size", "seed", "pictures": [{"name", "classes", "best_class", "miou",
-    "image", "truth", "pseudo_label", "heat"}]}``; the last four are files' names in that folder. The best class is the
-    one whose summed map is highest before each is divided by its maximum; ``heat`` is its map so divided.
+    ``{"schema", "threshold", "scales", "flip", "size", "seed", "weights_sha256", "pictures": [{"name", "classes",
+    "best_class", "miou", "image", "truth", "pseudo_label", "heat"}]}``; the last four are files' names in that folder.
+    The best class is the one whose summed map is highest before each is divided by its maximum; ``heat`` is its map so
+    divided. Pictures that are there already, of the same images by the same network, stay.
     """
     folder, order, rows = out / FOLDER, outputs(maps.model), []
-    for number in drawn(images, made, seed):
+    head: dict[str, Any] = {"schema": SCHEMA, **settings.to_json(), "seed": seed}
+    head["weights_sha256"] = maps.model.identity.weights_sha256
+    shown = drawn(images, made, seed)
+    if _there(folder, head, [images.names[number] for number in shown]):
+        return
+    for number in shown:
         picture = load_rgb(images.paths[number])
         pixels, classes, name = np.asarray(picture), images.classes[number], images.names[number]
         with torch.inference_mode():
@@ -70,12 +78,11 @@ def write_pictures(
             "pseudo_label": overlaid(pixels, predicted),
             "heat": heated(pixels, heat),
         }
-        files = {view: f"cam-{name}-{view.replace('_', '-')}.png" for view in views}
+        files = _files(name)
         for view, values in views.items():
             with atomic(folder / files[view], durable=False) as temporary:
                 Image.fromarray(values).save(temporary, format="PNG")
         rows.append(_row(name, classes, best, truth, predicted) | files)
-    head: dict[str, Any] = {"schema": SCHEMA, **settings.to_json(), "seed": seed}
     write_json(folder / INDEX, {**head, "pictures": rows})
 
 
@@ -92,6 +99,20 @@ def heated(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     stops = np.linspace(0, 1, len(_RAMP))
     colours = np.stack([np.interp(heat, stops, channel) for channel in _RAMP.T], axis=2)
     return ((1 - STRENGTH) * grey + STRENGTH * colours).round().astype(np.uint8)
+
+
+def _files(name: str) -> dict[str, str]:
+    return {view: f"cam-{name}-{view.replace('_', '-')}.png" for view in VIEWS}
+
+
+def _there(folder: Path, head: dict[str, Any], names: Sequence[str]) -> bool:
+    """Whether the pictures of these images by this network and these settings are in ``folder``, with their index."""
+    try:
+        index = read_json(folder / INDEX)
+        same = {key: index[key] for key in head} == head and [row["name"] for row in index["pictures"]] == list(names)
+    except (UserError, KeyError, TypeError):
+        return False
+    return same and all((folder / file).is_file() for name in names for file in _files(name).values())
 
 
 def _row(name: str, classes: Sequence[int], best: int, truth: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:

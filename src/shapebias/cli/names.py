@@ -13,12 +13,17 @@ DEEPEST = 5  # folders above a run that its name may take in
 
 
 def tell_apart(models: Sequence[Classifier], specs: Sequence[str]) -> None:
-    """Qualify the names that several ``models`` share by what was typed for each; names still shared stay as they are.
+    """Qualify the names that several ``models`` share by what was typed for each, as ``told_apart`` does."""
+    for model, name in zip(models, told_apart([model.identity.name for model in models], specs), strict=True):
+        model.identity = replace(model.identity, name=name)
+
+
+def told_apart(names: Sequence[str], specs: Sequence[str]) -> list[str]:
+    """``names``, those that clash qualified by what was typed for each; names still shared stay as they are.
 
     ``timm:resnet50`` and ``torchvision:resnet50`` become ``timm-resnet50`` and ``torchvision-resnet50``, ``a.net:make``
     becomes ``a-net-make``, a checkpoint or run takes the names of the folders it lies in, as many as it takes.
     """
-    names = [model.identity.name for model in models]
     wanted = list(names)
     for depth in range(1, DEEPEST):
         clashing = {name for name in wanted if wanted.count(name) > 1}
@@ -26,9 +31,7 @@ def tell_apart(models: Sequence[Classifier], specs: Sequence[str]) -> None:
             _qualified(name, spec, depth) if now in clashing else now
             for name, spec, now in zip(names, specs, wanted, strict=True)
         ]
-    for model, name in zip(models, wanted, strict=True):
-        if wanted.count(name) == 1:
-            model.identity = replace(model.identity, name=name)
+    return [now if wanted.count(now) == 1 else name for name, now in zip(names, wanted, strict=True)]
 
 
 def _qualified(name: str, spec: str, depth: int) -> str:

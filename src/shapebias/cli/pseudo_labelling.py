@@ -10,16 +10,20 @@ from shapebias.cli.output import print_json, say
 from shapebias.errors import UserError
 
 CAM_EXAMPLES = """examples:
-  shapebias cam transfer/in/voc12/seed-0 transfer/mmsi/voc12/seed-0 --data VOCdevkit --out cam
+  shapebias cam transfer/in/voc12 transfer/mmsi/voc12 --data VOCdevkit --out cam
   shapebias cam transfer/mmsi/voc12/seed-0 --data VOCdevkit --split trainaug --out cam-trainaug
-  shapebias cam transfer/mmsi/voc12/seed-0 --data VOCdevkit --scales 1 --no-flip --out cam-single
+  shapebias cam transfer/*/voc12 --data VOCdevkit --scales 1 --no-flip --out cam-single
 
 MODEL is a classifier of VOC's 20 classes that ends in a map, its average and a linear layer (a ResNet, say), as
-'shapebias transfer --task voc12' trains them. Its maps are made at every scale and mirrored, summed, and for the
-classes of an image's labels divided by their maximum; a pixel gets the best class where it is above the threshold.
+'shapebias transfer --task voc12' trains them: a folder with the seeds of one network (seed-0, seed-1 and so on), or a
+single one's folder or file. Its maps are made at every scale and mirrored, summed, and for the classes of an image's
+labels divided by their maximum; a pixel gets the best class where it is above the threshold.
 Writes OUT/NAME/masks/ID.png in VOC's palette, ready to train a segmentation on, pictures of six images, and the mIoU at
-the threshold, at the best one and over all of them to OUT/NAME/results.json. Images are padded to multiples of 32
-pixels, never cropped. Goes on where it was killed."""
+the threshold, at the best one and over all of them to OUT/NAME/results.json. Of several seeds these figures are the
+means, with Student's t interval over seeds; the best threshold is one for all, where the mean is highest; each seed's
+masks are in OUT/NAME/seed-N/masks, the pictures are the first one's. Differences between networks, of the means over
+seeds, go to OUT/comparison.json. Images are padded to multiples of 32 pixels, never cropped. What was made is not made
+again: goes on where it was killed, or with the seeds that came since."""
 
 
 def cam_arguments() -> Parser:
@@ -65,36 +69,25 @@ def cam(
     """Make pseudo-labels."""
     from shapebias.cam.evaluate import pseudo_label
     from shapebias.cam.scales import CamSettings
-    from shapebias.cli.networks import load_networks
+    from shapebias.cli.seeds import load_seeded
     from shapebias.device import choose_device
     from shapebias.measure.table import print_table
 
     settings = CamSettings(_scales(scales), not no_flip, threshold, size)
     where = choose_device(device)
-    networks, _ = load_networks(
-        [_file_of(model) for model in models], None, checkpoint=None, remap_by_order=False, classes=None, crop=None
-    )
+    networks = load_seeded(models)
     results = pseudo_label(
         networks, data=data, out=out, split=split, settings=settings, device=where, seed=seed, strict=strict
     )
     print_table(results)
-    for result in results:
-        folder = out / result.model["name"]
-        say(f"wrote {folder / 'results.json'}, {folder / 'masks'} and {folder / 'pictures'}")
+    for network in networks:
+        folder = out / network.name
+        masks = ", ".join(str(out / model.identity.name / "masks") for model in network.models.values())
+        say(f"wrote {folder / 'results.json'}, {masks} and {folder / 'pictures'}")
     if len(results) > 1:
         say(f"wrote {out / 'comparison.json'}")
     if json:
         print_json([result.to_json() for result in results])
-
-
-def _file_of(model: str) -> str:
-    """The file of weights in a folder that holds one without a run's description."""
-    from shapebias.models.checkpoint import MODEL_FILE
-
-    folder = Path(model)
-    return (
-        str(folder / MODEL_FILE) if (folder / MODEL_FILE).is_file() and not (folder / "run.json").is_file() else model
-    )
 
 
 def _scales(text: str) -> tuple[float, ...]:

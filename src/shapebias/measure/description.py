@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,3 +23,8 @@ def describe(model: Classifier) -> dict[str, Any]:
         "std": [round(v, 4) for v in model.std.flatten().tolist()],
         "classes": list(classes) if classes is not None else None,
     }
+
+
+def combined_sha256(digests: Sequence[str]) -> str:
+    """One hash of the ``digests`` of several trainings, in their order; a single one is its own."""
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 from shapebias.measure.results import Entry
 
 
@@ -9,6 +12,12 @@ def doubts_of(entry: Entry) -> list[str]:
     """One line each: images left out, and the figure's own ``details.warning``."""
     own = entry.details.get("warning")
     return [f"left out {text}" for text in _left_out(entry)] + ([f"{entry.benchmark}: {own}"] if own else [])
+
+
+def say_doubts(entries: Sequence[Entry]) -> None:
+    """Print them to standard error, those that several figures share once."""
+    for text in dict.fromkeys(text for entry in entries for text in doubts_of(entry)):
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _left_out(entry: Entry) -> list[str]:

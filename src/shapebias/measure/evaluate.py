@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -19,7 +18,7 @@ from shapebias.files import make_folder
 from shapebias.measure.comparison import paired
 from shapebias.measure.contract import Evaluator, Outcome, Setting
 from shapebias.measure.description import describe
-from shapebias.measure.doubts import doubts_of
+from shapebias.measure.doubts import say_doubts
 from shapebias.measure.outcome_file import remembered
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, read_comparison, write_comparison
 from shapebias.measure.suites import build
@@ -130,7 +129,12 @@ def settings(
 
 def check_networks(models: Sequence[Classifier], out: Path) -> None:
     """Refuse networks of one name, and a folder that cannot be written or holds other networks' results."""
-    names = [model.identity.name for model in models]
+    check_descriptions([describe(model) for model in models], out)
+
+
+def check_descriptions(models: Sequence[dict[str, Any]], out: Path) -> None:
+    """The same by the networks' descriptions."""
+    names = [model["name"] for model in models]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"two models are called '{twice[0]}': their results would overwrite each other")
@@ -163,14 +167,19 @@ def measure(
                 continue
             outcomes[name] = outcome
             entries = [entry for found in outcomes.values() for entry in found.entries]
-            results.results = [*_staying(_earlier(out, model), entries), *entries]
-            results.save(out / model.identity.name / "results.json")
-            for text in dict.fromkeys(text for entry in outcome.entries for text in doubts_of(entry)):
-                print(f"warning: {text}", file=sys.stderr)
+            results = record(results.model, results.environment, entries, out)
+            say_doubts(outcome.entries)
         measured.append((results, outcomes))
     if len(measured) > 1:
         write_comparison(out / COMPARISON_FILE, paired(measured, seed), [results for results, _ in measured])
     return [results for results, _ in measured]
+
+
+def record(model: dict[str, Any], environment: dict[str, Any], entries: Sequence[Entry], out: Path) -> Results:
+    """Write a described network's new figures to ``out/NAME/results.json``, behind the earlier ones that stay."""
+    results = Results(model, environment, [*_staying(_earlier(out, model), entries), *entries])
+    results.save(out / model["name"] / "results.json")
+    return results
 
 
 def _staying(earlier: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
@@ -193,13 +202,18 @@ def _images(entry: Entry) -> list[tuple[Any, ...]]:
     return [(data.get("fingerprint"), data.get("images"))] if data else []
 
 
-def _earlier(out: Path, model: Classifier) -> list[Entry]:
-    """The figures that an earlier call left of this network; those of another one of its name are refused."""
-    path = out / model.identity.name / "results.json"
+def _earlier(out: Path, now: dict[str, Any]) -> list[Entry]:
+    """The figures that an earlier call left of this network; those of another one of its name are refused.
+
+    Those over other seeds of it, which describe its mean no more, are as good as none.
+    """
+    path = out / now["name"] / "results.json"
     if not path.is_file():
         return []
-    found, now = Results.load(path), describe(model)
+    found = Results.load(path)
     if found.model.get("weights_sha256") != now["weights_sha256"]:
+        if _other_seeds(found.model.get("seeds"), now.get("seeds")):
+            return []
         raise UserError(f"{path} holds results of another network of that name: choose another --out")
     for name in ("architecture", "preprocessing", "mean", "std"):
         if found.model.get(name, now[name]) != now[name]:
@@ -208,3 +222,11 @@ def _earlier(out: Path, model: Classifier) -> list[Entry]:
                 "now): choose another --out"
             )
     return found.results
+
+
+def _other_seeds(then: Any, now: Any) -> bool:
+    """Whether two sets of seeds (the SHA-256 of each one's weights) overlap, and agree where they do."""
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        return False
+    both = then.keys() & now.keys()
+    return bool(both) and all(then[seed] == now[seed] for seed in both)

@@ -81,7 +81,7 @@ def iou(confusion: Tensor | np.ndarray) -> IoU:
     right, pixels = int(parts[0].sum()), int(parts[1].sum())
     return IoU(
         per_class=per_class,
-        mean=float(_mean(per_class)),
+        mean=float(defined_mean(per_class)),
         absent=int(np.isnan(per_class).sum()),
         pixel_accuracy=right / pixels if pixels else float("nan"),
     )
@@ -101,9 +101,41 @@ def bootstrap_iou(confusions: np.ndarray, *, seed: int, resamples: int = RESAMPL
     n, _, classes = parts.shape
 
     def mean_iou(means: np.ndarray) -> np.ndarray:
-        return _mean(_per_class(means.reshape(-1, 3, classes)))
+        return defined_mean(_per_class(means.reshape(-1, 3, classes)))
 
     return bootstrap(mean_iou, parts.reshape(n, 3 * classes), seed=seed, resamples=resamples)
+
+
+def miou_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, tuple[float, float] | None]:
+    """The mIoU of ``a`` minus that of ``b``, each the mean over its seeds, in [-1, 1], and its 95 % interval.
+
+    The interval is the percentile bootstrap's, resampling images for both and all seeds at once; None without pixels.
+
+    Args:
+        a: one network's confusion matrices (seeds, n, classes, classes), a row per true class, n of 1 or more.
+        b: the other's of the same images in the same order; it may have another number of seeds.
+        seed: of the resampling.
+    """
+    parts = _parts(np.concatenate([a, b]))
+    seeds, n, _, classes = parts.shape
+
+    def difference(means: np.ndarray) -> np.ndarray:
+        values = defined_mean(_per_class(means.reshape(-1, seeds, 3, classes)))
+        return values[:, : len(a)].mean(1) - values[:, len(a) :].mean(1)
+
+    data = parts.swapaxes(0, 1).reshape(n, -1)
+    return float(difference(data.mean(0, keepdims=True))[0]), bootstrap(difference, data, seed=seed)
+
+
+def defined_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is not NaN; NaN of nothing.
+
+    >>> defined_mean(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])).tolist()
+    [2.0, nan]
+    """
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0).sum(-1) / defined.sum(-1)
 
 
 def _parts(matrices: np.ndarray) -> np.ndarray:
@@ -116,13 +148,6 @@ def _per_class(parts: np.ndarray) -> np.ndarray:
     right, true, predicted = np.moveaxis(parts, -2, 0)
     with np.errstate(invalid="ignore"):
         return right / (true + predicted - right)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN of nothing."""
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(defined, values, 0).sum(-1) / defined.sum(-1)
 
 
 class SegmentationIoU(Metric):

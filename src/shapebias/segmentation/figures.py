@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.measure.intervals import bootstrap
 from shapebias.measure.over_seeds import t_interval
 from shapebias.measure.results import Entry
-from shapebias.metrics.segmentation import bootstrap_iou, iou
+from shapebias.metrics.segmentation import bootstrap_iou, defined_mean, iou, miou_difference
 
 BENCHMARK, METRIC = "segmentation", "miou"
 
@@ -51,8 +50,8 @@ def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str,
         for run, one, interval in zip(runs, found, over_images, strict=True)
     ]
     several = len(runs) > 1
-    by_class = np.array([one.per_class for one in found])
-    means = [float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else None for column in by_class.T]
+    by_class = defined_mean(np.stack([one.per_class for one in found], axis=1)).tolist()
+    means = [None if np.isnan(value) else value for value in by_class]
     return Entry(
         benchmark=BENCHMARK,
         metric=METRIC,
@@ -99,29 +98,6 @@ def compared(networks: Mapping[str, Sequence[Measured]], *, backbone: str, seed:
             }
         )
     return rows
-
-
-def miou_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, tuple[float, float] | None]:
-    """The mIoU of ``a`` minus that of ``b``, each the mean over its seeds, with the paired bootstrap over images.
-
-    Args:
-        a: (seeds, n, classes, classes) confusion matrices of the same n images as ``b``.
-        b: likewise; it may have another number of seeds.
-        seed: of the resampling.
-    """
-    both = np.concatenate([a, b])
-    right, true, predicted = np.diagonal(both, axis1=2, axis2=3), both.sum(3), both.sum(2)
-    parts = np.stack([right, true + predicted - right], axis=2)  # (seeds, n, 2, classes): intersection and union
-    data = parts.transpose(1, 0, 2, 3).reshape(parts.shape[1], -1)
-
-    def difference(means: np.ndarray) -> np.ndarray:
-        intersection, union = np.moveaxis(means.reshape(-1, len(both), 2, a.shape[-1]), 2, 0)
-        there = union > 0
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares = np.where(there, intersection / union, 0).sum(2) / there.sum(2)
-        return shares[:, : len(a)].mean(1) - shares[:, len(a) :].mean(1)
-
-    return float(difference(data.mean(0, keepdims=True))[0]), bootstrap(difference, data, seed=seed)
 
 
 def shared_images(runs: Sequence[Measured]) -> list[int]:

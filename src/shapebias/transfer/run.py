@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError, unknown
-from shapebias.measure.doubts import doubts_of
+from shapebias.measure.doubts import say_doubts
 from shapebias.measure.evaluate import check_networks, describe
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
 from shapebias.models.classifier import Classifier
@@ -152,6 +152,5 @@ def _write(
     kept_entries = [entry for entry in earlier if entry.key not in keys]
     results = Results(describe(model), {**environment(device), "seed": config.split_seed}, [*kept_entries, *new])
     results.save(path)
-    for text in dict.fromkeys(text for entry in new for text in doubts_of(entry)):
-        print(f"warning: {text}", file=sys.stderr)
+    say_doubts(new)
     return results
