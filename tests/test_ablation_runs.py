@@ -13,13 +13,11 @@ import pytest
 from devkit import write_devkit
 from PIL import Image
 from runs import same, weights
-from safetensors.torch import load
 from scipy import stats
 
 from shapebias.ablation import run as run_module
 from shapebias.ablation.ablate import ablate
 from shapebias.ablation.config import AblationConfig
-from shapebias.ablation.scores import SCORES_FILE
 from shapebias.cli.ablating import ablation, ablation_arguments
 from shapebias.data.voc import read_multilabel
 from shapebias.errors import UserError
@@ -28,12 +26,13 @@ from shapebias.metrics.average_precision import mean_average_precision
 from shapebias.models.load import load_model
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.transfer.score import KINDS
 
 ROWS = ["baseline", "mmsi-style"]
 
 
 def config(voc, out, **values):
-    given = {"model": "test_resnet", "size": 32, "batch_size": 4, "epochs": 3, "lr": 0.02, "device": "cpu", **values}
+    given = {"model": "test_resnet", "size": 32, "batch_size": 4, "epochs": 3, "lr": 0.05, "device": "cpu", **values}
     return AblationConfig(data=voc, out=out, **given)
 
 
@@ -73,8 +72,9 @@ def test_a_rows_figure_is_the_mean_of_its_networks_with_students_interval(done, 
     for row in ROWS:
         entry = Results.load(done / row / "results.json").get("ablation-voc12", "map", kind="ap")
         values = [scored(done, voc, row, seed) for seed in (0, 1)]
-        assert [seed["value"] for seed in entry.details["seeds"]] == pytest.approx(values, abs=1e-6)
+        assert [entry.details["seeds"][seed]["value"] for seed in "01"] == pytest.approx(values, abs=1e-6)
         assert entry.value == pytest.approx(np.mean(values), abs=1e-6)
+        assert values[0] != values[1]
         half = stats.t.ppf(0.975, 1) * stats.sem(values)
         assert entry.ci95 == pytest.approx((max(0, entry.value - half), min(1, entry.value + half)), abs=1e-5)
         assert (entry.n, entry.details["absent_classes"]) == (6, 16)
@@ -89,13 +89,16 @@ def test_the_files_say_what_was_done(done):
     assert seen["mmsi-style"]["config"]["stages"] == ["layer4"]
     assert len({run["initial_weights_sha256"] for run in seen.values()}) == 1
     columns, *rows = (done / "mmsi-style" / "seed-0" / "metrics.csv").read_text().splitlines()
-    assert {"natural", "stylized", "mmsi", "rho", "val_map"} <= set(columns.split(","))
+    assert {"natural", "stylized", "mmsi", "rho", "spread"} <= set(columns.split(","))
     assert len(rows) == 1
+    run = seen["baseline"]
+    assert (run["task"], run["data"]["images"]) == ("ablation-voc12", 8) and not run["inputs"]
 
 
 def test_the_difference_is_over_the_same_images(done):
     comparison = read(done / "comparison.json")
-    (row,) = comparison["paired"]
+    row, *others = comparison["paired"]
+    assert [other["condition"] for other in (row, *others)] == [{"kind": kind} for kind in KINDS]
     found = [Results.load(done / name / "results.json").get("ablation-voc12", "map", kind="ap") for name in ROWS]
     assert (row["a"], row["b"], row["n"]) == (*ROWS, 6)
     assert row["difference"] == pytest.approx(float(found[0].value or 0) - float(found[1].value or 0))
@@ -114,7 +117,7 @@ def test_the_table_has_a_line_per_row(done):
 def test_what_is_finished_is_not_done_again_and_rows_can_be_added(done, voc, tmp_path, monkeypatch):
     out = copy_of(done, tmp_path)
     before = read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]
-    for name in ("score", "multilabel_step"):
+    for name in ("logits_of", "forward_step"):
         monkeypatch.setattr(run_module, name, lambda *_a, name=name, **_k: pytest.fail(f"{name} again"))
     ablate(config(voc, out), ROWS, (0, 1))
     assert (read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]) == before
@@ -127,18 +130,20 @@ def test_what_is_finished_is_not_done_again_and_rows_can_be_added(done, voc, tmp
     assert read(out / "comparison.json")["paired"] == before[1]
 
 
-def test_scores_that_are_damaged_or_of_other_weights_are_made_again(done, voc, tmp_path):
+def test_answers_that_are_damaged_or_of_other_weights_are_made_again(done, voc, tmp_path):
     out = copy_of(done, tmp_path)
-    kept = out / "baseline" / "seed-0" / SCORES_FILE
-    whole = kept.read_bytes()
-    for content in (b"", (out / "baseline" / "seed-1" / SCORES_FILE).read_bytes()):
-        kept.write_bytes(content)
-        ablate(config(voc, out), ["baseline"], (0, 1))
-        assert same(load(kept.read_bytes()), load(whole))
+    before = read(out / "baseline" / "results.json")["results"]
+    folders = [out / "baseline" / f"seed-{seed}" / "test" for seed in (0, 1)]
+    shutil.rmtree(folders[0])
+    shutil.copytree(folders[1], folders[0])
+    (damaged,) = folders[1].glob("*.npz")
+    damaged.write_bytes(b"")
+    ablate(config(voc, out), ["baseline"], (0, 1))
+    assert read(out / "baseline" / "results.json")["results"] == before
 
 
 def test_an_ablation_that_is_stopped_goes_on_as_if_it_had_not_been(done, voc, tmp_path, monkeypatch):
-    out, step, steps = tmp_path / "out", run_module.multilabel_step, []
+    out, step, steps = tmp_path / "out", run_module.forward_step, []
 
     def stopping(*arguments, **options):
         steps.append(1)
@@ -146,7 +151,7 @@ def test_an_ablation_that_is_stopped_goes_on_as_if_it_had_not_been(done, voc, tm
             os.kill(os.getpid(), signal.SIGTERM)
         return step(*arguments, **options)
 
-    monkeypatch.setattr(run_module, "multilabel_step", stopping)
+    monkeypatch.setattr(run_module, "forward_step", stopping)
     with pytest.raises(SystemExit) as ended:
         ablate(config(voc, out), ROWS)
     assert ended.value.code == 143
@@ -177,15 +182,15 @@ def test_an_unreadable_image_is_left_out_of_the_figure_and_named(tmp_path, capsy
     bad.write_bytes(b"no picture")
     (found,) = ablate(config(voc, tmp_path / "out", epochs=1), ["baseline"])
     entry = found.get("ablation-voc12", "map", kind="ap")
-    assert (entry.n, len(entry.details["unreadable"])) == (5, 1)
-    assert entry.details["interval"] == "bootstrap over images"
+    assert (entry.n, len(entry.details["data"]["unreadable"])) == (5, 1)
+    assert entry.details["interval"] == "the bootstrap over test images"
     assert "2012_000101" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"unreadable image .*2012_000101"):
         ablate(config(voc, tmp_path / "strict", epochs=1, strict=True), ["baseline"])
 
 
 def test_another_setting_in_the_same_folder_is_refused(done, voc):
-    with pytest.raises(UserError, match=r"holds another ablation \(lr: 0.02 there, 0.5 now\)"):
+    with pytest.raises(UserError, match=r"holds another ablation \(lr: 0.05 there, 0.5 now\)"):
         ablate(config(voc, done, lr=0.5), ROWS)
 
 

@@ -10,28 +10,31 @@ from functools import partial
 from pathlib import Path
 
 from shapebias.ablation.config import AblationConfig, check_seeds, training
-from shapebias.ablation.measure import differences, results_of
+from shapebias.ablation.measure import measured_of, results_of
 from shapebias.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
-from shapebias.ablation.run import Splits, Trained, run_row
-from shapebias.ablation.samples import as_folder
-from shapebias.ablation.start import check_passes, starting_network, weights_file
+from shapebias.ablation.run import run_row
+from shapebias.ablation.start import starting_network, weights_file
 from shapebias.ablation.table import markdown, print_table
 from shapebias.data.folder import fingerprint, list_images
-from shapebias.data.voc import read_multilabel
+from shapebias.data.voc import IMAGES
 from shapebias.device import choose_device
 from shapebias.errors import UserError
 from shapebias.files import claim_folder, locked, sha256, write_text
+from shapebias.measure.doubts import doubts_of
 from shapebias.measure.results import COMPARISON_FILE, Results, read_comparison, write_comparison
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.config import LEAST_TO_CORRELATE
 from shapebias.train.record import FREE, plain
 from shapebias.train.session import launched
 from shapebias.train.views import BANK_FILE, find_views
+from shapebias.transfer.figures import Measured, differences
+from shapebias.transfer.finetune import try_size
+from shapebias.transfer.task import Task
+from shapebias.transfer.tasks import find_task
 
 MARKER = "ablation.json"
 SCHEMA = "shapebias/ablation/1"
 TABLE_FILE = "table.md"
-YEAR = 2012
 
 
 def ablate(
@@ -63,46 +66,54 @@ def ablate(
     views = max(row.views for row in chosen)
     config.check(views=views > 0)
     device = choose_device(None if config.device == "auto" else config.device)
-    splits = Splits(read_multilabel(config.data, YEAR, "train"), read_multilabel(config.data, YEAR, "val"))
-    part = min(config.batch_size, len(splits.train)) // config.accumulate
+    task = find_voc12(config.data)
+    part = min(config.batch_size, len(task.train)) // config.accumulate
     if views and part < LEAST_TO_CORRELATE and config.axis == "batch":
         raise UserError(
-            f"{splits.train.root} has {len(splits.train)} training images, {part} to correlate over: give more, "
+            f"{task.train.root} has {len(task.train)} training images, {part} to correlate over: give more, "
             "or --axis channel"
         )
     fabric = launched(config, device)
+    for note in task.notes:
+        fabric.print(f"{task.name}: {note}", file=sys.stderr)
     stages = rank_zero_first(fabric, lambda: _checked_stages(config, chosen))
-    found = rank_zero_first(fabric, lambda: find_views(training(config), fabric, as_folder(splits.train), views))
+    found = rank_zero_first(fabric, lambda: find_views(training(config), fabric, task.train.root, views))
     with ExitStack() as lock:
-        on_rank_zero(fabric, lambda: _claim(lock, config, splits, equal_epochs))
+        on_rank_zero(fabric, lambda: _claim(lock, config, task, equal_epochs))
         if (bank := found.bank) is not None:
             on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
-        measured: dict[str, list[Trained]] = {}
-        results: list[Results] = []
+        results, measured = [], []
         for number, row in enumerate(chosen):
+            runs = []
             for seed in seeds:
                 fabric.print(f"row {row.name} ({number + 1} of {len(chosen)}), seed {seed}", file=sys.stderr)
                 settings = settings_of(config, row, seed, stages, equal_epochs=equal_epochs)
-                measured.setdefault(row.name, []).append(run_row(settings, row, fabric, splits, found))
-            result = results_of(row, measured[row.name], splits.val, splits.train)
-            on_rank_zero(fabric, partial(result.save, config.out / row.name / "results.json"))
-            results.append(result)
-        on_rank_zero(fabric, lambda: _compare(config, results, measured, splits))
+                runs.append(run_row(settings, row, fabric, task, found))
+            measured.append(measured_of(row, runs))
+            results.append(results_of(measured[-1], runs, task))
+            on_rank_zero(fabric, partial(_save, results[-1], config.out / row.name / "results.json"))
+        on_rank_zero(fabric, lambda: _compare(config, results, measured, task))
     return results
+
+
+def find_voc12(data: Path) -> Task:
+    """VOC2012 as a task; the training images are named as below JPEGImages, as their stylized copies are."""
+    found = find_task("voc12", data)
+    return replace(found, use="ablation", train=replace(found.train, root=found.train.root / IMAGES))
 
 
 def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, ...]:
     """The stages that the rows choose from, after a pass through the network with all of them."""
     stages = stages_for(starting_network(config).network, config.model, rows, config.stages)
-    check_passes(starting_network(replace(config, stages=stages)), config)
+    try_size(starting_network(replace(config, stages=stages)), latents=True)
     return stages
 
 
-def _claim(lock: ExitStack, config: AblationConfig, splits: Splits, equal_epochs: bool) -> None:
+def _claim(lock: ExitStack, config: AblationConfig, task: Task, equal_epochs: bool) -> None:
     """Hold the folder for these settings: rows and seeds may be added later, all else is as it was."""
     lock.enter_context(locked(config.out))
     settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed")}
-    data = {"train": splits.train.fingerprint, "val": splits.val.fingerprint}
+    data = {"train": task.train.fingerprint, "val": task.test.fingerprint}
     made_from = {name: _digest(getattr(config, name)) for name in ("styles", "stylized")}
     if config.init not in ("none", "pretrained"):
         made_from["init"] = sha256(weights_file(config.init))
@@ -117,13 +128,17 @@ def _digest(place: Path | None) -> str | None:
     return fingerprint(place, list_images(place)) if place.is_dir() else sha256(place)
 
 
-def _compare(
-    config: AblationConfig, results: Sequence[Results], measured: dict[str, list[Trained]], splits: Splits
-) -> None:
+def _save(results: Results, path: Path) -> None:
+    results.save(path)
+    for text in dict.fromkeys(text for entry in results.results for text in doubts_of(entry)):
+        print(f"warning: {text}", file=sys.stderr)
+
+
+def _compare(config: AblationConfig, results: Sequence[Results], measured: Sequence[Measured], task: Task) -> None:
     """Write the differences and the table, other rows that are there already among them."""
     path = config.out / COMPARISON_FILE
     if len(results) > 1:
-        write_comparison(path, differences(measured, splits.val), results)
+        write_comparison(path, differences(task, None, measured, seed=0), results)
     now = {result.model["name"]: result for result in results}
     there = [now.get(name) or _earlier(config.out / name / "results.json") for name in ROWS]
     every = [result for result in there if result is not None]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapebias.ablation.config import AblationConfig
-from shapebias.ablation.measure import BENCHMARK, KINDS
+from shapebias.ablation.measure import BENCHMARK
 from shapebias.ablation.rows import ROWS
 from shapebias.measure.results import Entry, Results
+from shapebias.transfer.score import KINDS
 
 HEAD = ("row", "λ_m", "λ_s", "stages", "epochs", "images seen", "seeds")
 
@@ -45,7 +46,7 @@ def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], confi
         [
             f"# Ablation: {config.model} from {config.init}, multi-label VOC2012",
             "",
-            f"Trained on {details['training']['images']} images of train, measured on {details['data']['images']} of "
+            f"Trained on {details['split']['train']} images of train, measured on {details['data']['images']} of "
             f"val (mean average precision in percent); {config.size} pixels, batches of {config.batch_size}, "
             f"learning rate {config.lr:g} for every row. All rows of a seed begin with the same weights.",
             "",
@@ -97,7 +98,8 @@ def _figure(entry: Entry) -> str:
 
 
 def _difference(name: str, first: str, paired: Sequence[dict[str, Any]]) -> str:
-    found = next((row for row in paired if {row["a"], row["b"]} == {name, first} and name != first), None)
+    alike = [row for row in paired if {row["a"], row["b"]} == {name, first} and row["condition"] == {"kind": KINDS[0]}]
+    found = next(iter(alike), None)
     if found is None:
         return "-"
     sign = 1 if found["a"] == name else -1

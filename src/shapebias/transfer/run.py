@@ -20,6 +20,7 @@ from shapebias.models.classifier import Classifier
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.selection import Choice, choose_rate, epochs_to_select
 from shapebias.train.session import launched
+from shapebias.train.work import LoopSettings
 from shapebias.transfer.answers import Answers, kept, logits_of
 from shapebias.transfer.config import TransferConfig
 from shapebias.transfer.figures import Measured, differences, entries
@@ -141,7 +142,7 @@ def _chosen(
 
 def _tested(config: TransferConfig, model: Classifier, task: Task, device: str) -> Answers:
     def made() -> Answers:
-        return logits_of(model, task.test, config, device)
+        return logits_of(model, task.test, LoopSettings.of(config), device)
 
     return kept(config.out / "test", model, task.test, made, strict=config.strict)
 
