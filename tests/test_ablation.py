@@ -9,9 +9,9 @@ import pytest
 import torch
 from devkit import write_devkit
 
-from shapebias.ablation.ablate import find_voc12
-from shapebias.ablation.config import AblationConfig, check_seeds
-from shapebias.ablation.rows import ROWS, find_rows, settings_of, stages_for
+from shapebias.ablation.ablate import ablate, find_voc12
+from shapebias.ablation.config import AblationConfig
+from shapebias.ablation.rows import ROWS, find_rows, run_of, settings_of, stages_for
 from shapebias.ablation.start import starting_network
 from shapebias.ablation.table import cells
 from shapebias.data.voc import VOC_CLASSES
@@ -161,7 +161,7 @@ def test_weights_of_another_network_or_of_nothing_are_refused(tmp_path):
 
 def test_rows_with_views_get_a_third_of_the_epochs():
     def epochs(row, given, **options):
-        return settings_of(config(epochs=given), ROWS[row], 3, ("a", "b"), **{"equal_epochs": False, **options}).epochs
+        return settings_of(config(epochs=given), ROWS[row], ("a", "b"), **{"equal_epochs": False, **options}).epochs
 
     assert [epochs("baseline", n) for n in (1, 30)] == [1, 30]
     assert [epochs("mmsi", n) for n in (1, 2, 5, 30)] == [1, 1, 2, 10]
@@ -170,7 +170,7 @@ def test_rows_with_views_get_a_third_of_the_epochs():
 
 def test_a_rows_settings_are_its_own_weights_and_stages():
     stages = ("layer4", "layer3", "layer2", "layer1")
-    made = {n: settings_of(config(), row, 3, stages, equal_epochs=False) for n, row in ROWS.items()}
+    made = {n: settings_of(config(select_epochs=5), row, stages, equal_epochs=False) for n, row in ROWS.items()}
     assert {n: (c.lambda_m, c.lambda_s, len(c.stages)) for n, c in made.items()} == {
         "baseline": (0, 0, 0),
         "style": (0, 0.1, 1),
@@ -180,7 +180,9 @@ def test_a_rows_settings_are_its_own_weights_and_stages():
         "stages-4": (0.8, 0.1, 4),
     }
     assert made["stages-2"].stages == ("layer4", "layer3")
-    assert made["mmsi"].out == Path("out/mmsi/seed-3")
+    run = run_of(made["mmsi"], 0.3, 3)
+    assert (run.out, run.lr, run.seed, run.row) == (Path("out/mmsi/seed-3"), 0.3, 3, "mmsi")
+    assert (made["mmsi"].select_epochs, run.select_epochs) == (5, 0)
 
 
 def test_the_default_stages_are_the_last_four_the_deepest_first():
@@ -219,16 +221,28 @@ def test_rows_keep_the_tables_order():
     assert [row.name for row in find_rows(["stages-2", "baseline"])] == ["baseline", "stages-2"]
 
 
-@pytest.mark.parametrize("seeds", [[], [1, 1], [-1], [2**32]])
-def test_seeds_that_cannot_be(seeds):
-    with pytest.raises(UserError, match="--seeds must be different whole numbers"):
-        check_seeds(seeds)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": []}, "--seeds is empty"),
+        ({"seeds": [1, 1]}, "--seeds names a number twice"),
+        ({"seeds": [0, 2**32]}, "--seed must lie between"),
+        ({"rates": []}, "--lr is empty"),
+        ({"rates": [0.1, 0.1]}, "--lr names a number twice"),
+        ({"rates": [0.1, 0.0]}, "--lr must be above 0"),
+    ],
+)
+def test_seeds_and_rates_that_cannot_be(options, message):
+    with pytest.raises(UserError, match=message):
+        ablate(config(), ["baseline"], **options)
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"lr": -1.0}, "--lr must lie between"),
+        ({"select_epochs": -1}, "--select_epochs must lie between 0"),
+        ({"split_seed": 2**32}, "--split_seed must lie between 0"),
         ({"batch_size": 2}, "at least 3 are needed"),
         ({"stages": ("layer4", "layer4")}, "--stages names a stage twice"),
         ({"stylized": Path("copies"), "alpha": 0.5}, "--stylized takes ready copies"),
@@ -244,7 +258,7 @@ def test_the_baseline_alone_needs_no_batch_to_correlate():
 
 
 def result(name, value, lambda_m):
-    details = {"lambda_m": lambda_m, "lambda_s": 0.1, "epochs": 4, "images_seen": [1200], "seeds": [{}]}
+    details = {"lambda_m": lambda_m, "lambda_s": 0.1, "epochs": 4, "lr": 0.02, "images_seen": [1200], "seeds": [{}]}
     details["row"] = {"views": 2 * bool(lambda_m), "stages": ["layer4", "layer3"]}
     entries = [
         Entry("ablation-voc12", "map", value, 9, (0.1, 0.5), {"kind": kind}, details)
@@ -258,7 +272,7 @@ def test_the_tables_difference_has_its_sign_whichever_way_it_was_written():
     paired = [{"a": "baseline", "b": "mmsi", "difference": -0.3, "ci95": (-0.4, -0.1), "condition": {"kind": "ap"}}]
     paired.insert(0, {**paired[0], "difference": 0.9, "condition": {"kind": "ap_voc2007"}})
     baseline, mmsi, style = cells(rows, paired)
-    assert baseline == ["baseline", "-", "-", "-", "4", "1,200", "1", *["20.0 [10.0, 50.0]"] * 3, "-"]
+    assert baseline == ["baseline", "-", "-", "-", "0.02", "4", "1,200", "1", *["20.0 [10.0, 50.0]"] * 3, "-"]
     assert mmsi[:4] == ["mmsi", "0.8", "0.1", "layer4+layer3"]
     assert mmsi[-1] == "+30.0 [+10.0, +40.0]"
     assert style[-2:] == ["-", "-"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shapebias.ablation.rows import Row
 from shapebias.ablation.run import Trained
@@ -14,14 +15,14 @@ from shapebias.transfer.task import Task
 BENCHMARK = "ablation-voc12"
 
 
-def measured_of(row: Row, runs: Sequence[Trained]) -> Measured:
-    """The answers of a row's networks by seed, and what its figures say of the row."""
+def measured_of(row: Row, runs: Sequence[Trained], chosen: Mapping[str, Any]) -> Measured:
+    """The answers of a row's networks by seed, and what its figures say of it and of how its rate was ``chosen``."""
     config = runs[0].config
     details = {
         "row": {"says": row.says, "views": row.views, "stages": list(config.stages)},
         "lambda_m": config.lambda_m,
         "lambda_s": config.lambda_s,
-        "lr": config.lr,
+        **chosen,
         "epochs": config.epochs,
         **{name: [run.run[name] for run in runs] for name in ("images_seen", "seconds", "initial_weights_sha256")},
     }
@@ -36,4 +37,4 @@ def results_of(measured: Measured, runs: Sequence[Trained], task: Task) -> Resul
     spec = str(first.config.out.parent)
     model = {**first.network, "name": measured.name, "spec": spec, "weights_sha256": together}
     environment = {**first.run["environment"], "seeds": [run.config.seed for run in runs]}
-    return Results(model, environment, entries(task, None, measured, seed=0))
+    return Results(model, environment, entries(task, None, measured, seed=first.config.split_seed))

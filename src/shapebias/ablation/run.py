@@ -22,6 +22,7 @@ from shapebias.train.collapse import collapse_warning
 from shapebias.train.record import About, Record
 from shapebias.train.samples import Batch
 from shapebias.train.schedule import Schedule
+from shapebias.train.selection import HELD_OUT
 from shapebias.train.session import run_session
 from shapebias.train.step import forward_step
 from shapebias.train.views import Views
@@ -60,8 +61,17 @@ def run_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, found:
     return Trained(config, read_json(config.out / "run.json"), describe(network), answers)
 
 
-def train_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, found: Views, *, train: Part) -> None:
-    """Train ``row`` on ``train``, from where an earlier attempt stopped.
+def train_row(
+    config: AblationConfig,
+    row: Row,
+    fabric: Fabric,
+    task: Task,
+    found: Views,
+    *,
+    train: Part,
+    held_out: Part | None = None,
+) -> None:
+    """Train ``row`` on ``train``, from where an earlier attempt stopped, scored on ``held_out`` after each epoch.
 
     Raises:
         UserError: a folder that holds another run, a network or weights that cannot be used, a loss that is not finite.
@@ -69,18 +79,25 @@ def train_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, foun
     model = rank_zero_first(fabric, lambda: starting_network(config))
     initial = {} if config.init in ("none", "pretrained") else {"init": sha256(weights_file(config.init))}
     about = About(
-        title=f"{row.name} seed {config.seed}",
-        head={"task": task.benchmark, "row": row.name, "model": config.model, "seed": config.seed},
+        title=f"{row.name}, lr {config.lr:g}, seed {config.seed}",
+        head={
+            **{"task": task.benchmark, "row": row.name, "model": config.model},
+            **{"seed": config.seed, "lr": config.lr},
+        },
         data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},
-        values=VALUES,
+        values=VALUES if held_out is None else (*VALUES, *HELD_OUT),
         environment=environment(str(fabric.device)),
-        inputs={**(found.inputs if row.views else {}), **initial},
+        inputs={
+            **(found.inputs if row.views else {}),
+            **initial,
+            **({"held_out": held_out.fingerprint} if held_out is not None else {}),
+        },
     )
     record = Record(config, about, save_classifier)
     record.initial_weights = weights_sha256(model.network)
     work = _work(config, row, train, task.classes, found)
     settings = LoopSettings.of(config)
-    run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, None))
+    run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
 
 
 def _work(config: AblationConfig, row: Row, train: Part, classes: tuple[str, ...], found: Views) -> Work:
