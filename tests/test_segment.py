@@ -20,7 +20,7 @@ from shapebias.data.voc import VOC_PALETTE, load_mask, read_segmentation, save_m
 from shapebias.errors import UserError
 from shapebias.measure.over_seeds import t_interval
 from shapebias.measure.results import Results
-from shapebias.metrics.segmentation import confusion
+from shapebias.metrics.segmentation import confusion, iou
 from shapebias.models.checkpoint import save_classifier
 from shapebias.segmentation import run as run_module
 from shapebias.segmentation.checkpoint import load_segmenter

@@ -8,30 +8,38 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from shapebias.ablation.config import AblationConfig, check_seeds, training
-from shapebias.ablation.measure import differences, results_of
-from shapebias.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
-from shapebias.ablation.run import Splits, Trained, run_row
-from shapebias.ablation.samples import as_folder
-from shapebias.ablation.start import check_passes, starting_network, weights_file
+from lightning_fabric import Fabric
+
+from shapebias.ablation.config import AblationConfig, training
+from shapebias.ablation.measure import measured_of, results_of
+from shapebias.ablation.rows import ROWS, Row, find_rows, run_of, settings_of, stages_for
+from shapebias.ablation.run import Trained, run_row, train_row
+from shapebias.ablation.start import starting_network, weights_file
 from shapebias.ablation.table import markdown, print_table
 from shapebias.data.folder import fingerprint, list_images
-from shapebias.data.voc import read_multilabel
+from shapebias.data.voc import IMAGES
 from shapebias.device import choose_device
 from shapebias.errors import UserError
 from shapebias.files import claim_folder, locked, sha256, write_text
+from shapebias.measure.doubts import say_doubts
 from shapebias.measure.results import COMPARISON_FILE, Results, read_comparison, write_comparison
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.config import LEAST_TO_CORRELATE
 from shapebias.train.record import FREE, plain
+from shapebias.train.selection import check_settings, chosen
 from shapebias.train.session import launched
-from shapebias.train.views import BANK_FILE, find_views
+from shapebias.train.views import BANK_FILE, Views, find_views
+from shapebias.transfer.figures import Measured, differences
+from shapebias.transfer.finetune import try_size
+from shapebias.transfer.task import Part, Task
+from shapebias.transfer.tasks import find_task
 
 MARKER = "ablation.json"
 SCHEMA = "shapebias/ablation/1"
 TABLE_FILE = "table.md"
-YEAR = 2012
+RATES = (0.05, 0.02, 0.005)
 
 
 def ablate(
@@ -39,17 +47,21 @@ def ablate(
     rows: Sequence[str] = tuple(ROWS),
     seeds: Sequence[int] = (0,),
     *,
+    rates: Sequence[float] = RATES,
     equal_epochs: bool = False,
 ) -> list[Results]:
     """Train and measure ``rows`` with each of ``seeds`` below ``config.out``, and write the table.
 
-    Runs lie in OUT/ROW/seed-N, figures in OUT/ROW/results.json, paired differences in OUT/comparison.json, the table of
-    all rows that are there in OUT/table.md. What is finished is not done again.
+    Each row tries every learning rate on a part of the training images, and with its best trains on all of them, once
+    per seed; no test image has a say in it. Trials lie in OUT/ROW/select/lr-X, runs in OUT/ROW/seed-N, figures in
+    OUT/ROW/results.json, paired differences in OUT/comparison.json, the table of all rows that are there in
+    OUT/table.md. What is finished is not done again.
 
     Args:
-        config: what all rows share; ``row`` and ``seed`` are set here.
+        config: what all rows share; ``row``, ``seed`` and ``lr`` are set here.
         rows: names of ``ROWS``.
         seeds: of the runs of each row.
+        rates: learning rates to choose from; a single one is taken as it is.
         equal_epochs: give rows with views as many epochs as the baseline, thrice the images.
 
     Returns:
@@ -58,55 +70,81 @@ def ablate(
     Raises:
         UserError: settings, data, weights or folder that cannot be used, or a loss that is not finite.
     """
-    chosen = find_rows(rows)
-    check_seeds(seeds)
-    views = max(row.views for row in chosen)
-    config.check(views=views > 0)
+    wanted = find_rows(rows)
+    views = max(row.views for row in wanted)
+    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed).check(views=views > 0), rates, seeds)
+    rates = sorted(rates, reverse=True)
     device = choose_device(None if config.device == "auto" else config.device)
-    splits = Splits(read_multilabel(config.data, YEAR, "train"), read_multilabel(config.data, YEAR, "val"))
-    part = min(config.batch_size, len(splits.train)) // config.accumulate
+    task = find_voc12(config.data)
+    fewest = task.train if len(rates) == 1 else task.held_out(config.split_seed)[0]
+    part = min(config.batch_size, len(fewest)) // config.accumulate
     if views and part < LEAST_TO_CORRELATE and config.axis == "batch":
         raise UserError(
-            f"{splits.train.root} has {len(splits.train)} training images, {part} to correlate over: give more, "
+            f"{task.train.root} has {len(fewest)} images to train with, {part} to correlate over: give more, "
             "or --axis channel"
         )
     fabric = launched(config, device)
-    stages = rank_zero_first(fabric, lambda: _checked_stages(config, chosen))
-    found = rank_zero_first(fabric, lambda: find_views(training(config), fabric, as_folder(splits.train), views))
+    for note in task.notes:
+        fabric.print(f"{task.name}: {note}", file=sys.stderr)
+    stages = rank_zero_first(fabric, lambda: _checked_stages(config, wanted))
+    found = rank_zero_first(fabric, lambda: find_views(training(config), fabric, task.train.root, views))
     with ExitStack() as lock:
-        on_rank_zero(fabric, lambda: _claim(lock, config, splits, equal_epochs))
+        on_rank_zero(fabric, lambda: _claim(lock, config, task, rates, equal_epochs))
         if (bank := found.bank) is not None:
             on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
-        measured: dict[str, list[Trained]] = {}
-        results: list[Results] = []
-        for number, row in enumerate(chosen):
-            for seed in seeds:
-                fabric.print(f"row {row.name} ({number + 1} of {len(chosen)}), seed {seed}", file=sys.stderr)
-                settings = settings_of(config, row, seed, stages, equal_epochs=equal_epochs)
-                measured.setdefault(row.name, []).append(run_row(settings, row, fabric, splits, found))
-            result = results_of(row, measured[row.name], splits.val, splits.train)
-            on_rank_zero(fabric, partial(result.save, config.out / row.name / "results.json"))
-            results.append(result)
-        on_rank_zero(fabric, lambda: _compare(config, results, measured, splits))
+        results, measured = [], []
+        for number, row in enumerate(wanted):
+            fabric.print(f"row {row.name} ({number + 1} of {len(wanted)})", file=sys.stderr)
+            settings = settings_of(config, row, stages, equal_epochs=equal_epochs)
+            runs, details = _trained(settings, row, fabric, task, found, rates, seeds)
+            measured.append(measured_of(row, runs, details))
+            results.append(results_of(measured[-1], runs, task))
+            on_rank_zero(fabric, partial(_save, results[-1], settings.out / "results.json"))
+        on_rank_zero(fabric, lambda: _compare(config, results, measured, task))
     return results
+
+
+def find_voc12(data: Path) -> Task:
+    """VOC2012 as a task; the training images are named as below JPEGImages, as their stylized copies are."""
+    found = find_task("voc12", data)
+    return replace(found, use="ablation", train=replace(found.train, root=found.train.root / IMAGES))
+
+
+def _trained(
+    settings: AblationConfig,
+    row: Row,
+    fabric: Fabric,
+    task: Task,
+    found: Views,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+) -> tuple[list[Trained], dict[str, Any]]:
+    """A row's runs with the best of ``rates``, and how that was chosen."""
+
+    def trial(run: AblationConfig, fit: Part, held_out: Part) -> None:
+        train_row(run, row, fabric, task, found, train=fit, held_out=held_out)
+
+    told = {"folder": settings.out, "name": row.name, "metric": task.metric}
+    rate, details = chosen(settings, fabric, rates, task.held_out, trial, **told)
+    return [run_row(run_of(settings, rate, seed), row, fabric, task, found) for seed in seeds], details
 
 
 def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, ...]:
     """The stages that the rows choose from, after a pass through the network with all of them."""
     stages = stages_for(starting_network(config).network, config.model, rows, config.stages)
-    check_passes(starting_network(replace(config, stages=stages)), config)
+    try_size(starting_network(replace(config, stages=stages)), latents=True)
     return stages
 
 
-def _claim(lock: ExitStack, config: AblationConfig, splits: Splits, equal_epochs: bool) -> None:
+def _claim(lock: ExitStack, config: AblationConfig, task: Task, rates: Sequence[float], equal_epochs: bool) -> None:
     """Hold the folder for these settings: rows and seeds may be added later, all else is as it was."""
     lock.enter_context(locked(config.out))
-    settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed")}
-    data = {"train": splits.train.fingerprint, "val": splits.val.fingerprint}
+    settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed", "lr")}
+    data = {"train": task.train.fingerprint, "val": task.test.fingerprint}
     made_from = {name: _digest(getattr(config, name)) for name in ("styles", "stylized")}
     if config.init not in ("none", "pretrained"):
         made_from["init"] = sha256(weights_file(config.init))
-    identity = {"schema": SCHEMA, **settings, "equal_epochs": equal_epochs, **data, **made_from}
+    identity = {"schema": SCHEMA, **settings, "lr": list(rates), "equal_epochs": equal_epochs, **data, **made_from}
     claim_folder(config.out, identity, marker=MARKER, describe=lambda _: "ablation")
 
 
@@ -117,13 +155,16 @@ def _digest(place: Path | None) -> str | None:
     return fingerprint(place, list_images(place)) if place.is_dir() else sha256(place)
 
 
-def _compare(
-    config: AblationConfig, results: Sequence[Results], measured: dict[str, list[Trained]], splits: Splits
-) -> None:
+def _save(results: Results, path: Path) -> None:
+    results.save(path)
+    say_doubts(results.results)
+
+
+def _compare(config: AblationConfig, results: Sequence[Results], measured: Sequence[Measured], task: Task) -> None:
     """Write the differences and the table, other rows that are there already among them."""
     path = config.out / COMPARISON_FILE
     if len(results) > 1:
-        write_comparison(path, differences(measured, splits.val), results)
+        write_comparison(path, differences(task, None, measured, seed=config.split_seed), results)
     now = {result.model["name"]: result for result in results}
     there = [now.get(name) or _earlier(config.out / name / "results.json") for name in ROWS]
     every = [result for result in there if result is not None]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
-from shapebias.train.config import TrainConfig
+from shapebias.train.config import RANGES, TrainConfig
 
 
 @dataclass(frozen=True)
 class AblationConfig:
-    """Settings of ``shapebias ablation``; a run is this with its ``row``, ``seed`` and own epochs and weights.
+    """Settings of ``shapebias ablation``; a run is this with its ``row``, ``seed``, ``lr`` and own epochs and weights.
 
     Args:
         model: any timm network by its name, for example resnet18, or torchvision:NAME.
@@ -22,11 +21,12 @@ class AblationConfig:
         row: the row that is trained.
         init: none, pretrained (the library's weights), a weights file, or a run folder; the same for every row.
         epochs: passes of the baseline over the training images; rows with views get a third, for the same budget.
+        select_epochs: passes over them when learning rates are tried; 0 for a third of the row's.
         batch_size: training images per step over all devices (each with its views).
         accumulate: parts in which a step's images pass the network, to save memory; batch statistics are a part's.
         size: side of the square training and evaluation images in pixels.
         optimizer: sgd or adamw.
-        lr: peak learning rate, one for all rows.
+        lr: peak learning rate.
         momentum: momentum of SGD.
         nesterov: Nesterov's kind of momentum.
         weight_decay: weight decay.
@@ -47,6 +47,7 @@ class AblationConfig:
         styles: folder of style images or a style bank; default the bank of the package.
         alpha: strength of the style when stylizing in the step, 0 to 1.
         seed: every random choice of the run follows from it.
+        split_seed: which training images are held out to choose learning rates on, and every random choice of that.
         workers: processes that decode images beside the training.
         device: auto, cpu, cuda or mps.
         devices: how many of them on each node.
@@ -65,6 +66,7 @@ class AblationConfig:
     row: str = "baseline"
     init: str = "none"
     epochs: int = 30
+    select_epochs: int = 0
     batch_size: int = 32
     accumulate: int = 1
     size: int = 224
@@ -90,6 +92,7 @@ class AblationConfig:
     styles: Path | None = None
     alpha: float = 1.0
     seed: int = 0
+    split_seed: int = 0
     workers: int = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = 1
@@ -108,6 +111,11 @@ class AblationConfig:
             UserError: the first setting that cannot be.
         """
         training(self, views=views).check()
+        for name, highest in (("split_seed", RANGES["seed"][1]), ("select_epochs", RANGES["epochs"][1])):
+            if not 0 <= getattr(self, name) <= highest:
+                raise UserError(f"--{name} must lie between 0 and {highest:g}, not {getattr(self, name)}")
+        if self.lr <= 0:
+            raise UserError(f"--lr must be above 0, not {self.lr:g}")
         if len(set(self.stages)) < len(self.stages):
             raise UserError("--stages names a stage twice: give each once, the deepest first")
 
@@ -116,10 +124,3 @@ def training(config: AblationConfig, *, views: bool = True) -> TrainConfig:
     """The settings as training by a scheme has them, for what both share: ranges, and where views come from."""
     shared = {field.name for field in fields(TrainConfig)} & {field.name for field in fields(AblationConfig)}
     return TrainConfig(scheme="mmsi-sin-in" if views else "in", **{name: getattr(config, name) for name in shared})
-
-
-def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse seeds that are none, negative, too large or given twice."""
-    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
-        given = ",".join(map(str, seeds)) or "nothing"
-        raise UserError(f"--seeds must be different whole numbers from 0 to 4294967295 as 0,1,2, not {given}")

@@ -10,6 +10,7 @@ from torch import nn
 from shapebias.ablation.config import AblationConfig
 from shapebias.errors import UserError, unknown
 from shapebias.models.latents import stages_of
+from shapebias.train.schemes import Phase
 
 MOST_STAGES = 4  # S5 + S4 + S3 + S2 of the paper
 
@@ -30,9 +31,9 @@ class Row:
     stages: int = 1
 
     @property
-    def images_per_sample(self) -> int:
-        """How many images of each sample pass through the network."""
-        return 1 + self.views
+    def phase(self) -> Phase:
+        """What a step shows, as in training by a scheme."""
+        return Phase(self.name, natural=1.0, views=self.views, mmsi=self.views > 0)
 
 
 ROWS: dict[str, Row] = {
@@ -100,22 +101,24 @@ def stages_for(network: nn.Module, architecture: str, rows: Sequence[Row], given
     return stages
 
 
-def settings_of(
-    config: AblationConfig, row: Row, seed: int, stages: Sequence[str], *, equal_epochs: bool
-) -> AblationConfig:
-    """The settings of one row's run: its folder, weights, stages, and epochs.
+def settings_of(config: AblationConfig, row: Row, stages: Sequence[str], *, equal_epochs: bool) -> AblationConfig:
+    """The settings of one row: its folder, weights, stages, and epochs.
 
     Rows with views get the baseline's epochs divided by the images that each sample shows, rounded, at least one, so
     that about as many images pass the network; with ``equal_epochs`` as many epochs.
     """
-    epochs = config.epochs if equal_epochs else max(1, round(config.epochs / row.images_per_sample))
+    epochs = config.epochs if equal_epochs else max(1, round(config.epochs / row.phase.images_per_sample))
     return replace(
         config,
-        out=config.out / row.name / f"seed-{seed}",
+        out=config.out / row.name,
         row=row.name,
-        seed=seed,
         epochs=epochs,
         lambda_m=config.lambda_m if row.mmsi else 0.0,
         lambda_s=config.lambda_s if row.style else 0.0,
         stages=tuple(stages)[: row.stages],
     )
+
+
+def run_of(settings: AblationConfig, rate: float, seed: int) -> AblationConfig:
+    """Those of a row's run on all training images with one learning rate and seed."""
+    return replace(settings, out=settings.out / f"seed-{seed}", lr=rate, seed=seed, select_epochs=0)

@@ -8,112 +8,120 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from shapebias.ablation.config import AblationConfig
-from shapebias.ablation.objective import multilabel_step
 from shapebias.ablation.rows import Row
-from shapebias.ablation.samples import MultilabelBatch, MultilabelSamples
-from shapebias.ablation.scores import Scores, kept_scores, score
 from shapebias.ablation.start import starting_network, weights_file
-from shapebias.data.voc import MultilabelImages
 from shapebias.environment import environment
 from shapebias.files import read_json, sha256
-from shapebias.metrics.average_precision import mean_average_precision
+from shapebias.measure.description import describe
 from shapebias.models.checkpoint import save_classifier
-from shapebias.models.classifier import Classifier
 from shapebias.models.hashing import weights_sha256
 from shapebias.models.load import load_model
 from shapebias.objective import MMSILoss, Weights
-from shapebias.train.agreement import rank_zero_first
+from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.collapse import collapse_warning
-from shapebias.train.interruption import Interruption
 from shapebias.train.record import About, Record
+from shapebias.train.samples import Batch
 from shapebias.train.schedule import Schedule
+from shapebias.train.selection import HELD_OUT
 from shapebias.train.session import run_session
+from shapebias.train.step import forward_step
 from shapebias.train.views import Views
 from shapebias.train.work import LoopSettings, Outcome, Work
+from shapebias.transfer.answers import Answers, kept, logits_of
+from shapebias.transfer.finetune import TaskSamples, scoring
+from shapebias.transfer.loss import task_loss
+from shapebias.transfer.task import Part, Task
 
-VALUES = ("loss", "natural", "stylized", "mmsi", "rho", "spread", "val_map")
-
-
-@dataclass(frozen=True)
-class Splits:
-    """What all rows are trained and measured on."""
-
-    train: MultilabelImages
-    val: MultilabelImages
+VALUES = ("loss", "natural", "stylized", "mmsi", "rho", "spread")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trained:
-    """A finished run: its run.json, the network's description of itself, and its scores on val."""
+    """A finished run: its settings, its run.json, what describes its network, and its answers on the test images."""
 
     config: AblationConfig
     run: dict[str, Any]
-    network: Classifier
-    scores: Scores
+    network: dict[str, Any]
+    answers: Answers
 
 
-def run_row(config: AblationConfig, row: Row, fabric: Fabric, splits: Splits, found: Views) -> Trained:
-    """Train ``row`` by its settings, from where an earlier attempt stopped, and score it, unless that is done.
+def run_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, found: Views) -> Trained:
+    """Train ``row`` by its settings on all training images, and measure it, unless that is done.
+
+    Raises:
+        UserError: what ``train_row`` raises, or under ``strict`` a test image that cannot be read.
+    """
+    train_row(config, row, fabric, task, found, train=task.train)
+    network = load_model(str(config.out)).to(fabric.device)
+
+    def tested() -> Answers:
+        return logits_of(network, task.test, LoopSettings.of(config), str(fabric.device))
+
+    answers = on_rank_zero(fabric, lambda: kept(config.out / "test", network, task.test, tested, strict=config.strict))
+    return Trained(config, read_json(config.out / "run.json"), describe(network), answers)
+
+
+def train_row(
+    config: AblationConfig,
+    row: Row,
+    fabric: Fabric,
+    task: Task,
+    found: Views,
+    *,
+    train: Part,
+    held_out: Part | None = None,
+) -> None:
+    """Train ``row`` on ``train``, from where an earlier attempt stopped, scored on ``held_out`` after each epoch.
 
     Raises:
         UserError: a folder that holds another run, a network or weights that cannot be used, a loss that is not finite.
     """
-    train, val = splits.train, splits.val
-    classifier = rank_zero_first(fabric, lambda: starting_network(config))
+    model = rank_zero_first(fabric, lambda: starting_network(config))
     initial = {} if config.init in ("none", "pretrained") else {"init": sha256(weights_file(config.init))}
     about = About(
-        title=f"{row.name} seed {config.seed}",
-        head={"task": "ablation-voc12", "row": row.name, "model": config.model, "seed": config.seed},
+        title=f"{row.name}, lr {config.lr:g}, seed {config.seed}",
+        head={
+            **{"task": task.benchmark, "row": row.name, "model": config.model},
+            **{"seed": config.seed, "lr": config.lr},
+        },
         data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},
-        values=VALUES,
+        values=VALUES if held_out is None else (*VALUES, *HELD_OUT),
         environment=environment(str(fabric.device)),
-        inputs={**(found.inputs if row.views else {}), **initial, "validation": val.fingerprint},
+        inputs={
+            **(found.inputs if row.views else {}),
+            **initial,
+            **({"held_out": held_out.fingerprint} if held_out is not None else {}),
+        },
     )
     record = Record(config, about, save_classifier)
-    record.initial_weights = weights_sha256(classifier.network)
-    work = _work(config, row, train, found)
-
-    def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
-        options: dict[str, Any] = {"workers": config.workers, "strict": config.strict, "note": record.note_unreadable}
-        scores = score(network, val, fabric, interruption=interruption, **options)
-        if interruption.name:
-            return {"val_map": None}
-        truth, counts = val.truth[scores.rows], val.counts[scores.rows]
-        return {"val_map": mean_average_precision(scores.logits, truth, counts, "ap").value}
-
-    run_session(LoopSettings.of(config), fabric, classifier, [work], record, validate=held_out)
-    network = load_model(str(config.out)).to(fabric.device)
-    digest = network.identity.weights_sha256
-    assert digest is not None
-    scores = kept_scores(
-        config.out,
-        digest,
-        val,
-        fabric,
-        lambda: score(network, val, fabric, workers=config.workers, strict=config.strict, note=record.note_unreadable),
-    )
-    return Trained(config, read_json(config.out / "run.json"), network.cpu(), scores)
+    record.initial_weights = weights_sha256(model.network)
+    work = _work(config, row, train, task.classes, found)
+    settings = LoopSettings.of(config)
+    run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
 
 
-def _work(config: AblationConfig, row: Row, train: MultilabelImages, found: Views) -> Work:
+def _work(config: AblationConfig, row: Row, train: Part, classes: tuple[str, ...], found: Views) -> Work:
     """The row as the loop wants it."""
-    samples = MultilabelSamples(
+    samples = TaskSamples(
         train,
+        classes,
         size=config.size,
         views=row.views,
         styles=len(found.stylizing.codes) if found.stylizing else 0,
-        stylized=config.stylized,
+        stylized=config.stylized if row.views else None,
         min_crop=config.min_crop,
         seed=config.seed,
     )
     mmsi, weights = MMSILoss(axis=config.axis, eps=config.eps), Weights(1.0, config.lambda_s, config.lambda_m)
 
-    def forward(model: Any, batch: MultilabelBatch, _epoch: float) -> Outcome:
-        return multilabel_step(model, batch, weights, mmsi, views=row.views, stylizing=found.stylizing)
+    def forward(model: Any, batch: Batch, _epoch: float) -> Outcome:
+        return forward_step(model, batch, row.phase, weights, mmsi, stylizing=found.stylizing, loss=task_loss)
 
     def warn(averages: dict[str, float]) -> str | None:
-        spread, classes = averages.get("spread"), len(train.classes)
-        return collapse_warning(rho=None, stylized_top1=None, spread=spread, classes=classes, lambda_m=config.lambda_m)
+        spread = averages.get("spread")
+        return collapse_warning(
+            rho=None, stylized_top1=None, spread=spread, classes=len(classes), lambda_m=config.lambda_m
+        )
 
     schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
-    return Work(row.name, samples, schedule, config.batch_size, row.images_per_sample, forward, warn)
+    return Work(row.name, samples, schedule, config.batch_size, row.phase.images_per_sample, forward, warn)

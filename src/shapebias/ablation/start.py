@@ -10,41 +10,33 @@ import torch
 from shapebias.ablation.config import AblationConfig
 from shapebias.data.voc import VOC_CLASSES
 from shapebias.errors import UserError
-from shapebias.models.build import build_classifier
+from shapebias.models.build import build_classifier, split_architecture
 from shapebias.models.checkpoint import MODEL_FILE, load_weights, read_header, take_normalisation
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.models.latents import classifying_layer
+from shapebias.models.initialise import initialised
 
 
 def starting_network(config: AblationConfig) -> Classifier:
     """A network for VOC's classes with the weights that ``config.init`` names and a new classifying layer.
 
     What is drawn, the classifying layer or (``init`` none) everything, follows from the seed alone: rows of one seed
-    begin with the same weights.
+    begin with the same weights. Latents come in the order of the passing: those of the last of ``config.stages`` first.
 
     Raises:
         UserError: no such network, weights that do not fit it, or stages that it does not have.
     """
-    identity = Identity(config.row, str(config.out), config.model, VOC_CLASSES)
+    library, name = split_architecture(config.model)
+    identity = Identity("source", f"{library}:{name}", name, VOC_CLASSES)
+    seen = {"size": config.size, "crop": config.test_crop}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = build_classifier(
-            config.model,
-            identity,
-            pretrained=config.init == "pretrained",
-            size=config.size,
-            crop=config.test_crop,
-            stages=config.stages,
-        )
+        source = build_classifier(config.model, identity, pretrained=config.init == "pretrained", **seen)
     if config.init not in ("none", "pretrained"):
-        head = classifying_layer(model.network)
-        drawn = {name: value.clone() for name, value in head.state_dict().items()}
         file = weights_file(config.init)
-        load_weights(model.network, file, except_head=True)
-        head.load_state_dict(drawn)
+        load_weights(source.network, file, except_head=True)
         with suppress(UserError):  # not a file of ours
-            take_normalisation(model, read_header(file))
-    return model
+            take_normalisation(source, read_header(file))
+    return initialised(source, VOC_CLASSES, name=config.row, stages=config.stages[::-1], seed=config.seed, **seen)
 
 
 def weights_file(init: str) -> Path:
@@ -59,17 +51,3 @@ def weights_file(init: str) -> Path:
     if not path.is_file():
         raise UserError(f"no weights {path}: give --init none, pretrained, a weights file or a finished run's folder")
     return path
-
-
-def check_passes(model: Classifier, config: AblationConfig) -> None:
-    """Refuse a size that the network does not take, and stages that give no latent.
-
-    Raises:
-        UserError: see above.
-    """
-    try:
-        with torch.inference_mode():
-            model.eval()(torch.zeros(2, 3, config.size, config.size), latents=True)
-    except (AssertionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{config.model} does not take images of --size {config.size}: {reason}") from error

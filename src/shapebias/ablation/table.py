@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapebias.ablation.config import AblationConfig
-from shapebias.ablation.measure import BENCHMARK, KINDS
+from shapebias.ablation.measure import BENCHMARK
 from shapebias.ablation.rows import ROWS
 from shapebias.measure.results import Entry, Results
+from shapebias.transfer.score import KINDS
 
-HEAD = ("row", "λ_m", "λ_s", "stages", "epochs", "images seen", "seeds")
+HEAD = ("row", "λ_m", "λ_s", "stages", "lr", "epochs", "images seen", "seeds")
 
 
 def headings(results: Sequence[Results]) -> list[str]:
@@ -45,9 +46,9 @@ def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], confi
         [
             f"# Ablation: {config.model} from {config.init}, multi-label VOC2012",
             "",
-            f"Trained on {details['training']['images']} images of train, measured on {details['data']['images']} of "
+            f"Trained on {details['split']['train']} images of train, measured on {details['data']['images']} of "
             f"val (mean average precision in percent); {config.size} pixels, batches of {config.batch_size}, "
-            f"learning rate {config.lr:g} for every row. All rows of a seed begin with the same weights.",
+            f"{_rates(details)}. All rows of a seed begin with the same weights.",
             "",
             *lines,
             "",
@@ -59,6 +60,14 @@ def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], confi
             "",
         ]
     )
+
+
+def _rates(details: dict[str, Any]) -> str:
+    if "selection" not in details:
+        return f"learning rate {details['lr']:g} for every row"
+    tried = ", ".join(details["selection"])
+    held_out = details["split"]["held_out"]
+    return f"each row with the learning rate (lr) of {tried} that was best on {held_out} held-out images of train"
 
 
 def print_table(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> None:
@@ -84,6 +93,7 @@ def _settings(result: Results) -> list[str]:
         f"{details['lambda_m']:g}" if shown else "-",
         f"{details['lambda_s']:g}" if shown else "-",
         "+".join(compared) or "-",
+        f"{details['lr']:g}",
         str(details["epochs"]),
         f"{max(details['images_seen']):,}",
         str(len(details["seeds"])),
@@ -97,7 +107,8 @@ def _figure(entry: Entry) -> str:
 
 
 def _difference(name: str, first: str, paired: Sequence[dict[str, Any]]) -> str:
-    found = next((row for row in paired if {row["a"], row["b"]} == {name, first} and name != first), None)
+    alike = [row for row in paired if {row["a"], row["b"]} == {name, first} and row["condition"] == {"kind": KINDS[0]}]
+    found = next(iter(alike), None)
     if found is None:
         return "-"
     sign = 1 if found["a"] == name else -1

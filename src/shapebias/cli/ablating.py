@@ -9,13 +9,13 @@ from typing import Any
 
 from shapebias.ablation.config import AblationConfig
 from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import say
-from shapebias.errors import UserError
 
 EXAMPLES = """examples:
-  shapebias ablation --model resnet18 --init pretrained --data VOCdevkit --out ablation --lr 0.01 --seeds 0,1,2
+  shapebias ablation --model resnet18 --init pretrained --data VOCdevkit --out ablation --seeds 0,1,2
   shapebias ablation --model resnet18 --init runs/mmsi --data VOCdevkit --size 128 --out ablation --rows baseline,mmsi
-  shapebias ablation --config recipe.yaml --rows mmsi-style --stages layer3 --out ablation-layer3
+  shapebias ablation --config recipe.yaml --rows mmsi-style --stages layer3 --lr 0.01 --out ablation-layer3
 
 Rows, in the table's order:
   baseline    binary cross entropy on natural images
@@ -25,7 +25,11 @@ Rows, in the table's order:
   stages-2    both, the term averaged over the two deepest stages
   stages-4    both, over the four deepest
 
-Trained on VOC2012's train, measured on its val. Rows with views get a third of the epochs, so that about as many images
+Trained on VOC2012's train, measured on its val. Of several --lr each row takes its own: the one that is best on a fifth
+of train, held out by --split-seed, after --select-epochs. With it all of train is trained on, once per seed; val is
+measured at the end alone and has no say. A rate whose loss does not stay finite is left out.
+
+Rows with views get a third of the epochs, so that about as many images
 pass the network; the table states how many did. A killed ablation goes on when the same command is given again. Rows
 can be added to the same OUT later, and seeds by naming all of them again. --stylized wants copies of the whole folder
 VOC2012/JPEGImages."""
@@ -38,9 +42,12 @@ def ablation_arguments() -> Parser:
         EXAMPLES,
     )
     parser.add_argument("--config", action="config", help="YAML file of these options; options given here win")
-    parser.add_class_arguments(AblationConfig, skip={"row", "seed", "strict", "stages"})
+    parser.add_class_arguments(AblationConfig, skip={"row", "seed", "lr", "strict", "stages"})
     parser.add_argument("--rows", type=str, default=None, help="only these, separated by commas; default all")
-    parser.add_argument("--seeds", type=str, default="0", help="of the runs of each row, separated by commas")
+    parser.add_argument("--seeds", type=str | int, default="0", help="of the runs of each row, separated by commas")
+    parser.add_argument(
+        "--lr", type=str | float, default="0.05,0.02,0.005", help="learning rates to choose from, separated by commas"
+    )
     parser.add_argument(
         "--stages",
         type=str,
@@ -57,24 +64,20 @@ def ablation_arguments() -> Parser:
 
 
 def ablation(
-    rows: str | None, seeds: str, stages: Sequence[str], equal_epochs: bool, out: Path, **options: Any
+    rows: str | None,
+    seeds: str | int,
+    lr: str | float,
+    stages: Sequence[str],
+    equal_epochs: bool,
+    out: Path,
+    **options: Any,
 ) -> None:
     """Train, measure and tabulate."""
     from shapebias.ablation.ablate import ablate
     from shapebias.ablation.rows import ROWS
 
     config = AblationConfig(stages=tuple(stages), out=out, **options)
-    names = list(ROWS) if rows is None else _parts(rows)
-    ablate(config, names, [_seed(text) for text in _parts(seeds)], equal_epochs=equal_epochs)
+    names = list(ROWS) if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
+    ablate(config, names, whole_numbers(seeds, "seeds"), rates=decimals(lr, "lr"), equal_epochs=equal_epochs)
     if os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0":  # of several processes, the first
         say(f"wrote {out}/table.md, comparison.json and the rows' results.json")
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _seed(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise UserError(f"--seeds {text} is not a whole number: give seeds as 0,1,2")
-    return int(text)

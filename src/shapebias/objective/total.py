@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,7 @@ def objective(
     labels: Tensor,
     weights: Weights,
     mmsi: MMSILoss,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of one batch and its parts.
 
@@ -39,9 +40,10 @@ def objective(
         views: logits of the stylized views, each (N, classes).
         latents: for each chosen stage the two views' latents, (N, D) each; the term is their mean. Empty
             where a scheme has no MMSI term.
-        labels: (N,) class indices.
+        labels: (N,) class indices, or what else ``loss`` takes.
         weights: the weight of each part. A part of weight zero is computed all the same, to be seen.
         mmsi: the MMSI loss, with its axis and floor.
+        loss: of float32 logits and the labels, a scalar; the "cross entropy" of the parts.
 
     Returns:
         The scalar loss, and its unweighted parts by name (``natural``, ``stylized``, ``mmsi``): those
@@ -49,10 +51,9 @@ def objective(
     """
     parts: dict[str, Tensor] = {}
     if natural is not None:
-        parts["natural"] = F.cross_entropy(natural.float(), labels)
+        parts["natural"] = loss(natural.float(), labels)
     if views:
-        parts["stylized"] = torch.stack([F.cross_entropy(view.float(), labels) for view in views]).sum()
+        parts["stylized"] = torch.stack([loss(view.float(), labels) for view in views]).sum()
     if latents:
         parts["mmsi"] = torch.stack([mmsi(z_a, z_b) for z_a, z_b in latents]).mean()
-    loss = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
-    return loss, parts
+    return torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum(), parts

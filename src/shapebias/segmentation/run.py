@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from shapebias.segmentation.pictures import has_pictures, write_pictures
 from shapebias.segmentation.segmenter import CLASSES
 from shapebias.segmentation.train import build, drawn, shared_confusions, train_segmenter
 from shapebias.train.agreement import on_rank_zero
-from shapebias.train.selection import SHARE, Choice, check_settings, choose_rate, epochs_to_select
+from shapebias.train.selection import SHARE, check_settings, chosen
 from shapebias.train.session import launched
 
 YEAR, VALIDATION = 2012, "val"
@@ -81,19 +82,9 @@ def segment(
     written: list[Results] = []
     for source in sources:
         home = config.out / source.identity.name
-        choice, split = _chosen(config, fabric, source, home / config.backbone, training, rates)
-        made = []
-        for seed in seeds:
-            place = home / config.backbone / f"seed-{seed}"
-            one = replace(config, select_epochs=0, lr=choice.rate, seed=seed, out=place)
-            train_segmenter(source, one, fabric, training)
-            made.append(_measured(one, fabric, val))
+        made, how = _trained(config, fabric, source, home / config.backbone, training, val, seeds, rates)
         runs[source.identity.name] = made
-        details = {
-            **_details(config, home / config.backbone / f"seed-{seeds[0]}", training, val),
-            **choice.details(METRIC),
-            **split,
-        }
+        details = {**_details(config, home / config.backbone / f"seed-{seeds[0]}", training, val), **how}
         entry = entry_of(made, CLASSES, backbone=config.backbone, details=details)
         written.append(on_rank_zero(fabric, lambda s=source, h=home, e=entry: _write(s, h, e, fabric, list(seeds))))
         on_rank_zero(fabric, lambda h=home, m=made: _show(h, config, m[0], val, fabric))
@@ -109,32 +100,38 @@ def check(config: SegmentConfig, seeds: Sequence[int], rates: Sequence[float]) -
     Raises:
         UserError: the first of them.
     """
-    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed), rates, seeds)
+    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed).check(), rates, seeds)
 
 
-def _chosen(
+def divided(training: SegmentationImages, seed: int) -> tuple[SegmentationImages, SegmentationImages]:
+    """A fifth of the images, drawn by ``seed``, held out: the others first."""
+    aside = drawn(len(training), int(SHARE * len(training)), seed=seed)
+    return training.take(sorted(set(range(len(training))) - set(aside))), training.take(aside)
+
+
+def _trained(
     config: SegmentConfig,
     fabric: Fabric,
     source: Classifier,
     home: Path,
     training: SegmentationImages,
+    val: SegmentationImages,
+    seeds: Sequence[int],
     rates: Sequence[float],
-) -> tuple[Choice, dict[str, Any]]:
-    """The learning rate, and how the training images were divided to choose it; a single one is taken untried."""
-    if len(rates) == 1:
-        return Choice(rates[0]), {}
-    aside = drawn(len(training), int(SHARE * len(training)), seed=config.split_seed)
-    held_out, fit = training.take(aside), training.take(sorted(set(range(len(training))) - set(aside)))
-    epochs = epochs_to_select(config.epochs, config.select_epochs)
-    tried = replace(config, epochs=epochs, select_epochs=0, seed=config.split_seed)
+) -> tuple[list[Measured], dict[str, Any]]:
+    """A network's trainings with the best of ``rates``, measured, and how that was chosen."""
 
-    def trial(rate: float) -> Path:
-        run = replace(tried, lr=rate, out=home / "select" / f"lr-{rate:g}")
+    def trial(run: SegmentConfig, fit: SegmentationImages, held_out: SegmentationImages) -> None:
         train_segmenter(source, run, fabric, fit, held_out=held_out)
-        return run.out
 
-    choice = choose_rate(rates, trial, fabric, source.identity.name)
-    return choice, {"split": {"fit": len(fit), "held_out": len(held_out)}}
+    told = {"folder": home, "name": source.identity.name, "metric": METRIC}
+    rate, how = chosen(config, fabric, rates, partial(divided, training), trial, **told)
+    made = []
+    for seed in seeds:
+        one = replace(config, select_epochs=0, lr=rate, seed=seed, out=home / f"seed-{seed}")
+        train_segmenter(source, one, fabric, training)
+        made.append(_measured(one, fabric, val))
+    return made, how
 
 
 def _measured(config: SegmentConfig, fabric: Fabric, val: SegmentationImages) -> Measured:

@@ -55,7 +55,7 @@ def train(config: TrainConfig) -> Path:
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_network(config, folder))
     most = max(phase.views for phase in phases)
-    found = rank_zero_first(fabric, lambda: find_views(config, fabric, folder, most))
+    found = rank_zero_first(fabric, lambda: find_views(config, fabric, folder.root, most))
     stylizing = found.stylizing
     part = min(config.batch_size, len(folder)) // config.accumulate
     if part < LEAST_TO_CORRELATE and config.axis == "batch" and any(phase.mmsi for phase in phases):

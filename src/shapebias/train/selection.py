@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lightning_fabric import Fabric
 
 from shapebias.errors import UserError
 
+Part = TypeVar("Part", bound=Sized)  # images of a task
 HELD_OUT = ("held_out", "held_out_loss")  # the columns of metrics.csv that a trial is scored by
 SHARE = 0.2  # of the training images that are held out
 # What the loop and the measuring say of a learning rate that is too high.
@@ -38,21 +39,8 @@ class Score(NamedTuple):
 FAILED = Score(float("nan"), float("nan"))
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A learning rate, and what each that was tried scored: none where there was one to take."""
-
-    rate: float
-    scores: dict[float, Score] = field(default_factory=dict)
-
-    def details(self, metric: str) -> dict[str, Any]:
-        """For the results file: ``{"lr", "selection": {rate: {metric, "loss"}}}``."""
-        tried = {f"{rate:g}": {metric: score.value, "loss": score.loss} for rate, score in self.scores.items()}
-        return {"lr": self.rate, **({"selection": tried} if tried else {})}
-
-
-def check_settings(settings: Callable[[float, int], Any], rates: Sequence[float], seeds: Sequence[int]) -> None:
-    """Refuse rates or seeds that are none or twice there, and ``settings(rate, seed)`` whose ``check`` refuses them.
+def check_settings(check: Callable[[float, int], None], rates: Sequence[float], seeds: Sequence[int]) -> None:
+    """Refuse rates or seeds that are none or twice there, and those that ``check(rate, seed)`` refuses.
 
     Raises:
         UserError: the first that cannot be.
@@ -64,27 +52,53 @@ def check_settings(settings: Callable[[float, int], Any], rates: Sequence[float]
             raise UserError(f"--{name} names a number twice: give each once")
     for rate in rates:
         for seed in seeds:
-            settings(rate, seed).check()
+            check(rate, seed)
 
 
-def choose_rate(rates: Sequence[float], trial: Callable[[float], Path], fabric: Fabric, name: str) -> Choice:
-    """The best of ``rates``.
+def chosen(
+    config: Any,
+    fabric: Fabric,
+    rates: Sequence[float],
+    divided: Callable[[int], tuple[Part, Part]],
+    train: Callable[[Any, Part, Part], object],
+    *,
+    folder: Path,
+    name: str,
+    metric: str,
+) -> tuple[float, dict[str, Any]]:
+    """The best of ``rates``, and how it was chosen, for a figure's details; a single one is taken untried.
 
     A rate whose loss does not stay finite is left out, with a warning.
 
     Args:
-        rates: different ones.
-        trial: trains with a rate and returns the folder of the run, whose rows have the columns ``HELD_OUT``.
+        config: the settings of the training: ``epochs``, ``select_epochs`` and ``split_seed`` say how rates are tried.
         fabric: launched.
-        name: what is trained, for the warning.
+        rates: different ones.
+        divided: the training images in two by a seed: those to fit with, and those that are held out.
+        train: trains by the settings it is given on the first part, scored on the second after each epoch in the
+            columns ``HELD_OUT``, unless that is done.
+        folder: a trial lies in ``folder/select/lr-RATE``.
+        name: what is trained, for a warning.
+        metric: what scores are called in the details.
+
+    Returns:
+        The rate, and ``{"lr", "selection": {rate: {metric, "loss"}}, "split": {"fit", "held_out"}}``, the last two
+        where there was a choice.
 
     Raises:
-        UserError: what a trial raises, or no rate whose loss stays finite.
+        UserError: what ``divided`` and ``train`` raise, or no rate whose loss stays finite.
     """
+    if len(rates) == 1:
+        return rates[0], {"lr": rates[0]}
+    fit, held_out = divided(config.split_seed)
+    epochs = config.select_epochs or -(-config.epochs // 3)
     scores = {}
     for rate in rates:
+        place = folder / "select" / f"lr-{rate:g}"
+        run = replace(config, lr=rate, epochs=epochs, select_epochs=0, seed=config.split_seed, out=place)
         try:
-            scores[rate] = last_score(trial(rate))
+            train(run, fit, held_out)
+            scores[rate] = last_score(place)
         except UserError as error:
             if fabric.world_size > 1 or not any(words in str(error) for words in NOT_FINITE):
                 raise
@@ -94,12 +108,8 @@ def choose_rate(rates: Sequence[float], trial: Callable[[float], Path], fabric: 
     if scores[best].order == FAILED.order:
         given = ", ".join(f"{rate:g}" for rate in rates)
         raise UserError(f"no --lr of {given} gives {name} a finite loss: give lower ones")
-    return Choice(best, scores)
-
-
-def epochs_to_select(epochs: int, select_epochs: int) -> int:
-    """Passes over the images when rates are tried: ``select_epochs``, or a third of ``epochs`` where that is 0."""
-    return select_epochs or -(-epochs // 3)
+    tried = {f"{rate:g}": {metric: score.value, "loss": score.loss} for rate, score in scores.items()}
+    return best, {"lr": best, "selection": tried, "split": {"fit": len(fit), "held_out": len(held_out)}}
 
 
 def last_score(out: Path) -> Score:

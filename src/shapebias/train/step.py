@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from shapebias.objective import MMSILoss, Weights, correlation, objective
@@ -44,12 +45,14 @@ def forward_step(
     *,
     stylizing: Stylizing | None = None,
     joined: bool = True,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> Outcome:
     """Pass a batch and its views through ``model`` and compute the objective.
 
     ``joined`` passes everything as one batch, so that batch norm sees natural and stylized images
     together; apart, each kind is normalised by its own statistics. See docs/training.md for what was
-    measured.
+    measured. ``loss`` is that of ``objective``; accuracies are watched where an image has one label,
+    ``rho`` and ``spread`` at the last stage.
     """
     count = len(batch.labels)
     groups: list[Tensor] = []
@@ -66,19 +69,20 @@ def forward_step(
     natural = logits[0] if phase.natural else None
     view_logits = logits[1:] if phase.natural else logits
     pairs = list(zip(outputs[-2][1], outputs[-1][1], strict=True)) if phase.mmsi else []
-    loss, parts = objective(natural, view_logits, pairs, batch.labels, weights, mmsi)
+    total, parts = objective(natural, view_logits, pairs, batch.labels, weights, mmsi, loss)
     values = {name: value.detach() for name, value in parts.items()}
     with torch.no_grad():
-        values["loss"] = loss.detach()
-        if natural is not None:
+        values["loss"] = total.detach()
+        single = batch.labels.ndim == 1
+        if natural is not None and single:
             values["train_top1"] = _top1(natural, batch.labels)
-        if view_logits:
+        if view_logits and single:
             values["train_stylized_top1"] = _top1(torch.cat(view_logits), batch.labels.repeat(len(view_logits)))
         if pairs:
             last_a, last_b = map(all_ranks, pairs[-1])  # statistics of a rank's few samples would say less
             values["rho"] = correlation(last_a, last_b, axis=mmsi.axis).abs().mean()
             values["spread"] = last_a.float().std(0).mean() / last_a.float().abs().mean().clamp(min=1e-12)
-    return Outcome(loss, values)
+    return Outcome(total, values)
 
 
 def _outputs(model: Callable[..., Any], images: Tensor, latents: bool) -> tuple[Tensor, list[Tensor]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from shapebias.data.folder import ImageFolder, fingerprint, list_images
+from shapebias.data.folder import fingerprint, list_images
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
 from shapebias.stylize.copies import check_copies
@@ -32,8 +32,8 @@ class Views:
     bank: StyleBank | None = None
 
 
-def find_views(config: TrainConfig, fabric: Fabric, folder: ImageFolder, views: int) -> Views:
-    """The views of a run that shows ``views`` of each image at most; nothing is written.
+def find_views(config: TrainConfig, fabric: Fabric, root: Path, views: int) -> Views:
+    """The views of a run that shows ``views`` of each image below ``root`` at most; nothing is written.
 
     Raises:
         UserError: copies of other images, a stylizer or styles that cannot be used.
@@ -41,7 +41,7 @@ def find_views(config: TrainConfig, fabric: Fabric, folder: ImageFolder, views: 
     if not views:
         return Views()
     if config.stylized is not None:
-        check_copies(config.stylized, folder.root)
+        check_copies(config.stylized, root)
         return Views(inputs={f"stylized {n}": sha256(config.stylized / n) for n in (MANIFEST, "styles.csv")})
     stylizer, digest = load_stylizer(config.stylizer)
     stylizer = stylizer.to(fabric.device)

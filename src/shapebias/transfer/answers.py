@@ -15,7 +15,7 @@ from shapebias.measure.accuracies.accuracy import check_logits
 from shapebias.measure.contract import Setting, predictions
 from shapebias.measure.kept import Kept
 from shapebias.models.classifier import Classifier
-from shapebias.transfer.config import TransferConfig
+from shapebias.train.work import LoopSettings
 from shapebias.transfer.task import Part
 
 BATCH_SIZE = 64
@@ -30,7 +30,7 @@ class Answers:
     unreadable: tuple[str, ...] = ()
 
 
-def logits_of(model: Classifier, part: Part, config: TransferConfig, device: str) -> Answers:
+def logits_of(model: Classifier, part: Part, config: LoopSettings, device: str) -> Answers:
     """The network's logits on every readable image, evaluated without gradients and in evaluation mode."""
 
     def read(logits: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def logits_of(model: Classifier, part: Part, config: TransferConfig, device: str
     return _passed(model, part, config, device, read, latents=False)
 
 
-def features_of(model: Classifier, part: Part, config: TransferConfig, device: str) -> Answers:
+def features_of(model: Classifier, part: Part, config: LoopSettings, device: str) -> Answers:
     """The input of the classifying layer, one row for every readable image.
 
     The network is frozen: evaluation mode, no gradient, so that neither its weights nor its statistics change.
@@ -71,7 +71,7 @@ def kept(folder: Path, model: Classifier, part: Part, made: Callable[[], Answers
     return answers
 
 
-def _passed(model: Classifier, part: Part, config: TransferConfig, device: str, read: Any, *, latents: bool) -> Answers:
+def _passed(model: Classifier, part: Part, config: LoopSettings, device: str, read: Any, *, latents: bool) -> Answers:
     setting = Setting(
         part.root, config.out, batch_size=BATCH_SIZE, device=device, workers=config.workers, strict=config.strict
     )

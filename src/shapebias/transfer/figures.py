@@ -28,8 +28,8 @@ class Measured:
     details: dict[str, Any]
 
 
-def entries(task: Task, method: str, measured: Measured, *, seed: int) -> list[Entry]:
-    """Top-1, or the three kinds of mean AP with ``ap`` first.
+def entries(task: Task, method: str | None, measured: Measured, *, seed: int) -> list[Entry]:
+    """Top-1, or the three kinds of mean AP with ``ap`` first; ``method`` stands in their condition, if there is one.
 
     A figure is the mean over seeds; with two or more its interval is Student's t of that mean, else (or where they give
     the same) over the test images: Wilson's, or the bootstrap's by ``seed``. ``details.interval`` says which.
@@ -38,7 +38,7 @@ def entries(task: Task, method: str, measured: Measured, *, seed: int) -> list[E
     return [_entry(task, method, measured, kind, seed) for kind in kinds]
 
 
-def _entry(task: Task, method: str, measured: Measured, kind: Kind | None, seed: int) -> Entry:
+def _entry(task: Task, method: str | None, measured: Measured, kind: Kind | None, seed: int) -> Entry:
     test, classes = task.test, len(task.classes)
     values, per_class, each = [], [], {}
     for name, answers in measured.answers.items():
@@ -72,9 +72,13 @@ def _entry(task: Task, method: str, measured: Measured, kind: Kind | None, seed:
         value=float(np.mean(values)),
         n=len(first.rows),
         ci95=t_interval(values) if several else next(iter(each.values()))["ci95"],
-        condition={"method": method, **({"kind": kind} if kind else {})},
+        condition=_condition(method, kind),
         details=details,
     )
+
+
+def _condition(method: str | None, kind: Kind | None) -> dict[str, Any]:
+    return {name: value for name, value in (("method", method), ("kind", kind)) if value is not None}
 
 
 def _per_category(task: Task, answers: Answers, values: np.ndarray) -> dict[str, Any]:
@@ -85,7 +89,7 @@ def _per_category(task: Task, answers: Answers, values: np.ndarray) -> dict[str,
     }
 
 
-def differences(task: Task, method: str, networks: Sequence[Measured], *, seed: int) -> list[dict[str, Any]]:
+def differences(task: Task, method: str | None, networks: Sequence[Measured], *, seed: int) -> list[dict[str, Any]]:
     """Differences of every two networks, each averaged over its seeds, on the test images that all of them answered.
 
     Intervals resample those images, the same ones for both: other seeds may differ by more.
@@ -97,7 +101,7 @@ def differences(task: Task, method: str, networks: Sequence[Measured], *, seed: 
     test = task.test.take(common)
     found = []
     for kind in kinds:
-        condition = {"method": method, **({"kind": kind} if kind else {})}
+        condition = _condition(method, kind)
         drawn = {network.name: _values(test, network, common, kind, seed) for network in networks}
         for a, b in combinations(drawn, 2):
             if kind is None:

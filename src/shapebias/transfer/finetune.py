@@ -19,6 +19,7 @@ from shapebias.models.hashing import weights_sha256
 from shapebias.models.initialise import initialised
 from shapebias.train.agreement import on_rank_zero
 from shapebias.train.interruption import Interruption
+from shapebias.train.loop import Validate
 from shapebias.train.record import About, Record
 from shapebias.train.samples import Batch, Sample, TrainingSamples
 from shapebias.train.schedule import Schedule
@@ -35,11 +36,14 @@ VALUES = ("loss", "train_right", *HELD_OUT)
 
 
 class TaskSamples(TrainingSamples):
-    """A random crop of an image with the image's targets, of one class or of several."""
+    """A random crop of an image with the image's targets, of one class or of several.
 
-    def __init__(self, part: Part, classes: tuple[str, ...], *, size: int, min_crop: float, seed: int) -> None:
+    ``options`` are those of ``TrainingSamples``, views among them; copies are looked for as below ``part.root``.
+    """
+
+    def __init__(self, part: Part, classes: tuple[str, ...], **options: Any) -> None:
         numbered = ImageFolder(part.root, classes, part.paths, tuple(range(len(part))))
-        super().__init__(numbered, size=size, min_crop=min_crop, seed=seed)
+        super().__init__(numbered, **options)
         self.targets = torch.from_numpy(part.targets)
 
     def collate(self, samples: list[Sample]) -> Batch:
@@ -73,11 +77,6 @@ def finetune(
         with torch.no_grad():
             return Outcome(loss, {"loss": loss.detach(), "train_right": share_right(logits, batch.labels)})
 
-    def validate(network: Classifier, _interruption: Interruption) -> dict[str, float | None]:
-        if (part := held_out) is None:
-            return {}
-        return on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config, device))).columns()
-
     schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
     work = Work("finetune", samples, schedule, config.batch_size, 1, forward)
     head = {
@@ -101,10 +100,23 @@ def finetune(
     )
     record = Record(config, about, save_classifier)
     record.initial_weights = weights_sha256(model.network)
-    run_session(LoopSettings.of(config), fabric, model, [work], record, validate=validate)
+    settings = LoopSettings.of(config)
+    run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
     trained = load_classifier(kept, name=source.identity.name)
     trained.preprocessing, trained.mean, trained.std = model.preprocessing, model.mean.cpu(), model.std.cpu()
     return trained.to(fabric.device)
+
+
+def scoring(config: LoopSettings, fabric: Fabric, held_out: Part | None) -> Validate:
+    """What gives an epoch's row its score on ``held_out`` images, measured on rank zero; without any, nothing."""
+
+    def validate(network: Classifier, _interruption: Interruption) -> dict[str, float | None]:
+        if (part := held_out) is None:
+            return {}
+        found = on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config, str(fabric.device))))
+        return found.columns()
+
+    return validate
 
 
 def begun(config: TransferConfig, source: Classifier, task: Task) -> Classifier:
@@ -131,12 +143,16 @@ def resized(config: TransferConfig, source: Classifier) -> Classifier:
     return model
 
 
-def try_size(model: Classifier) -> None:
-    """Pass one black image of the network's size through it."""
+def try_size(model: Classifier, *, latents: bool = False) -> None:
+    """Pass one black image of the network's size through it, and with ``latents`` take those of its stages.
+
+    Raises:
+        UserError: it does not take images of this size, or passes by a stage.
+    """
     size = model.preprocessing.size
     try:
         with steady(model), torch.inference_mode():
-            model(torch.zeros(1, 3, size, size, device=model.mean.device))
+            model(torch.zeros(1, 3, size, size, device=model.mean.device), latents=latents)
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{model.identity.architecture} does not take images of --size {size}: {reason}") from error

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shapebias.models.classifier import Classifier
+from shapebias.train.work import LoopSettings
 from shapebias.transfer.answers import Answers, features_of, kept
 from shapebias.transfer.config import TransferConfig
 from shapebias.transfer.finetune import resized
@@ -76,10 +77,12 @@ def _features(
     config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
 ) -> tuple[Answers, Answers]:
     """Of the training and of the test images; each passes the network once, whatever is read out later."""
-    model = resized(config, source).to(device)
+    model, settings = resized(config, source).to(device), LoopSettings.of(config)
 
     def passed(name: str, part: Part) -> Answers:
-        return kept(folder / name, model, part, lambda: features_of(model, part, config, device), strict=config.strict)
+        return kept(
+            folder / name, model, part, lambda: features_of(model, part, settings, device), strict=config.strict
+        )
 
     found = passed("train", task.train), passed("test", task.test)
     source.cpu()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from lightning_fabric import Fabric
 
@@ -18,14 +18,15 @@ from shapebias.measure.evaluate import check_networks, describe
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
 from shapebias.models.classifier import Classifier
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
-from shapebias.train.selection import Choice, check_settings, choose_rate, epochs_to_select
+from shapebias.train.selection import check_settings, chosen
 from shapebias.train.session import launched
+from shapebias.train.work import LoopSettings
 from shapebias.transfer.answers import Answers, kept, logits_of
 from shapebias.transfer.config import TransferConfig
 from shapebias.transfer.figures import Measured, differences, entries
 from shapebias.transfer.finetune import finetune
 from shapebias.transfer.read_out import knn, linear
-from shapebias.transfer.task import Task
+from shapebias.transfer.task import Part, Task
 from shapebias.transfer.tasks import find_task
 
 Method = Literal["finetune", "linear", "knn"]
@@ -89,7 +90,7 @@ def check(config: TransferConfig, method: str, seeds: Sequence[int], rates: Sequ
     """
     if method not in get_args(Method):
         raise unknown("method", method, get_args(Method))
-    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed), rates, seeds)
+    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed).check(), rates, seeds)
     if method != "finetune" and config.devices * config.nodes > 1:
         raise UserError(f"--method {method} runs on one device: leave out --devices and --nodes")
 
@@ -104,37 +105,23 @@ def _finetuned(
     rates: Sequence[float],
 ) -> Measured:
     """Choose the learning rate, train once per seed, and answer the test images."""
-    choice, split = _chosen(config, fabric, source, task, folder, rates)
+
+    def trial(run: TransferConfig, fit: Part, held_out: Part) -> None:
+        finetune(run, fabric, source, task, train=fit, held_out=held_out)
+
+    told = {"folder": folder, "name": source.identity.name, "metric": task.metric}
+    rate, details = chosen(config, fabric, rates, task.held_out, trial, **told)
     answers = {}
     for seed in seeds:
-        run = replace(config, select_epochs=0, lr=choice.rate, seed=seed, out=folder / f"seed-{seed}")
+        run = replace(config, select_epochs=0, lr=rate, seed=seed, out=folder / f"seed-{seed}")
         model = finetune(run, fabric, source, task, train=task.train)
         answers[str(seed)] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task, str(fabric.device)))
-    return Measured(source.identity.name, answers, {**choice.details(task.metric), "epochs": config.epochs, **split})
-
-
-def _chosen(
-    config: TransferConfig, fabric: Fabric, source: Classifier, task: Task, folder: Path, rates: Sequence[float]
-) -> tuple[Choice, dict[str, Any]]:
-    """The learning rate, and how the training images were divided to choose it; a single one is taken untried."""
-    if len(rates) == 1:
-        return Choice(rates[0]), {}
-    fit, held_out = task.held_out(config.split_seed)
-    epochs = epochs_to_select(config.epochs, config.select_epochs)
-    tried = replace(config, epochs=epochs, select_epochs=0, seed=config.split_seed)
-
-    def trial(rate: float) -> Path:
-        run = replace(tried, lr=rate, out=folder / "select" / f"lr-{rate:g}")
-        finetune(run, fabric, source, task, train=fit, held_out=held_out)
-        return run.out
-
-    choice = choose_rate(rates, trial, fabric, source.identity.name)
-    return choice, {"split": {"fit": len(fit), "held_out": len(held_out)}}
+    return Measured(source.identity.name, answers, {**details, "epochs": config.epochs})
 
 
 def _tested(config: TransferConfig, model: Classifier, task: Task, device: str) -> Answers:
     def made() -> Answers:
-        return logits_of(model, task.test, config, device)
+        return logits_of(model, task.test, LoopSettings.of(config), device)
 
     return kept(config.out / "test", model, task.test, made, strict=config.strict)
 

@@ -48,7 +48,10 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task; ``notes`` are what its user should know of how the images were divided, a line each."""
+    """A task; ``notes`` are what its user should know of how the images were divided, a line each.
+
+    ``use`` is what it is measured for, the first part of its name among the figures.
+    """
 
     name: str
     kind: Literal["single", "multi"]
@@ -56,6 +59,7 @@ class Task:
     train: Part
     test: Part
     notes: tuple[str, ...] = ()
+    use: str = "transfer"
 
     @property
     def metric(self) -> str:
@@ -65,7 +69,7 @@ class Task:
     @property
     def benchmark(self) -> str:
         """Its name among the figures."""
-        return f"transfer-{self.name}"
+        return f"{self.use}-{self.name}"
 
     def held_out(self, seed: int) -> tuple[Part, Part]:
         """The training images in two: those to fit with, and those to choose settings on.
