@@ -1,13 +1,16 @@
 """Recipes: they open with command, hardware and result, and hold the settings they claim."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from shapebias.ablation.config import AblationConfig
+from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.parser import build_parser
 from shapebias.demo import EPOCHS, recipe
+from shapebias.segmentation.config import SegmentConfig
 from shapebias.train.config import TrainConfig
 from shapebias.train.schemes import SCHEMES
 
@@ -79,3 +82,24 @@ def test_imagenette_recipes_have_one_budget():
     configs = [load(path) for path in FILES if path.parent.name == "imagenette"]
     assert len({config.epochs * SCHEMES[config.scheme][0].images_per_sample for config in configs}) == 1
     assert {config.lambda_m for config in configs if config.scheme == "mmsi-sin-in"} == {0.8, 0.0}
+
+
+@pytest.mark.parametrize(
+    "path", [p for kind in ("segmentation", "ablation") for p in sorted((RECIPES / kind).iterdir())]
+)
+def test_a_recipe_of_segmentation_or_ablation_is_read_as_its_command_says(path):
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    command, config = ("segment", SegmentConfig) if path.parent.name == "segmentation" else ("ablation", AblationConfig)
+    typed = next(line for line in comments if f"shapebias {command} " in line)
+    assert f"--config recipes/{path.parent.name}/{path.name}" in typed
+    assert any(line.startswith("# Hardware: ") for line in comments)
+    assert any(line.startswith("# Result: ") for line in comments)
+    given = ["timm:resnet18"] if command == "segment" else ["--model", "resnet18"]
+    parsed = build_parser().parse_args([command, *given, "--config", str(path), "--data", "data", "--out", "out"])
+    options = vars(parsed[command])
+    assert len(decimals(options["lr"], "lr")) > 1 and len(whole_numbers(options["seeds"], "seeds")) > 1
+    known = {field.name for field in fields(config)}
+    settings = {name: value for name, value in options.items() if name in known and name not in ("lr", "stages")}
+    made = config(**settings, lr=decimals(options["lr"], "lr")[0])
+    made.check() if command == "segment" else made.check(views=True)
+    assert not {"data", "out", "models", "model", "init"} & set(yaml.safe_load(path.read_text()))
