@@ -140,7 +140,8 @@ def test_the_interval_is_that_of_naive_resampling():
     interval = bootstrap_iou(matrices, seed=0, resamples=4000)
     assert interval is not None
     width = np.percentile(values, 97.5) - np.percentile(values, 2.5)
-    np.testing.assert_allclose(interval, np.percentile(values, [2.5, 97.5]), atol=0.08 * width)
+    bias = np.mean(values) - iou(matrices.sum(0)).mean
+    np.testing.assert_allclose(interval, np.percentile(values, [2.5, 97.5]) - bias, atol=0.08 * width)
     assert (
         interval == bootstrap_iou(matrices, seed=0, resamples=4000) != bootstrap_iou(matrices, seed=1, resamples=4000)
     )
@@ -153,6 +154,19 @@ def test_a_draw_without_a_class_takes_the_mean_of_the_others():
     assert bootstrap_iou(matrices, seed=0, resamples=50) == (1, 1)
     assert bootstrap_iou(np.zeros((2, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
     assert bootstrap_iou(np.zeros((0, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
+
+
+def test_a_class_never_found_that_draws_may_lack_does_not_lift_the_interval():
+    """One image of twenty has the class, and a third of the draws has not: their mean is over the others."""
+    rng = np.random.default_rng(3)
+    matrices = np.zeros((20, 2, 2), dtype=np.int64)
+    matrices[:, 0, 0], matrices[0, 1, 0] = 90, 30  # all is taken for class 0
+    drawn = rng.integers(0, 20, (4000, 20))
+    values = np.array([iou(matrices[rows].sum(0)).mean for rows in drawn])
+    value, lifted = iou(matrices.sum(0)).mean, values.mean()
+    assert value < 0.5 < lifted and np.percentile(values, 97.5) == 1
+    low, high = bootstrap_iou(matrices, seed=0, resamples=4000) or (np.nan, np.nan)
+    assert low < value < high and high == pytest.approx(1 - (lifted - value), abs=0.02)
 
 
 def reference_miou(matrix):
@@ -185,7 +199,7 @@ def test_the_difference_is_that_of_naive_resampling_of_the_same_images(seeds_a, 
     value, interval = miou_difference(a, b, seed=0)
     assert value == pytest.approx(expected(np.arange(25)))
     naive = [expected(rng.integers(0, 25, 25)) for _ in range(2000)]
-    low, high = np.percentile(naive, [2.5, 97.5])
+    low, high = np.percentile(naive, [2.5, 97.5]) - (np.mean(naive) - value)
     assert interval == pytest.approx((low, high), abs=0.15 * (high - low))
     back, turned = miou_difference(b, a, seed=0)
     assert back == pytest.approx(-value) and turned == pytest.approx((-high, -low), abs=0.15 * (high - low))
@@ -204,7 +218,8 @@ def test_a_class_that_a_draw_lacks_has_no_say_in_its_difference():
     a[0, 0, 0, 0], a[0, 1, 1, 1] = 5, 7
     b[0, 0, 0, 0], b[0, 1, 1, 2] = 5, 7  # the second image's class 1 is taken for 2
     value, interval = miou_difference(a, b, seed=0)
-    assert value == pytest.approx(1 - 1 / 3) and interval == (0, 1)
+    bias = (0 + 1 + 2 / 3 + 2 / 3) / 4 - value
+    assert value == pytest.approx(1 - 1 / 3) and interval == pytest.approx((0 - bias, 1), abs=0.01)  # 1 - bias is cut
     assert miou_difference(np.zeros((1, 2, 3, 3)), np.zeros((2, 2, 3, 3)), seed=0)[1] is None
 
 

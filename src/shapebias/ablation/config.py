@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
-from shapebias.train.config import RANGES, TrainConfig
+from shapebias.train.config import TrainConfig, check_loop
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,7 @@ class AblationConfig:
             UserError: the first setting that cannot be.
         """
         training(self, views=views).check()
-        for name, highest in (("split_seed", RANGES["seed"][1]), ("select_epochs", RANGES["epochs"][1])):
-            if not 0 <= getattr(self, name) <= highest:
-                raise UserError(f"--{name} must lie between 0 and {highest:g}, not {getattr(self, name)}")
+        check_loop(self)
         if self.lr <= 0:
             raise UserError(f"--lr must be above 0, not {self.lr:g}")
         if len(set(self.stages)) < len(self.stages):

@@ -27,7 +27,12 @@ def wilson(successes: int, n: int) -> tuple[float, float] | None:
 
 
 def bootstrap(
-    statistic: Callable[[np.ndarray], np.ndarray], data: np.ndarray, *, seed: int, resamples: int = RESAMPLES
+    statistic: Callable[[np.ndarray], np.ndarray],
+    data: np.ndarray,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    less_bias: bool = False,
 ) -> tuple[float, float] | None:
     """The percentile interval of a statistic of column means of ``data``, resampling its rows.
 
@@ -38,6 +43,8 @@ def bootstrap(
         data: (n, columns), one row per image or trial.
         seed: of the resampling.
         resamples: how many.
+        less_bias: take from both ends how far the mean of the resamples lies above the statistic of ``data`` itself,
+            for a statistic that resampling raises or lowers.
 
     Returns:
         The 2.5 and 97.5 percentiles of the defined values, or None if there are none.
@@ -56,7 +63,8 @@ def bootstrap(
     if not len(values):
         return None
     low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    bias = float(values.mean() - statistic(data.mean(0, keepdims=True))[0]) if less_bias else 0.0
+    return float(low) - bias, float(high) - bias
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, *, seed: int) -> tuple[float, tuple[float, float] | None]:

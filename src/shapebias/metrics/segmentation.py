@@ -88,9 +88,10 @@ def iou(confusion: Tensor | np.ndarray) -> IoU:
 
 
 def bootstrap_iou(confusions: np.ndarray, *, seed: int, resamples: int = RESAMPLES) -> tuple[float, float] | None:
-    """The 95 % percentile interval of the mean IoU, resampling images; None without pixels.
+    """The 95 % interval of the mean IoU, resampling images; None without pixels.
 
-    A draw's mean is over the classes in its truth or prediction.
+    A draw's mean is over the classes in its truth or prediction. Percentiles of the draws less their bias: a draw
+    without the few images of a class that is never found has no zero for it, which raises the mean.
 
     Args:
         confusions: (n, classes, classes), one matrix per image.
@@ -103,13 +104,14 @@ def bootstrap_iou(confusions: np.ndarray, *, seed: int, resamples: int = RESAMPL
     def mean_iou(means: np.ndarray) -> np.ndarray:
         return defined_mean(_per_class(means.reshape(-1, 3, classes)))
 
-    return bootstrap(mean_iou, parts.reshape(n, 3 * classes), seed=seed, resamples=resamples)
+    found = bootstrap(mean_iou, parts.reshape(n, 3 * classes), seed=seed, resamples=resamples, less_bias=True)
+    return _cut(found, 0.0, 1.0)
 
 
 def miou_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, tuple[float, float] | None]:
     """The mIoU of ``a`` minus that of ``b``, each the mean over its seeds, in [-1, 1], and its 95 % interval.
 
-    The interval is the percentile bootstrap's, resampling images for both and all seeds at once; None without pixels.
+    The interval resamples images for both and all seeds at once, as ``bootstrap_iou`` does; None without pixels.
 
     Args:
         a: one network's confusion matrices (seeds, n, classes, classes), a row per true class, n of 1 or more.
@@ -124,7 +126,8 @@ def miou_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, 
         return values[:, : len(a)].mean(1) - values[:, len(a) :].mean(1)
 
     data = parts.swapaxes(0, 1).reshape(n, -1)
-    return float(difference(data.mean(0, keepdims=True))[0]), bootstrap(difference, data, seed=seed)
+    interval = bootstrap(difference, data, seed=seed, less_bias=True)
+    return float(difference(data.mean(0, keepdims=True))[0]), _cut(interval, -1.0, 1.0)
 
 
 def defined_mean(values: np.ndarray) -> np.ndarray:
@@ -136,6 +139,10 @@ def defined_mean(values: np.ndarray) -> np.ndarray:
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(defined, values, 0).sum(-1) / defined.sum(-1)
+
+
+def _cut(interval: tuple[float, float] | None, lowest: float, highest: float) -> tuple[float, float] | None:
+    return None if interval is None else (max(lowest, interval[0]), min(highest, interval[1]))
 
 
 def _parts(matrices: np.ndarray) -> np.ndarray:
