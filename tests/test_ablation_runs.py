@@ -253,7 +253,7 @@ def test_an_unreadable_image_is_left_out_of_the_figure_and_named(tmp_path, capsy
     assert (entry.n, len(entry.details["data"]["unreadable"])) == (5, 1)
     assert "selection" not in entry.details and not (tmp_path / "out/baseline/select").exists()
     assert "learning rate 0.05 for every row" in (tmp_path / "out/table.md").read_text()
-    assert entry.details["interval"] == "the bootstrap over test images"
+    assert entry.details["interval"] == "bootstrap over test images"
     assert "2012_000101" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"unreadable image .*2012_000101"):
         ablate(config(voc, tmp_path / "strict", epochs=1, strict=True), ["baseline"])

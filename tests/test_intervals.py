@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 
 import shapebias.measure.intervals as module
 from shapebias.measure.intervals import bootstrap, paired_difference, ratio_difference, wilson
+from shapebias.measure.over_seeds import interval_of, t_interval
 
 
 def mean(means):
@@ -159,3 +160,16 @@ def test_difference_of_undecided_networks_is_nan_without_interval():
     assert math.isnan(difference)
     assert interval is None
     assert ratio_difference(np.zeros((0, 2)), np.zeros((0, 2)), seed=0)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "interval", "said"),
+    [
+        ([0.5], (0.4, 0.6), "by images"),
+        ([0.5, 0.5], (0.4, 0.6), "by images, as all 2 seeds give the same"),
+        ([0.5, 0.7], t_interval([0.5, 0.7]), "Student's t of the mean over 2 seeds"),
+        ([float("nan"), float("nan")], (0.4, 0.6), "by images, as all 2 seeds give the same"),
+    ],
+)
+def test_the_interval_over_seeds_or_images_says_which(values, interval, said):
+    assert interval_of(values, (0.4, 0.6), "by images") == (interval, said)

@@ -101,7 +101,7 @@ def test_several_seeds_give_their_mean_and_students_interval(both):
     assert [row["seed"] for row in entry.details["seeds"]] == [0, 1]
     assert entry.value == pytest.approx(np.mean(each))
     assert entry.ci95 == pytest.approx(t_interval(each))
-    assert entry.details["interval"] == "Student's t over seeds"
+    assert entry.details["interval"] == "Student's t of the mean over 2 seeds"
 
 
 def test_a_run_frozen_leaves_the_backbone_as_it_was(both):

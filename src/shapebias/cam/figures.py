@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from shapebias.cam.curve import CLASSES, Tally, confusion_at, confusions, thresholds_with
 from shapebias.cam.scales import CamSettings
 from shapebias.data.voc_annotations import VOC_CLASSES
-from shapebias.measure.over_seeds import t_interval
+from shapebias.measure.over_seeds import interval_of
 from shapebias.measure.results import Entry
 from shapebias.metrics.segmentation import bootstrap_iou, defined_mean, iou
 
@@ -102,9 +101,7 @@ def _entry(
     found = [iou(stack.sum(0)) for stack in stacks]
     values = [one.mean for one in found]
     over_images = [bootstrap_iou(stack, seed=seed) for stack in stacks]
-    several = len({value for value in values if math.isfinite(value)}) > 1
-    said = f"Student's t of the mean over {len(runs)} seeds" if several else "bootstrap over images"
-    same = f", as all {len(runs)} seeds give the same" if len(runs) > 1 and not several else ""
+    chosen, said = interval_of(values, over_images[0], "bootstrap over images")
     rows = [
         {"seed": run.seed, "value": value, "ci95": interval, "weights_sha256": run.weights_sha256}
         for run, value, interval in zip(runs, values, over_images, strict=True)
@@ -116,10 +113,10 @@ def _entry(
         metric,
         value=float(np.mean(values)),
         n=len(stacks[0]),
-        ci95=t_interval(values) if several else over_images[0],
+        ci95=chosen,
         condition=condition,
         details={
-            "interval": f"{said}{where}{same}",
+            "interval": said + where,
             **({"seeds": rows} if rows else {}),
             "per_class": dict(zip(NAMES, per_class.tolist(), strict=True)),
             "absent": int(np.isnan(per_class).sum()),

@@ -15,7 +15,7 @@ SEGMENT_EXAMPLES = """examples:
   shapebias segment runs/in runs/mmsi --data VOCdevkit --size 128 --epochs 20 --out segmentation
   shapebias segment runs/in runs/mmsi --data VOCdevkit --freeze --seeds 0,1,2 --out segmentation
   shapebias segment timm:resnet50 --data VOCdevkit --train-split trainaug --head deeplab --size 512 --out segmentation
-  shapebias segment runs/mmsi --data VOCdevkit --masks cam/mmsi/masks --out segmentation-of-pseudo-labels
+  shapebias segment runs/mmsi --data VOCdevkit --masks cam/mmsi/seed-0/masks --out segmentation-of-pseudo-labels
 
 MODEL is a run folder or checkpoint of ours, timm:NAME or torchvision:NAME; timm:NAME=FILE takes weights from a file.
 Learning rates are chosen on a fifth of the training images, never on those that are measured; then all of them train.

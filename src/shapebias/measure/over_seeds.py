@@ -7,6 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+Interval = tuple[float, float] | None
+
+
+def interval_of(values: Sequence[float], over_images: Interval, by: str) -> tuple[Interval, str]:
+    """The interval of the mean of ``values``, one per seed, and which it is, in words for ``details.interval``.
+
+    Student's t over seeds where two or more differ; else, where there is one or all give the same, ``over_images``.
+
+    Args:
+        values: one figure per seed, fractions; of a single training just that.
+        over_images: the interval of the first one over the images measured.
+        by: how that was made, such as "bootstrap over images".
+    """
+    if len({value for value in values if math.isfinite(value)}) > 1:
+        return t_interval(values), f"Student's t of the mean over {len(values)} seeds"
+    return over_images, by + (f", as all {len(values)} seeds give the same" if len(values) > 1 else "")
+
 
 def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """The 95 % interval of the mean of ``values`` by Student's t, cut to [0, 1]; None for fewer than two.

@@ -19,7 +19,7 @@ class SegmentConfig:
         out: folder of the results; trainings that are finished are not done again, others go on.
         freeze: train nothing but one convolution on the backbone's map, the paper's read-out, instead of all weights.
         train_split: a list of ImageSets/Segmentation: train or trainaug; what is measured is always val.
-        masks: folder of masks to train on instead of VOC's, NAME.png each, such as OUT/NAME/masks of 'shapebias cam'.
+        masks: folder of masks to train on instead of VOC's, NAME.png each, such as 'shapebias cam' writes.
         head: torchvision's head for fine-tuning, fcn (the default) or deeplab.
         stage: module whose map the head gets; default the last with one.
         output_stride: how much smaller the map is than the image, for timm's networks that let it be chosen.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.measure.over_seeds import t_interval
+from shapebias.measure.over_seeds import interval_of
 from shapebias.measure.results import Entry
 from shapebias.metrics.segmentation import bootstrap_iou, defined_mean, iou, miou_difference
 
@@ -32,7 +32,7 @@ class Measured:
 def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str, details: dict[str, Any]) -> Entry:
     """The figure of one network: the mean over its ``runs`` of each one's mIoU over all images together.
 
-    ``n`` counts images. The interval is Student's t over the runs' seeds; of a single one the bootstrap's over images.
+    ``n`` counts images. The interval is Student's t over seeds that differ, else the bootstrap's over images.
     """
     images = shared_images(runs)
     stacks = [run.stacked(images) for run in runs]
@@ -42,14 +42,14 @@ def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str,
         {
             "seed": run.seed,
             "miou": one.mean,
-            "ci95": interval,
+            "ci95": own,
             "pixel_accuracy": one.pixel_accuracy,
             "absent": one.absent,
             "weights_sha256": run.weights_sha256,
         }
-        for run, one, interval in zip(runs, found, over_images, strict=True)
+        for run, one, own in zip(runs, found, over_images, strict=True)
     ]
-    several = len(runs) > 1
+    interval, said = interval_of([one.mean for one in found], over_images[0], "bootstrap over images")
     by_class = defined_mean(np.stack([one.per_class for one in found], axis=1)).tolist()
     means = [None if np.isnan(value) else value for value in by_class]
     return Entry(
@@ -57,10 +57,10 @@ def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str,
         metric=METRIC,
         value=float(np.mean([one.mean for one in found])),
         n=len(images),
-        ci95=t_interval([one.mean for one in found]) if several else over_images[0],
+        ci95=interval,
         condition={"backbone": backbone},
         details={
-            "interval": "Student's t over seeds" if several else "bootstrap over images",
+            "interval": said,
             "per_class": dict(zip(classes, means, strict=True)),
             "absent": [name for name, value in zip(classes, means, strict=True) if value is None],
             "all_background": all_background(stacks[0].sum(0)),

@@ -11,7 +11,7 @@ import numpy as np
 
 from shapebias.measure.contract import data_details
 from shapebias.measure.intervals import paired_difference
-from shapebias.measure.over_seeds import t_interval
+from shapebias.measure.over_seeds import interval_of
 from shapebias.measure.results import Entry
 from shapebias.metrics.average_precision import Kind, resampled_map
 from shapebias.transfer.answers import Answers
@@ -46,15 +46,13 @@ def _entry(task: Task, method: str | None, measured: Measured, kind: Kind | None
         values.append(found.value if found else float(right(test, answers).mean()))
         per_class.append(found.per_class if found else per_class_top1(test, answers, classes))
         each[name] = {"value": values[-1], "ci95": image_interval(test, answers, kind, seed)}
-    several = len(set(values)) > 1
     first = next(iter(measured.answers.values()))
     data = data_details(test.root, len(first.rows), test.fingerprint, list(first.unreadable))
-    over_images = "the bootstrap over test images" if kind else "Wilson's over test images"
-    if len(values) > 1:
-        over_images += f", as all {len(values)} seeds give the same"
+    by = "bootstrap over test images" if kind else "Wilson's over test images"
+    interval, said = interval_of(values, next(iter(each.values()))["ci95"], by)
     means = np.mean(per_class, axis=0)
     details: dict[str, Any] = {
-        "interval": f"Student's t of the mean over {len(values)} seeds" if several else over_images,
+        "interval": said,
         **({"seeds": each} if "" not in each else {}),
         **measured.details,
         "split": {**measured.details.get("split", {}), "train": len(task.train), "test": len(test)},
@@ -71,7 +69,7 @@ def _entry(task: Task, method: str | None, measured: Measured, kind: Kind | None
         metric=task.metric,
         value=float(np.mean(values)),
         n=len(first.rows),
-        ci95=t_interval(values) if several else next(iter(each.values()))["ci95"],
+        ci95=interval,
         condition=_condition(method, kind),
         details=details,
     )
