@@ -89,7 +89,7 @@ def test_a_rows_figure_is_the_mean_of_its_networks_with_students_interval(done, 
         entry = Results.load(done / row / "results.json").get("ablation-voc12", "map", kind="ap")
         val = read_multilabel(voc, 2012, "val")
         values = [scored(done / row / f"seed-{seed}", val, val.names) for seed in (0, 1)]
-        assert [entry.details["seeds"][seed]["value"] for seed in "01"] == pytest.approx(values, abs=1e-6)
+        assert [row["value"] for row in entry.details["seeds"]] == pytest.approx(values, abs=1e-6)
         assert entry.value == pytest.approx(np.mean(values), abs=1e-6)
         assert values[0] != values[1]
         half = stats.t.ppf(0.975, 1) * stats.sem(values)
@@ -196,6 +196,15 @@ def test_what_is_finished_is_not_done_again_and_rows_can_be_added(done, voc, tmp
         *("row", "---", "baseline", "mmsi", "mmsi-style")
     ]
     assert read(out / "comparison.json")["paired"] == before[1]
+
+
+def test_a_difference_goes_when_a_row_is_of_other_seeds(done, voc, tmp_path):
+    out = copy_of(done, tmp_path)
+    assert len(read(out / "comparison.json")["paired"]) == 3  # the kinds of mean AP
+    ablate(config(voc, out), ROWS[1:], (0,), rates=RATES)
+    assert read(out / "comparison.json")["paired"] == []
+    last = next(line for line in (out / "table.md").read_text().splitlines() if line.startswith(f"| {ROWS[1]} "))
+    assert last.split("|")[-2].strip() == "-"
 
 
 def test_answers_that_are_damaged_or_of_other_weights_are_made_again(done, voc, tmp_path):

@@ -168,6 +168,7 @@ def test_difference_of_undecided_networks_is_nan_without_interval():
         ([0.5], (0.4, 0.6), "by images"),
         ([0.5, 0.5], (0.4, 0.6), "by images, as all 2 seeds give the same"),
         ([0.5, 0.7], t_interval([0.5, 0.7]), "Student's t of the mean over 2 seeds"),
+        ([0.5, float("nan")], None, "none, as the figure of a seed is not defined"),
         ([float("nan"), float("nan")], (0.4, 0.6), "by images, as all 2 seeds give the same"),
     ],
 )

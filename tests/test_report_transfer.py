@@ -94,10 +94,10 @@ def test_the_section_is_absent_where_nothing_was_measured(tmp_path: Path) -> Non
 
 
 def test_a_chart_for_each_task_and_method_names_kind_seeds_and_interval(tmp_path: Path) -> None:
-    seeds = {"interval": "Student's t of the mean over 3 seeds", "seeds": {"0": {}, "1": {}, "2": {}}}
-    one = {"interval": "bootstrap over test images", "seeds": {"0": {}}}
+    seeds = {"interval": "Student's t of the mean over 3 seeds", "seeds": [{}, {}, {}]}
+    one = {"interval": "bootstrap over test images", "seeds": [{}]}
     classes = {"interval": "Wilson's over test images", "per_category": {str(n): {} for n in range(4)}}
-    same = {"interval": "Wilson's over test images, as all 2 seeds give the same", "seeds": {"0": {}, "1": {}}}
+    same = {"interval": "Wilson's over test images, as all 2 seeds give the same", "seeds": [{}, {}]}
     network(
         tmp_path / "in",
         "a",

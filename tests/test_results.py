@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from shapebias.errors import UserError
 from shapebias.measure.comparison import paired
 from shapebias.measure.contract import Outcome
-from shapebias.measure.results import Entry, Results, write_comparison
+from shapebias.measure.results import Entry, Results, changed, drop_rows, read_comparison, write_comparison
 from shapebias.measure.table import print_table, rows
 
 
@@ -121,6 +122,33 @@ def test_a_comparison_keeps_rows_of_unchanged_networks(tmp_path):
     assert len(write("one", "y", "x", **apart)[0]) == 3
     assert write("three", "y2", "z")[0] == [("two", "x", "z"), ("three", "y", "z")]
     assert write("four", "x", "z?")[0] == [("four", "x", "z")]
+
+
+def test_a_difference_goes_with_the_figure_that_it_was_of(tmp_path):
+    def row(a, b, metric="top1", **conditions):
+        return {"benchmark": "x", "metric": metric, "condition": {}, "a": a, "b": b, **conditions}
+
+    own = {"condition_a": {"m": 1}, "condition_b": {"m": 2}}
+    rows_given = [row("p", "q"), row("q", "r"), row("p", "r", "top5"), row("r", "p", **own)]
+    path = tmp_path / "comparison.json"
+    write_comparison(path, rows_given, [results(name=name) for name in "pqr"])
+    drop_rows(tmp_path / "absent.json", "p", {("x", "top1", "{}")})
+
+    def left(*keys):
+        drop_rows(path, "p", set(keys))
+        return read_comparison(path)["paired"]
+
+    assert left() == rows_given
+    assert left(("x", "top1", "{}")) == rows_given[1:]
+    assert left(("x", "top1", '{"m": 1}')) == rows_given[1:]  # that is r's
+    assert left(("x", "top1", '{"m": 2}')) == rows_given[1:3]
+
+
+def test_what_changed_is_what_is_another_figure_now():
+    entries = [Entry("x", "a", 0.5, 3, (0.1, 0.9)), Entry("x", "b", math.nan, 3), Entry("x", "c", 0.5, 3)]
+    assert changed(entries, entries) == set()
+    again = [replace(entries[0], ci95=(0.1, 0.8)), replace(entries[1], value=None), Entry("x", "d", 0.5, 3)]
+    assert changed(entries, again) == {entries[0].key, entries[2].key}
 
 
 def test_networks_with_different_conditions_state_both():

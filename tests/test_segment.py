@@ -97,7 +97,7 @@ def test_the_figure_is_the_saved_networks_on_whole_images(both, data):
 
 def test_several_seeds_give_their_mean_and_students_interval(both):
     entry = Results.load(both / "two/results.json").get("segmentation", "miou", backbone="frozen")
-    each = [row["miou"] for row in entry.details["seeds"]]
+    each = [row["value"] for row in entry.details["seeds"]]
     assert [row["seed"] for row in entry.details["seeds"]] == [0, 1]
     assert entry.value == pytest.approx(np.mean(each))
     assert entry.ci95 == pytest.approx(t_interval(each))
@@ -227,6 +227,51 @@ def test_other_masks_are_trained_on_and_vocs_measured(data, tmp_path):
     (tmp_path / "masks" / f"{training.names[0]}.png").unlink()
     with pytest.raises(UserError, match=r"masks lacks masks of 1 of the 6 images \(2008_000000\)"):
         segment([start()], given, rates=[0.05])
+
+
+def test_a_broken_mask_of_val_is_found_before_any_training(tmp_path, monkeypatch):
+    root = small_voc(tmp_path / "voc")
+    monkeypatch.setattr(run_module, "train_segmenter", lambda *_, **__: pytest.fail("began to train"))
+    mask = read_segmentation(root, 2012, "val").masks[2]
+    labels = np.array(Image.open(mask))
+    broken = {
+        "is 5x5 but its image": Image.fromarray(labels[:5, :5]),
+        "is a mask in colours": Image.fromarray(np.stack([labels] * 3, axis=2)),
+        "21": Image.fromarray(np.where(labels == 0, 21, labels).astype(np.uint8)),
+    }
+    for message, image in broken.items():
+        image.save(mask)
+        with pytest.raises(UserError, match=message) as caught:
+            segment([start()], config(root, tmp_path / "out"), rates=[0.1])
+        assert str(mask) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_images_held_out_that_cannot_be_read_are_named_not_the_rate(tmp_path):
+    root = small_voc(tmp_path / "voc")
+    (aside,) = run_module.divided(read_segmentation(root, 2012, "train"), 0)[1].images
+    aside.write_bytes(b"no picture")
+    with pytest.raises(UserError, match="none of the 1 images that are held out could be read"):
+        segment([start()], config(root, tmp_path / "out", epochs=1), rates=[0.1, 0.2])
+
+
+def test_a_masks_folder_that_is_not_there(data, tmp_path):
+    with pytest.raises(UserError, match=r"no folder .*nowhere: give one with a mask NAME.png for each image"):
+        segment([start()], config(data, tmp_path, masks=tmp_path / "nowhere"), rates=[0.1])
+
+
+def test_differences_of_figures_that_are_others_now_go(data, tmp_path):
+    given = config(data, tmp_path, epochs=1, freeze=True)
+    sources = [start(name=name, seed=seed) for seed, name in enumerate(("a", "b", "c"))]
+    segment(sources, given, seeds=[0], rates=[0.1])
+
+    def pairs():
+        return {(row["a"], row["b"]) for row in json.loads((tmp_path / "comparison.json").read_text())["paired"]}
+
+    assert pairs() == {("a", "b"), ("a", "c"), ("b", "c")}
+    segment(sources[:1], given, seeds=[0], rates=[0.1])
+    assert len(pairs()) == 3  # the same figure again
+    segment(sources[:1], given, seeds=[0, 1], rates=[0.1])
+    assert pairs() == {("b", "c")}
 
 
 def test_too_few_images_to_choose_on_are_refused(tmp_path):

@@ -103,7 +103,8 @@ def test_finetuning_chooses_on_training_images_alone(data, finetuned):
 def test_the_figure_is_the_mean_over_seeds(finetuned):
     out, (results,) = finetuned
     entry = results.get("transfer-things", "top1", method="finetune")
-    values = [entry.details["seeds"][seed]["value"] for seed in ("0", "1")]
+    values = [row["value"] for row in entry.details["seeds"]]
+    assert [row["seed"] for row in entry.details["seeds"]] == [0, 1]
     assert entry.value == pytest.approx(np.mean(values)) and entry.n == 12
     if values[0] != values[1]:
         assert entry.ci95 == t_interval(values) and "2 seeds" in entry.details["interval"]

@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class NotFinite(UserError):
+    """Numbers of a training that are NaN or infinite: its learning rate is too high, or its data are broken."""
+
+
 def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
     """An error for a name that does not exist, naming the nearest that does, and all if they are few.
 

@@ -163,8 +163,7 @@ def _save(results: Results, path: Path) -> None:
 def _compare(config: AblationConfig, results: Sequence[Results], measured: Sequence[Measured], task: Task) -> None:
     """Write the differences and the table, other rows that are there already among them."""
     path = config.out / COMPARISON_FILE
-    if len(results) > 1:
-        write_comparison(path, differences(task, None, measured, seed=config.split_seed), results)
+    write_comparison(path, differences(task, None, measured, seed=config.split_seed), results)
     now = {result.model["name"]: result for result in results}
     there = [now.get(name) or _earlier(config.out / name / "results.json") for name in ROWS]
     every = [result for result in there if result is not None]

@@ -110,6 +110,10 @@ class AblationConfig:
         Raises:
             UserError: the first setting that cannot be.
         """
+        if views and self.alpha == 0:
+            raise UserError("--alpha 0 leaves images as they are: rows with views need stylized ones")
+        if views and self.stylized is None and self.stylizer == "vgg19" and self.styles is None:
+            raise UserError("rows with views need styles, and the package's are for the small stylizer: give --styles")
         training(self, views=views).check()
         check_loop(self)
         if self.lr <= 0:

@@ -26,7 +26,7 @@ def measured_of(row: Row, runs: Sequence[Trained], chosen: Mapping[str, Any]) ->
         "epochs": config.epochs,
         **{name: [run.run[name] for run in runs] for name in ("images_seen", "seconds", "initial_weights_sha256")},
     }
-    return Measured(row.name, {str(run.config.seed): run.answers for run in runs}, details)
+    return Measured(row.name, {run.config.seed: run.answers for run in runs}, details)
 
 
 def results_of(measured: Measured, runs: Sequence[Trained], task: Task) -> Results:

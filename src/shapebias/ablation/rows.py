@@ -85,7 +85,7 @@ def stages_for(network: nn.Module, architecture: str, rows: Sequence[Row], given
     Raises:
         UserError: a row wants more than there are, or the network does not say which it has.
     """
-    most = max((row for row in rows), key=lambda row: row.stages)
+    most = max(rows, key=lambda row: row.stages)
     listed = isinstance(getattr(network, "feature_info", None), list)
     if not given and not listed and most.stages:
         raise UserError(

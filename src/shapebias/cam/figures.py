@@ -119,7 +119,7 @@ def _entry(
             "interval": said + where,
             **({"seeds": rows} if rows else {}),
             "per_class": dict(zip(NAMES, per_class.tolist(), strict=True)),
-            "absent": int(np.isnan(per_class).sum()),
+            "absent": [name for name, value in zip(NAMES, per_class, strict=True) if np.isnan(value)],
             "pixel_accuracy": float(np.mean([one.pixel_accuracy for one in found])),
             **details,
         },

@@ -9,6 +9,7 @@ from typing import Any
 from shapebias.errors import UserError
 from shapebias.measure.description import combined_sha256, describe
 from shapebias.models.classifier import Classifier
+from shapebias.models.hashing import weights_sha256
 
 OWN = ("name", "spec", "weights_sha256")  # of a description: what differs between trainings
 
@@ -29,7 +30,9 @@ class Seeded:
 
         Of seeds, ``seeds`` has the SHA-256 of each one's weights: {"0": ...}.
         """
-        digests = {seed: str(model.identity.weights_sha256) for seed, model in self.models.items()}
+        digests = {
+            seed: model.identity.weights_sha256 or weights_sha256(model.network) for seed, model in self.models.items()
+        }
         each = {str(seed): digest for seed, digest in digests.items() if seed is not None}
         first = next(iter(self.models.values()))
         own = {"name": self.name, "spec": self.spec, "weights_sha256": combined_sha256(list(digests.values()))}

@@ -27,12 +27,12 @@ Rows, in the table's order:
 
 Trained on VOC2012's train, measured on its val. Of several --lr each row takes its own: the one that is best on a fifth
 of train, held out by --split-seed, after --select-epochs. With it all of train is trained on, once per seed; val is
-measured at the end alone and has no say. A rate whose loss does not stay finite is left out.
+measured at the end alone and has no say. On one device a rate whose loss does not stay finite is left out.
 
-Rows with views get a third of the epochs, so that about as many images
-pass the network; the table states how many did. A killed ablation goes on when the same command is given again. Rows
-can be added to the same OUT later, and seeds by naming all of them again. --stylized wants copies of the whole folder
-VOC2012/JPEGImages."""
+Rows with views get a third of the epochs, so that about as many images pass the network; the table states how many did.
+A killed ablation goes on when the same command is given again. Rows can be added to the same OUT later, and seeds by
+naming all of them again; differences are between the rows of one command, so name the baseline with them. --stylized
+wants copies of the whole folder VOC2012/JPEGImages."""
 
 
 def ablation_arguments() -> Parser:

@@ -51,7 +51,7 @@ def seed_folders(spec: str) -> dict[int, Path]:
     """The ``seed-N`` folders in the folder ``spec`` by N, rising; none where it is a network itself, or no folder.
 
     Raises:
-        UserError: one without a finished network.
+        UserError: one without a finished network, or a folder with neither.
     """
     folder = Path(spec)
     if not folder.is_dir() or any((folder / name).is_file() for name in (MODEL_FILE, RUN_FILE)):
@@ -64,6 +64,11 @@ def seed_folders(spec: str) -> dict[int, Path]:
                 f"{child} is not finished (no {MODEL_FILE} in it): run the same 'shapebias transfer' again, it goes "
                 "on, or remove that folder"
             )
+    if not found:
+        raise UserError(
+            f"{folder} holds no network: give a run's folder, or one with the seed-N folders of a network, as "
+            "'shapebias transfer --task voc12' leaves"
+        )
     return found
 
 

@@ -41,9 +41,17 @@ def transfer_arguments() -> Parser:
     parser.add_argument("--data", type=Path, default=None, help="where the task's images lie")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--method", type=Literal["finetune", "linear", "knn"], default="finetune", help="see below")
-    parser.add_argument("--seeds", type=str | int, default="0", help="fine-tune once with each, separated by commas")
     parser.add_argument(
-        "--lr", type=str | float, default="0.03,0.01,0.003", help="learning rates to choose from, separated by commas"
+        "--seeds",
+        type=str | int,
+        default="0",
+        help="fine-tune once with each, separated by commas; the read-outs draw nothing by them",
+    )
+    parser.add_argument(
+        "--lr",
+        type=str | float,
+        default="0.03,0.01,0.003",
+        help="learning rates of fine-tuning to choose from, separated by commas",
     )
     parser.add_class_arguments(TransferConfig, skip={"task", "data", "out", "lr", "seed", "strict", "download"})
     parser.add_argument("--download", action="store_true", help="fetch the task's images to DATA if they are not there")
@@ -64,10 +72,12 @@ def transfer(
     **options: Any,
 ) -> None:
     """Try networks on a task."""
-    if data is None and Path(task).is_dir():
-        task, data = "folder", Path(task)
-    from shapebias.transfer.tasks import check_task
+    from shapebias.transfer.tasks import FOLDER, TASKS, check_task
 
+    if task not in TASKS and Path(task).is_dir():
+        if data is not None and data.resolve() != Path(task).resolve():
+            raise UserError(f"--task {task} is a folder of classes, and --data {data} another one: give one of the two")
+        task, data = FOLDER, Path(task)
     check_task(task)
     if data is None:
         raise UserError("--data is missing: give the folder where the task's images lie")

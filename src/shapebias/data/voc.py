@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from shapebias.data.decode import UnreadableImage, image_size
 from shapebias.data.folder import fingerprint
 from shapebias.data.voc_annotations import VOC_CLASSES, read_objects
 from shapebias.data.voc_masks import VOC_PALETTE, load_mask, save_mask
@@ -27,6 +29,7 @@ __all__ = [
     "VOC_PALETTE",
     "MultilabelImages",
     "SegmentationImages",
+    "check_masks",
     "find_voc",
     "load_mask",
     "read_multilabel",
@@ -165,6 +168,8 @@ def read_segmentation(root: Path, year: int, split: str, masks: Path | None = No
     _present(folder, "Segmentation", split, names, _stems(folder / IMAGES, ".jpg"), IMAGES)
     paths = tuple(folder / IMAGES / f"{name}.jpg" for name in names)
     if masks is not None:
+        if not masks.is_dir():
+            raise UserError(f"no folder {masks}: give one with a mask NAME.png for each image")
         if missing := _missing(names, _stems(masks, ".png")):
             raise UserError(f"{masks} lacks masks of {missing} of ImageSets/Segmentation/{split}.txt, as NAME.png")
         return SegmentationImages(folder, names, paths, tuple(masks / f"{name}.png" for name in names), masks)
@@ -176,6 +181,19 @@ def read_segmentation(root: Path, year: int, split: str, masks: Path | None = No
         images=paths,
         masks=tuple(folder / (MASKS if name in official else MORE_MASKS) / f"{name}.png" for name in names),
     )
+
+
+def check_masks(images: SegmentationImages) -> None:
+    """Decode every mask, so that one that is of no use is found before any work; images that cannot be read are not.
+
+    Raises:
+        UserError: as ``load_mask``.
+    """
+    with progress("checking masks", total=len(images)) as bar:
+        for image, mask in zip(images.images, images.masks, strict=True):
+            with suppress(UnreadableImage):
+                load_mask(mask, image_size(image))
+            bar.advance()
 
 
 def year_folder(root: Path, year: int) -> Path:

@@ -20,7 +20,15 @@ from shapebias.measure.contract import Evaluator, Outcome, Setting
 from shapebias.measure.description import describe
 from shapebias.measure.doubts import say_doubts
 from shapebias.measure.outcome_file import remembered
-from shapebias.measure.results import COMPARISON_FILE, Entry, Results, read_comparison, write_comparison
+from shapebias.measure.results import (
+    COMPARISON_FILE,
+    Entry,
+    Results,
+    changed,
+    drop_rows,
+    read_comparison,
+    write_comparison,
+)
 from shapebias.measure.suites import build
 from shapebias.models.classifier import Classifier
 from shapebias.models.load import load_model, wrap
@@ -176,9 +184,14 @@ def measure(
 
 
 def record(model: dict[str, Any], environment: dict[str, Any], entries: Sequence[Entry], out: Path) -> Results:
-    """Write a described network's new figures to ``out/NAME/results.json``, behind the earlier ones that stay."""
-    results = Results(model, environment, [*_staying(_earlier(out, model), entries), *entries])
+    """Write a described network's new figures to ``out/NAME/results.json``, behind the earlier ones that stay.
+
+    Differences of figures that are others now, or no more there, go from ``out/comparison.json``.
+    """
+    earlier = _earlier(out, model)
+    results = Results(model, environment, [*_staying(earlier, entries), *entries])
     results.save(out / model["name"] / "results.json")
+    drop_rows(out / COMPARISON_FILE, model["name"], changed(earlier, results.results))
     return results
 
 

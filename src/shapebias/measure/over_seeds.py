@@ -20,7 +20,10 @@ def interval_of(values: Sequence[float], over_images: Interval, by: str) -> tupl
         over_images: the interval of the first one over the images measured.
         by: how that was made, such as "bootstrap over images".
     """
-    if len({value for value in values if math.isfinite(value)}) > 1:
+    defined = {value for value in values if math.isfinite(value)}
+    if defined and not all(map(math.isfinite, values)):
+        return None, "none, as the figure of a seed is not defined"
+    if len(defined) > 1:
         return t_interval(values), f"Student's t of the mean over {len(values)} seeds"
     return over_images, by + (f", as all {len(values)} seeds give the same" if len(values) > 1 else "")
 

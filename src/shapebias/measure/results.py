@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,29 @@ def write_comparison(path: Path, paired: Sequence[dict[str, Any]], networks: Seq
     names += sorted({row[side] for row in kept for side in ("a", "b")} - set(names))
     content = {"schema": COMPARISON_SCHEMA, "models": names, "weights_sha256": {name: now[name] for name in names}}
     write_json(path, {**content, "paired": without_nan([*kept, *paired])})
+
+
+def changed(earlier: Sequence[Entry], now: Sequence[Entry]) -> set[Key]:
+    """The earlier figures that are not there any more, or have another value, interval or count."""
+
+    def figure(entry: Entry) -> Any:
+        return without_nan([entry.value, list(entry.ci95) if entry.ci95 else None, entry.n])
+
+    then, new = ({entry.key: figure(entry) for entry in entries} for entries in (earlier, now))
+    return {key for key, value in then.items() if key not in new or new[key] != value}
+
+
+def drop_rows(path: Path, name: str, keys: Collection[Key]) -> None:
+    """Take the differences of a network's figures ``keys`` out of a comparison, if there is one."""
+    if not keys or not path.is_file():
+        return
+
+    def stale(row: dict[str, Any]) -> bool:
+        sides = [row.get(f"condition_{side}", row.get("condition")) for side in ("a", "b") if row[side] == name]
+        return any((row["benchmark"], row["metric"], json.dumps(c, sort_keys=True)) in keys for c in sides)
+
+    content = {**read_json(path), "paired": [row for row in read_comparison(path)["paired"] if not stale(row)]}
+    write_json(path, content)
 
 
 def read_comparison(path: Path) -> dict[str, Any]:

@@ -122,11 +122,18 @@ def bootstrap_map(
     of small sets by several points, so that the plain percentiles would hardly hold the value itself.
     """
     values = resampled_map(scores, truth, counts, kind, seed=seed, resamples=resamples)
-    values = values[~np.isnan(values)]
-    if not len(values):
+    return less_bias(values, mean_average_precision(scores, truth, counts, kind).value, 0.0, 1.0)
+
+
+def less_bias(draws: np.ndarray, value: float, lowest: float, highest: float) -> tuple[float, float] | None:
+    """The 2.5 and 97.5 percentiles of what is defined of ``draws`` (n,), less how far their mean is above ``value``.
+
+    They are cut to between ``lowest`` and ``highest``; None where no draw is defined.
+    """
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
         return None
-    bias = values.mean() - mean_average_precision(scores, truth, counts, kind).value
-    low, high = np.clip(np.percentile(values, [2.5, 97.5]) - bias, 0.0, 1.0)
+    low, high = np.clip(np.percentile(draws, [2.5, 97.5]) - (draws.mean() - value), lowest, highest)
     return float(low), float(high)
 
 

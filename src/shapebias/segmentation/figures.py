@@ -41,7 +41,7 @@ def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str,
     rows = [
         {
             "seed": run.seed,
-            "miou": one.mean,
+            "value": one.mean,
             "ci95": own,
             "pixel_accuracy": one.pixel_accuracy,
             "absent": one.absent,

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from lightning_fabric import Fabric
 
-from shapebias.data.voc import SegmentationImages, read_segmentation
+from shapebias.data.voc import SegmentationImages, check_masks, read_segmentation
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.files import read_json
-from shapebias.measure.evaluate import check_networks, describe
+from shapebias.measure.description import describe
+from shapebias.measure.evaluate import check_networks, record
 from shapebias.measure.kept import Kept
 from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
 from shapebias.models.checkpoint import MODEL_FILE
@@ -75,6 +76,7 @@ def segment(
         raise UserError(
             f"{len(training)} training images are too few to choose a learning rate on a fifth of them: give one --lr"
         )
+    check_masks(val)
     for source in sources:
         build(source, config)  # what cannot be used is refused before the first training
     fabric = launched(config, choose_device(None if config.device == "auto" else config.device))
@@ -86,7 +88,7 @@ def segment(
         runs[source.identity.name] = made
         details = {**_details(config, home / config.backbone / f"seed-{seeds[0]}", training, val), **how}
         entry = entry_of(made, CLASSES, backbone=config.backbone, details=details)
-        written.append(on_rank_zero(fabric, lambda s=source, h=home, e=entry: _write(s, h, e, fabric, list(seeds))))
+        written.append(on_rank_zero(fabric, lambda s=source, e=entry: _write(s, config, e, fabric)))
         on_rank_zero(fabric, lambda h=home, m=made: _show(h, config, m[0], val, fabric))
     if len(sources) > 1:
         rows = compared(runs, backbone=config.backbone, seed=seeds[0])
@@ -172,14 +174,10 @@ def _details(config: SegmentConfig, run: Path, training: SegmentationImages, val
     }
 
 
-def _write(source: Classifier, home: Path, entry: Entry, fabric: Fabric, seeds: list[int]) -> Results:
+def _write(source: Classifier, config: SegmentConfig, entry: Entry, fabric: Fabric) -> Results:
     """The network's file with the figure in it, beside those that stand there already."""
-    path = home / "results.json"
-    earlier = Results.load(path).results if path.is_file() else []
-    kept = [other for other in earlier if other.key != entry.key]
-    results = Results(describe(source), {**environment(str(fabric.device)), "seeds": seeds}, [*kept, entry])
-    results.save(path)
-    return results
+    made = {**environment(str(fabric.device)), "seed": config.split_seed}
+    return record(describe(source), made, [entry], config.out)
 
 
 def _show(home: Path, config: SegmentConfig, run: Measured, val: SegmentationImages, fabric: Fabric) -> None:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from shapebias.data.voc import SegmentationImages
 from shapebias.data.voc_masks import IGNORED
 from shapebias.environment import environment
+from shapebias.errors import UserError
 from shapebias.metrics.segmentation import iou
 from shapebias.models.classifier import Classifier
 from shapebias.models.hashing import weights_sha256
@@ -27,7 +28,7 @@ from shapebias.train.agreement import everywhere
 from shapebias.train.interruption import Interruption
 from shapebias.train.record import About, Record
 from shapebias.train.schedule import Schedule
-from shapebias.train.selection import FAILED, HELD_OUT, Score
+from shapebias.train.selection import HELD_OUT, Score
 from shapebias.train.session import run_session
 from shapebias.train.work import LoopSettings, Outcome, Work
 
@@ -108,8 +109,10 @@ def train_segmenter(
             return {}
         options: dict[str, Any] = {"interruption": interruption, "note": record.note_unreadable}
         found = shared_confusions(segmenter, held_out, range(len(held_out)), fabric, config, **options)
+        if not found and not interruption.name:
+            raise UserError(f"none of the {len(held_out)} images that are held out could be read: replace the files")
         if not found:
-            return FAILED.columns()
+            return {}
         measured = iou(np.sum(list(found.values()), axis=0))
         return Score(measured.mean, 1 - measured.pixel_accuracy).columns()
 

@@ -43,10 +43,10 @@ def on_rank_zero(fabric: Fabric, work: Callable[[], Any]) -> Any:
     return everywhere(fabric, lambda: work() if fabric.is_global_zero else None)[0]
 
 
-def refuse(fabric: Fabric, message: str) -> NoReturn:
+def refuse(fabric: Fabric, error: UserError) -> NoReturn:
     """End every rank for a reason that all of them know; rank 0 says it."""
     if fabric.is_global_zero:
-        raise UserError(message)
+        raise error
     raise SystemExit(2)
 
 

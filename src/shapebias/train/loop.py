@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from shapebias.data.order import EpochBatches
 from shapebias.data.workers import batches_of, ignore_signals
-from shapebias.errors import UserError
+from shapebias.errors import NotFinite, UserError
 from shapebias.progress import Bar, progress
 from shapebias.train.agreement import everywhere, gathered, on_rank_zero, refuse, share_buffers
 from shapebias.train.interruption import Interruption, deferred
@@ -172,7 +172,8 @@ class Loop:
         if found := [(step, rank) for rank, step in enumerate(bads) if step is not None]:
             self._refuse(work, batches, *min(found))
         if self.config.strict and record.unreadable:
-            refuse(self.fabric, f"unreadable image {min(record.unreadable)} (remove it, or leave out --strict)")
+            reason = f"unreadable image {min(record.unreadable)} (remove it, or leave out --strict)"
+            refuse(self.fabric, UserError(reason))
         self._stop_if_asked(position, signals)
         if dues[0] and position.step < len(batches):
             self._save(position)
@@ -188,11 +189,11 @@ class Loop:
         everywhere(self.fabric, lambda: keep() if self.fabric.global_rank == rank else None)
         whole = self.checkpoints.paths()
         kept = f"the last good checkpoint is {whole[-1].name}" if whole else "there was no checkpoint yet"
-        refuse(
-            self.fabric,
+        reason = (
             f"the loss is not finite at step {step + 1} of epoch {batches.epoch + 1}: stopped; {kept}, the batch is in "
-            f"{path}: try a lower --lr, --clip_norm 1 or --precision 32-true in another --out",
+            f"{path}: try a lower --lr, --clip_norm 1 or --precision 32-true in another --out"
         )
+        refuse(self.fabric, NotFinite(reason))
 
     def _stop_if_asked(self, position: Position, signals: list[str] | tuple[str, ...]) -> None:
         """Write a checkpoint and end, if a signal has come to any rank."""

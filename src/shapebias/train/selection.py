@@ -10,13 +10,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from lightning_fabric import Fabric
 
-from shapebias.errors import UserError
+from shapebias.errors import NotFinite, UserError
 
 Part = TypeVar("Part", bound=Sized)  # images of a task
 HELD_OUT = ("held_out", "held_out_loss")  # the columns of metrics.csv that a trial is scored by
 SHARE = 0.2  # of the training images that are held out
-# What the loop and the measuring say of a learning rate that is too high.
-NOT_FINITE = ("loss is not finite", "weights are no longer finite", "output holds NaN")
 
 
 class Score(NamedTuple):
@@ -68,7 +66,7 @@ def chosen(
 ) -> tuple[float, dict[str, Any]]:
     """The best of ``rates``, and how it was chosen, for a figure's details; a single one is taken untried.
 
-    A rate whose loss does not stay finite is left out, with a warning.
+    A rate whose loss does not stay finite is left out, with a warning; on several devices it is an error.
 
     Args:
         config: the settings of the training: ``epochs``, ``select_epochs`` and ``split_seed`` say how rates are tried.
@@ -94,14 +92,14 @@ def chosen(
     epochs = config.select_epochs or -(-config.epochs // 3)
     scores = {}
     for rate in rates:
-        place = folder / "select" / f"lr-{rate:g}"
+        place = folder / "select" / f"lr-{rate:.12g}"
         run = replace(config, lr=rate, epochs=epochs, select_epochs=0, seed=config.split_seed, out=place)
         try:
             train(run, fit, held_out)
             scores[rate] = last_score(place)
-        except UserError as error:
-            if fabric.world_size > 1 or not any(words in str(error) for words in NOT_FINITE):
-                raise
+        except NotFinite as error:
+            if fabric.world_size > 1:  # the other ranks have ended
+                raise UserError(f"--lr {rate:g} is too high for {name} ({error}): leave it out of --lr") from error
             print(f"warning: --lr {rate:g} is too high for {name}: left out", file=sys.stderr)
             scores[rate] = FAILED
     best = max(rates, key=lambda rate: scores[rate].order)

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from shapebias.errors import UserError
+from shapebias.errors import NotFinite, UserError
 from shapebias.train.work import Batch, LoopSettings, Work
 
 
@@ -81,10 +81,10 @@ class Updates:
         """What a checkpoint keeps of it, the network included.
 
         Raises:
-            UserError: weights that are not finite, which are never kept.
+            NotFinite: weights that are not finite, which are never kept.
         """
         if not all(bool(value.isfinite().all()) for value in self.trained.state_dict().values()):
-            raise UserError(
+            raise NotFinite(
                 f"the weights are no longer finite: stopped, earlier checkpoints are kept in {self.config.out}; "
                 "try a lower --lr, --clip_norm 1 or --precision 32-true in another --out"
             )

@@ -13,7 +13,7 @@ from shapebias.measure.contract import data_details
 from shapebias.measure.intervals import paired_difference
 from shapebias.measure.over_seeds import interval_of
 from shapebias.measure.results import Entry
-from shapebias.metrics.average_precision import Kind, resampled_map
+from shapebias.metrics.average_precision import Kind, less_bias, resampled_map
 from shapebias.transfer.answers import Answers
 from shapebias.transfer.score import KINDS, image_interval, mean_ap, per_class_top1, right
 from shapebias.transfer.task import Part, Task
@@ -21,10 +21,10 @@ from shapebias.transfer.task import Part, Task
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A network's answers on the test images, by seed; "" where no seed has a say, as in the read-outs."""
+    """A network's answers on the test images, by seed; by None where no seed has a say, as in the read-outs."""
 
     name: str
-    answers: Mapping[str, Answers]
+    answers: Mapping[int | None, Answers]
     details: dict[str, Any]
 
 
@@ -40,20 +40,20 @@ def entries(task: Task, method: str | None, measured: Measured, *, seed: int) ->
 
 def _entry(task: Task, method: str | None, measured: Measured, kind: Kind | None, seed: int) -> Entry:
     test, classes = task.test, len(task.classes)
-    values, per_class, each = [], [], {}
-    for name, answers in measured.answers.items():
+    values, per_class, each = [], [], []
+    for own, answers in measured.answers.items():
         found = mean_ap(test, answers, kind) if kind else None
         values.append(found.value if found else float(right(test, answers).mean()))
         per_class.append(found.per_class if found else per_class_top1(test, answers, classes))
-        each[name] = {"value": values[-1], "ci95": image_interval(test, answers, kind, seed)}
+        each.append({"seed": own, "value": values[-1], "ci95": image_interval(test, answers, kind, seed)})
     first = next(iter(measured.answers.values()))
     data = data_details(test.root, len(first.rows), test.fingerprint, list(first.unreadable))
     by = "bootstrap over test images" if kind else "Wilson's over test images"
-    interval, said = interval_of(values, next(iter(each.values()))["ci95"], by)
+    interval, said = interval_of(values, each[0]["ci95"], by)
     means = np.mean(per_class, axis=0)
     details: dict[str, Any] = {
         "interval": said,
-        **({"seeds": each} if "" not in each else {}),
+        **({"seeds": each} if None not in measured.answers else {}),
         **measured.details,
         "split": {**measured.details.get("split", {}), "train": len(task.train), "test": len(test)},
         "per_category": _per_category(task, first, means),
@@ -106,8 +106,7 @@ def differences(task: Task, method: str | None, networks: Sequence[Measured], *,
                 difference, interval = paired_difference(drawn[a], drawn[b], seed=seed)
             else:
                 difference, draws = float(drawn[a][0] - drawn[b][0]), (drawn[a] - drawn[b])[1:]
-                draws = draws[~np.isnan(draws)]
-                interval = (float(np.percentile(draws, 2.5)), float(np.percentile(draws, 97.5))) if len(draws) else None
+                interval = less_bias(draws, difference, -1.0, 1.0)
             found.append(
                 {
                     **{"benchmark": task.benchmark, "metric": task.metric, "condition": condition, "a": a, "b": b},

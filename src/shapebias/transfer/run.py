@@ -13,9 +13,10 @@ from lightning_fabric import Fabric
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError, unknown
+from shapebias.measure.description import describe
 from shapebias.measure.doubts import say_doubts
-from shapebias.measure.evaluate import check_networks, describe
-from shapebias.measure.results import COMPARISON_FILE, Entry, Results, write_comparison
+from shapebias.measure.evaluate import check_networks, record
+from shapebias.measure.results import COMPARISON_FILE, Results, write_comparison
 from shapebias.models.classifier import Classifier
 from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.selection import check_settings, chosen
@@ -73,7 +74,7 @@ def transfer(
             found = _finetuned(config, fabric, model, task, folder, seeds, rates)
         else:
             read = (linear if method == "linear" else knn)(config, model, task, str(fabric.device), folder / "features")
-            found = Measured(model.identity.name, {"": read.answers}, read.details)
+            found = Measured(model.identity.name, {None: read.answers}, read.details)
         measured.append(found)
         results.append(on_rank_zero(fabric, lambda m=model, f=found: _write(config, m, task, method, f, device)))
     if len(results) > 1:
@@ -115,7 +116,7 @@ def _finetuned(
     for seed in seeds:
         run = replace(config, select_epochs=0, lr=rate, seed=seed, out=folder / f"seed-{seed}")
         model = finetune(run, fabric, source, task, train=task.train)
-        answers[str(seed)] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task, str(fabric.device)))
+        answers[seed] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task, str(fabric.device)))
     return Measured(source.identity.name, answers, {**details, "epochs": config.epochs})
 
 
@@ -130,14 +131,9 @@ def _write(
     config: TransferConfig, model: Classifier, task: Task, method: Method, measured: Measured, device: str
 ) -> Results:
     """Put the figures into the network's file, beside those of other tasks and methods."""
-    path = config.out / model.identity.name / "results.json"
     told = {"size": config.size or model.preprocessing.size, "split_seed": config.split_seed}
     measured = replace(measured, details={**measured.details, **told})
     new = entries(task, method, measured, seed=config.split_seed)
-    keys = {entry.key for entry in new}
-    earlier: list[Entry] = Results.load(path).results if path.is_file() else []
-    kept_entries = [entry for entry in earlier if entry.key not in keys]
-    results = Results(describe(model), {**environment(device), "seed": config.split_seed}, [*kept_entries, *new])
-    results.save(path)
+    results = record(describe(model), {**environment(device), "seed": config.split_seed}, new, config.out)
     say_doubts(new)
     return results

@@ -44,7 +44,7 @@ def find_task(name: str, data: Path, *, seed: int = 0, download: bool = False) -
 def check_task(name: str) -> None:
     """Refuse a task that there is not."""
     if name not in TASKS:
-        raise unknown("task", name, TASKS)
+        raise UserError(f"{unknown('task', name, TASKS)}, or a folder of classes")
 
 
 def _voc(year: int, train: str, test: str) -> Callable[[Path, int, bool], Task]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from shapebias.data.folder import ImageFolder
-from shapebias.errors import UserError
+from shapebias.errors import NotFinite, UserError
 from shapebias.measure.accuracies.among import Among, answering_among
 from shapebias.measure.accuracies.class_images import class_images, find_imagenet
 from shapebias.measure.accuracies.class_order import order_warning
@@ -140,4 +140,4 @@ def check_logits(logits: torch.Tensor, classes: int | None = None) -> None:
     if classes is not None and logits.shape[1] != classes:
         raise UserError(f"the network has {logits.shape[1]} outputs but {classes} class names")
     if not logits.isfinite().all():
-        raise UserError("the network's output holds NaN or infinity")
+        raise NotFinite("the network's output holds NaN or infinity")
