@@ -186,15 +186,15 @@ def test_the_rate_is_chosen_on_training_images_alone(data, tmp_path, monkeypatch
 
     monkeypatch.setattr(run_module, "shared_confusions", spied)
     monkeypatch.setattr("shapebias.segmentation.train.shared_confusions", spied)
-    given = config(data, tmp_path, epochs=20, select_epochs=15, batch_size=6, split_seed=3)
+    given = config(data, tmp_path, epochs=4, select_epochs=12, batch_size=6, split_seed=3)
     entry = segment([start()], given, seeds=[1, 2], rates=[1e-6, 0.05])[0].get("segmentation", "miou")
     details, home = entry.details, tmp_path / "start/finetuned"
     assert details["lr"] == 0.05 and details["split"] == {"fit": 5, "held_out": 1}
     (aside,) = set(seen[0])
-    assert seen == [(aside,)] * 30 + [val.names] * 2 and aside in training.names
+    assert seen == [(aside,)] * 24 + [val.names] * 2 and aside in training.names
     for rate in ("1e-06", "0.05"):
         run = json.loads((home / f"select/lr-{rate}/run.json").read_text())
-        assert (run["data"]["images"], run["seed"], run["config"]["epochs"]) == (5, 3, 15)
+        assert (run["data"]["images"], run["seed"], run["config"]["epochs"]) == (5, 3, 12)
         last = rows(home / f"select/lr-{rate}")[-1]
         assert details["selection"][rate]["miou"] == float(last["held_out"])
         trial = load_segmenter(home / f"select/lr-{rate}/model.safetensors")
@@ -384,6 +384,8 @@ def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
         ({"size": 16}, [0], "--size must lie between 32"),
         ({"batch_size": 3, "accumulate": 2}, [0], "--batch_size 3 does not divide"),
         ({"nesterov": True, "momentum": 0.0}, [0], "--nesterov needs"),
+        ({"split_seed": -1}, [0], "--split_seed must lie between 0"),
+        ({"select_epochs": -1}, [0], "--select_epochs must lie between 0"),
         ({}, [], "--seeds is empty"),
         ({}, [1, 1], "--seeds names a number twice"),
         ({}, [-1], "--seed must lie between 0"),

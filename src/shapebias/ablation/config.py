@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
-from shapebias.train.config import TrainConfig, check_loop
+from shapebias.train.config import CHOOSING, TrainConfig, check_loop
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class AblationConfig:
         if views and self.stylized is None and self.stylizer == "vgg19" and self.styles is None:
             raise UserError("rows with views need styles, and the package's are for the small stylizer: give --styles")
         training(self, views=views).check()
-        check_loop(self)
+        check_loop(self, **CHOOSING)
         if self.lr <= 0:
             raise UserError(f"--lr must be above 0, not {self.lr:g}")
         if len(set(self.stages)) < len(self.stages):

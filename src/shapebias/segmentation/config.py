@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
-from shapebias.train.config import check_loop
+from shapebias.train.config import CHOOSING, check_loop
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class SegmentConfig:
         Raises:
             UserError: the first setting that cannot be.
         """
-        check_loop(self, "batch_size", size=(32, 4096))
+        check_loop(self, "batch_size", size=(32, 4096), **CHOOSING)
         if self.lr <= 0:
             raise UserError(f"--lr must be above 0, not {self.lr:g}")
         if self.freeze and self.head is not None:

@@ -188,11 +188,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "accumulate": (1, 1_000_000),
     "size": (16, 4096),
     "seed": (0, 2**32 - 1),
-    "split_seed": (0, 2**32 - 1),
-    "select_epochs": (0, 100_000),
     "workers": (0, 1024),
     "devices": (1, 100_000),
     "nodes": (1, 100_000),
     "checkpoint_minutes": (0.0, 1e6),
     "keep": (1, 1000),
 }
+# Of the tasks that choose a learning rate.
+CHOOSING: dict[str, tuple[float, float]] = {"split_seed": RANGES["seed"], "select_epochs": (0, 100_000)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
-from shapebias.train.config import RANGES, check_loop
+from shapebias.train.config import CHOOSING, RANGES, check_loop
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,6 @@ class TransferConfig:
         Raises:
             UserError: the first setting that cannot be.
         """
-        check_loop(self, "batch_size", crop=RANGES["test_crop"])
+        check_loop(self, "batch_size", crop=RANGES["test_crop"], **CHOOSING)
         if self.lr <= 0:
             raise UserError(f"--lr must be above 0, not {self.lr:g}")
