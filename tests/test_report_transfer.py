@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from report_fixture import attacked, entry, measured, picture
+from report_fixture import attacked, entry, measured, picture, trained
 from test_report import Page, report
 from test_report_robustness import ATTRIBUTE, EVIL, section
 
 from shapebias.data.voc_masks import VOC_PALETTE
+from shapebias.report.collect import collect
 from shapebias.report.pictures import embed_image
 
 SETTINGS = {"scales": [1.0, 0.5, 1.5, 2.0], "flip": True, "size": None}
@@ -287,3 +288,16 @@ def test_hostile_and_malformed_records_are_escaped_or_ignored(tmp_path: Path) ->
     assert not any("onload" in attributes for _, attributes in source.tags)
     assert len(source.named("img")) == 3 + 4
     assert {colour for _, colour in legend(source.source)} == {"#400000", "#800000"}
+
+
+def test_seeds_and_trials_below_a_measured_network_are_parts_of_it(tmp_path):
+    network(tmp_path, "in", transferred("caltech101", "top1", 0.5))
+    task = {"scheme": None, "task": "caltech101"}
+    trained(tmp_path / "in/caltech101/seed-0", "seed-0", weights="seed", **task)
+    trained(tmp_path / "in/caltech101/select/lr-0.1", "lr-0.1", weights=None, **task)
+    (alone,) = collect([tmp_path]).networks
+    assert alone.name == "in"
+    assert not collect([tmp_path]).warnings
+    assert [network.name for network in collect([tmp_path / "in/caltech101/seed-0"]).networks] == ["seed-0"]
+    trained(tmp_path / "in/scheme", "other", weights="other")  # of no task: a network of its own
+    assert sorted(network.name for network in collect([tmp_path]).networks) == ["in", "other"]

@@ -124,7 +124,10 @@ def _networks(runs: list[Run], measurements: list[Measurement], warnings: list[s
     """Join by the weights' hash; what has no partner stays a network of its own."""
     waiting = list(measurements)
     networks: list[Network] = []
+    homes, weights = {m.path.parent.resolve() for m in measurements}, {m.weights for m in measurements}
     for run in runs:
+        if run.record.get("task") and run.weights not in weights and homes.intersection(run.folder.resolve().parents):
+            continue  # a seed or a trial, of which the figures in the folder above are made
         mine = [m for m in waiting if run.weights and m.weights == run.weights]
         if run.weights is None:
             warnings.append(f"the training of {run.name} in {run.folder} is unfinished")
