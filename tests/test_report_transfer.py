@@ -301,3 +301,12 @@ def test_seeds_and_trials_below_a_measured_network_are_parts_of_it(tmp_path):
     assert [network.name for network in collect([tmp_path / "in/caltech101/seed-0"]).networks] == ["seed-0"]
     trained(tmp_path / "in/scheme", "other", weights="other")  # of no task: a network of its own
     assert sorted(network.name for network in collect([tmp_path]).networks) == ["in", "other"]
+
+
+def test_a_page_of_other_tasks_has_no_headings_of_what_was_not_measured(tmp_path):
+    network(tmp_path / "a", "in", transferred("caltech101", "top1", 0.5))
+    found = set(re.findall(r'<section id="(\w+)"', report(tmp_path / "a")[0].source))
+    assert "starts" in found and not found & {"verdict", "shown", "answers", "categories", "accuracy", "neurons"}
+    network(tmp_path / "b", "in", entry("accuracy", "top1", 0.5))
+    found = set(re.findall(r'<section id="(\w+)"', report(tmp_path / "b")[0].source))
+    assert {"verdict", "shown", "answers", "accuracy"} <= found and "starts" not in found
