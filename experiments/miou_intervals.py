@@ -1,8 +1,9 @@
 """How often intervals of mean IoU hold what they should, where rare classes are never found: by simulation.
 
-A population of images with 21 classes, the rarest in one of two hundred, of which the network finds seven. Sets of 140
-are drawn from it; printed is how often the interval of each holds the mean IoU expected of such a set, and that of the
-whole population: the plain percentiles of the bootstrap, and those less their bias, which ``bootstrap_iou`` gives.
+A population of images with 21 classes, the rarest in one of two hundred, of which the network finds the background and
+seven. Sets of 140 are drawn from it; printed is how often the interval of each holds the mean IoU expected of such a
+set, and that of the whole population: the plain percentiles of the bootstrap, and those less their bias, which
+``bootstrap_iou`` gives.
 """
 
 from __future__ import annotations
