@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 import shapebias.libraries  # noqa: F401 - torchvision loads, before torchattacks asks for it
-from shapebias.attacks import ATTACKS, FGSM, IFGSM, MIM, PGD, perturb, perturb_grid, uniform_start
+from shapebias.attacks import ATTACKS, FGSM, IFGSM, MIM, PGD, attack_sweep, perturb, uniform_start
 from shapebias.data.decode import load_rgb
 from shapebias.models import Classifier, load_model
 
@@ -87,7 +87,7 @@ def main(folder: Path | None, pairs: int, smallest: int) -> None:
         return uniform_start(part.shape, 0, [str(row) for row in range(len(part))])
 
     def ours(part: Tensor, classes: Tensor) -> None:
-        for _ in perturb_grid(model, part, classes, list(ATTACKS.values()), EPSILONS, start=start(part)):
+        for _ in attack_sweep(model, part, classes, list(ATTACKS.values()), EPSILONS, start=start(part)):
             pass
 
     def cell_by_cell(part: Tensor, classes: Tensor) -> None:

@@ -11,8 +11,8 @@ import time
 
 import torch
 
+from shapebias.losses import MMSILoss
 from shapebias.models.classifier import Identity, timm_classifier
-from shapebias.objective import MMSILoss
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import SCHEMES, Phase
 from shapebias.train.step import forward_step, weights_of

@@ -14,9 +14,9 @@ from collections import defaultdict
 
 import torch
 
+from shapebias.losses import MMSILoss
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.objective import MMSILoss
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import SCHEMES

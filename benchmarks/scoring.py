@@ -17,12 +17,12 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from shapebias.data.cue_conflict import CueConflictFolder
+from shapebias.data.readers.cue_conflict import CueConflictFolder
+from shapebias.data.shapes16 import generate
+from shapebias.evaluators.base import EvalConfig
+from shapebias.evaluators.shape_bias.shape_bias import ShapeBias
 from shapebias.libraries import timm
-from shapebias.measure.contract import Setting
-from shapebias.measure.cues.shape_bias import ShapeBias
 from shapebias.models import Classifier, wrap
-from shapebias.shapes16 import generate
 
 PAIRS, BATCH = 5, 64
 
@@ -53,7 +53,7 @@ def main(folder: Path, out: Path) -> None:
     paths = list(CueConflictFolder.scan(folder).paths)
 
     def score() -> None:
-        ShapeBias(Setting(folder, out, batch_size=BATCH)).run(model)
+        ShapeBias(EvalConfig(folder, out, batch_size=BATCH)).run(model)
 
     def forward() -> None:
         plain(model, paths)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from shapebias.shapes16 import generate
+from shapebias.data.shapes16 import generate
 
 SETTINGS = [
     *("--scheme=mmsi", "--model=test_resnet", "--epochs=6", "--finetune-epochs=3", "--batch-size=16", "--size=32"),

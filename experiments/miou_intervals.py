@@ -12,8 +12,8 @@ import argparse
 
 import numpy as np
 
-from shapebias.measure.intervals import bootstrap
 from shapebias.metrics.segmentation import bootstrap_iou, iou
+from shapebias.stats.intervals import bootstrap
 
 CLASSES, FOUND, IMAGES, SETS = 21, 8, 140, 300
 

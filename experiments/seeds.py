@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shapebias.demo import EPOCHS, measure, prepare, recipe
-from shapebias.measure.results import Results
+from shapebias.results.results import Results
 from shapebias.train.run import train
 
 NETWORKS = {

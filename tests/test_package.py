@@ -111,7 +111,7 @@ def declared(*extras: str) -> set[str]:
 def imported(folder: str) -> dict[str, str]:
     """Distributions that the code below a folder imports, and one file that does."""
     owners = packages_distributions()
-    own = {path.stem for path in (ROOT / folder).glob("*.py")} | {"shapebias"}
+    own = {path.stem for path in (ROOT / folder).iterdir()} | {"shapebias"}
     found: dict[str, str] = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shapebias.ablation.config import AblationConfig
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.parser import build_parser
 from shapebias.demo import EPOCHS, recipe
-from shapebias.segmentation.config import SegmentConfig
+from shapebias.tasks.ablation.config import AblationConfig
+from shapebias.tasks.segmentation.config import SegmentConfig
 from shapebias.train.config import TrainConfig
 from shapebias.train.schemes import SCHEMES
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from shapebias.data.crop import to_image, to_tensor
-from shapebias.shapes16 import render_image
+from shapebias.data.shapes16 import render_image
+from shapebias.data.transforms import to_image, to_tensor
 from shapebias.stylize import load_styles, load_stylizer
 
 HERE = Path(__file__).parent

@@ -10,38 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shapebias.errors import UserError
-    from shapebias.measure import Entry, Results, evaluate
+    from shapebias.evaluators import Result, Results, evaluate
+    from shapebias.losses import MMSILoss, mmsi_loss, mutual_shape_information
     from shapebias.metrics import MutualShapeInformation, ShapeBias, ShapeDimensionality
     from shapebias.models import Classifier, load_model, wrap
-    from shapebias.objective import MMSILoss, mmsi_loss, mutual_shape_information
     from shapebias.stylize import AdaIN, StyleBank, load_styles, load_stylizer
 
 _HOMES = {
     "AdaIN": "shapebias.stylize",
     "Classifier": "shapebias.models",
-    "Entry": "shapebias.measure",
-    "MMSILoss": "shapebias.objective",
+    "Result": "shapebias.evaluators",
+    "MMSILoss": "shapebias.losses",
     "MutualShapeInformation": "shapebias.metrics",
-    "Results": "shapebias.measure",
+    "Results": "shapebias.evaluators",
     "ShapeBias": "shapebias.metrics",
     "ShapeDimensionality": "shapebias.metrics",
     "StyleBank": "shapebias.stylize",
     "UserError": "shapebias.errors",
-    "evaluate": "shapebias.measure",
+    "evaluate": "shapebias.evaluators",
     "load_model": "shapebias.models",
     "load_styles": "shapebias.stylize",
     "load_stylizer": "shapebias.stylize",
-    "mmsi_loss": "shapebias.objective",
-    "mutual_shape_information": "shapebias.objective",
+    "mmsi_loss": "shapebias.losses",
+    "mutual_shape_information": "shapebias.losses",
     "wrap": "shapebias.models",
 }
 
 __all__ = [
     "AdaIN",
     "Classifier",
-    "Entry",
     "MMSILoss",
     "MutualShapeInformation",
+    "Result",
     "Results",
     "ShapeBias",
     "ShapeDimensionality",

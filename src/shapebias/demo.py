@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shapebias.measure.evaluate import evaluate_all
-from shapebias.measure.results import Results
-from shapebias.measure.table import print_table
+from shapebias.data.shapes16 import count, generate
+from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.models import load_model
 from shapebias.progress import progress
 from shapebias.report import build_report
-from shapebias.shapes16 import count, generate
+from shapebias.results.results import Results
+from shapebias.results.table import print_table
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.train.config import TrainConfig

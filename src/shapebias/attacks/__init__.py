@@ -3,8 +3,8 @@
 from shapebias.attacks.attack import ATTACKS, FGSM, IFGSM, MIM, PGD, Attack
 from shapebias.attacks.autoattack import autoattack
 from shapebias.attacks.gradient import GradientNotFinite, loss_gradient
-from shapebias.attacks.grid import Cell, perturb_grid
 from shapebias.attacks.perturb import perturb, uniform_start
+from shapebias.attacks.sweep import AttackResult, attack_sweep
 
 __all__ = [
     "ATTACKS",
@@ -13,11 +13,11 @@ __all__ = [
     "MIM",
     "PGD",
     "Attack",
-    "Cell",
+    "AttackResult",
     "GradientNotFinite",
+    "attack_sweep",
     "autoattack",
     "loss_gradient",
     "perturb",
-    "perturb_grid",
     "uniform_start",
 ]

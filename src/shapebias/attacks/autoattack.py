@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from shapebias.attacks.checks import checked_epsilon
-from shapebias.attacks.gradient import Goal, goal
+from shapebias.attacks.gradient import Criterion, criterion
 from shapebias.attacks.perturb import within
-from shapebias.attacks.steady import steady
 from shapebias.errors import UserError
+from shapebias.models.frozen_eval import frozen_eval
 
 TARGETS = 9  # of the targeted parts, in the standard version
 FEWEST_CLASSES = 4  # that the loss of the targeted part is defined for
@@ -43,11 +43,11 @@ def autoattack(
         UserError: the library is not installed, or something given cannot be used.
     """
     radius = checked_epsilon(epsilon)
-    aim, images = goal(model, images, labels, None, None)
+    aim, images = criterion(model, images, labels, None, None)
     if images.dtype != torch.float32:
         raise UserError(f"AutoAttack takes float32 images and a float32 network, and was given {images.dtype}")
     library = _library()
-    with steady(model), _global_state(), torch.autocast(images.device.type, enabled=False):
+    with frozen_eval(model), _global_state(), torch.autocast(images.device.type, enabled=False):
         classes = _classes(aim, images)
         attack = library.AutoAttack(_RowMajor(model), eps=radius, seed=seed, device=images.device)
         for part in (attack.apgd_targeted, attack.fab):
@@ -68,11 +68,11 @@ class _RowMajor(nn.Module):
         return self.model(images.flatten().view(images.shape))
 
 
-def _classes(goal: Goal, images: Tensor) -> int:
+def _classes(criterion: Criterion, images: Tensor) -> int:
     """How many outputs the network has; refuses one that cannot be attacked."""
-    replace(goal, classes=goal.classes[:1]).gradient(images[:1])
+    replace(criterion, classes=criterion.classes[:1]).gradient(images[:1])
     with torch.no_grad():
-        classes = goal.model(images[:1]).shape[1]
+        classes = criterion.model(images[:1]).shape[1]
     if classes < FEWEST_CLASSES:
         raise UserError(f"AutoAttack needs {FEWEST_CLASSES} classes at least, and the network has {classes}")
     return classes

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shapebias.attacks.checks import EXACT, checked_classes, checked_images, checked_network
-from shapebias.attacks.steady import steady
 from shapebias.errors import UserError
+from shapebias.models.frozen_eval import frozen_eval
 
 
 class GradientNotFinite(Exception):
@@ -24,7 +24,7 @@ class GradientNotFinite(Exception):
 
 
 @dataclass(frozen=True)
-class Goal:
+class Criterion:
     """What an attack is after: the loss of ``classes`` grows where ``towards`` is False, and falls where it is True.
 
     ``largest`` is the largest of the classes, known here so that no step has to ask the device for it.
@@ -37,7 +37,7 @@ class Goal:
     autocast: torch.dtype | None
 
     def gradient(self, images: Tensor) -> Tensor:
-        """Of the summed cross-entropy with respect to ``images``, in their type; called inside ``steady``."""
+        """Of the summed cross-entropy with respect to ``images``, in their type; called inside ``frozen_eval``."""
         device = images.device.type
         leaf = images.detach().requires_grad_()
         with torch.autocast(device, enabled=False):  # of the backward pass too
@@ -65,9 +65,9 @@ class Goal:
             raise no_gradient()
 
 
-def goal(
+def criterion(
     model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, autocast: torch.dtype | None
-) -> tuple[Goal, Tensor]:
+) -> tuple[Criterion, Tensor]:
     """The goal of an attack, and the images to begin at, all checked.
 
     Raises:
@@ -78,7 +78,7 @@ def goal(
     if targets is not None:
         classes, largest = checked_classes(targets, images, "targets")
     checked_network(model, images, autocast)
-    return Goal(model, classes, largest, targets is not None, autocast), images
+    return Criterion(model, classes, largest, targets is not None, autocast), images
 
 
 def loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, *, autocast: torch.dtype | None = None) -> Tensor:
@@ -97,8 +97,8 @@ def loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, *, autocast:
     Raises:
         UserError: images, labels or network that cannot be used, or a network without gradients.
     """
-    aim, images = goal(model, images, labels, None, autocast)
-    with steady(model):
+    aim, images = criterion(model, images, labels, None, autocast)
+    with frozen_eval(model):
         return aim.gradient(images)
 
 

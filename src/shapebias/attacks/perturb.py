@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from shapebias.attacks.attack import Attack
 from shapebias.attacks.checks import checked_attack, checked_epsilon, checked_like
-from shapebias.attacks.gradient import Goal, GradientNotFinite, goal
-from shapebias.attacks.steady import steady
+from shapebias.attacks.gradient import Criterion, GradientNotFinite, criterion
 from shapebias.errors import UserError
+from shapebias.models.frozen_eval import frozen_eval
 
 
 def perturb(
@@ -48,20 +48,20 @@ def perturb(
         GradientNotFinite: NaN or infinite gradients on the way; it holds the rows of the images.
     """
     radius = checked_epsilon(epsilon)
-    aim, images = goal(model, images, labels, targets, autocast)
+    aim, images = criterion(model, images, labels, targets, autocast)
     start = checked_start(attack, images, start)
     if gradient is not None:
         gradient = checked_like(gradient, images, "gradient")
-    with steady(model):
-        return climb(aim, images, attack, radius, start, gradient)
+    with frozen_eval(model):
+        return pgd_loop(aim, images, attack, radius, start, gradient)
 
 
-def climb(
-    goal: Goal, images: Tensor, attack: Attack, radius: float, start: Tensor | None, gradient: Tensor | None
+def pgd_loop(
+    criterion: Criterion, images: Tensor, attack: Attack, radius: float, start: Tensor | None, gradient: Tensor | None
 ) -> Tensor:
-    """The loop; called inside ``steady`` with everything checked, and epsilon a fraction of the whole range."""
+    """The loop; called inside ``frozen_eval`` with everything checked, and epsilon a fraction of the whole range."""
     low, high = within(images, radius)
-    step = attack.step * radius * (-1 if goal.towards else 1)
+    step = attack.step * radius * (-1 if criterion.towards else 1)
     moved = images.clone()
     if start is not None:
         moved.add_(start, alpha=radius).clamp_(low, high)
@@ -69,7 +69,7 @@ def climb(
     accumulated = None
     finite = torch.ones(len(images), dtype=torch.bool, device=images.device)
     for number in range(attack.steps):
-        direction = gradient if number == 0 and gradient is not None else goal.gradient(moved)
+        direction = gradient if number == 0 and gradient is not None else criterion.gradient(moved)
         norm = torch.linalg.vector_norm(direction, 1, dim=(1, 2, 3), keepdim=True)
         finite &= norm.isfinite().flatten()
         if attack.decay is not None:

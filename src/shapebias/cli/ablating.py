@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shapebias.ablation.config import AblationConfig
 from shapebias.cli.arguments import Parser, new_parser
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import say
+from shapebias.tasks.ablation.config import AblationConfig
 
 EXAMPLES = """examples:
   shapebias ablation --model resnet18 --init pretrained --data VOCdevkit --out ablation --seeds 0,1,2
@@ -73,8 +73,8 @@ def ablation(
     **options: Any,
 ) -> None:
     """Train, measure and tabulate."""
-    from shapebias.ablation.ablate import ablate
-    from shapebias.ablation.rows import ROWS
+    from shapebias.tasks.ablation.ablate import ablate
+    from shapebias.tasks.ablation.rows import ROWS
 
     config = AblationConfig(stages=tuple(stages), out=out, **options)
     names = list(ROWS) if rows is None else [name.strip() for name in rows.split(",") if name.strip()]

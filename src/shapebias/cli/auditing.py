@@ -64,14 +64,14 @@ def audit(
     **given: Any,
 ) -> None:
     """Measure all there is, and write the page."""
-    from shapebias.measure.audit import audit as measure
-    from shapebias.measure.suites import SUITES as ALL
-    from shapebias.measure.suites import check_suites
-    from shapebias.measure.table import print_table
+    from shapebias.evaluators.audit import audit as measure
+    from shapebias.evaluators.names import EVALUATORS as ALL
+    from shapebias.evaluators.names import check_evaluators
     from shapebias.report import build_report
+    from shapebias.results.table import print_table
 
     names = split(suites) if suites else list(ALL)
-    check_suites(names)
+    check_evaluators(names)
     folders = parse_data(data)
     options = measuring_options(given)
     networks, against = load_networks(

@@ -50,7 +50,7 @@ def corrupt(
     from shapebias.corruptions.folder import corrupt_folder
     from shapebias.corruptions.layout import MANIFEST
     from shapebias.corruptions.protocol import CORRUPTIONS, SEVERITIES, check_cells
-    from shapebias.measure.accuracies.class_images import class_images
+    from shapebias.evaluators.accuracy.class_images import class_images
 
     names = CORRUPTIONS if corruptions is None else tuple(_parts(corruptions))
     levels = SEVERITIES if severities is None else tuple(map(_severity, _parts(severities)))

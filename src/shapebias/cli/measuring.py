@@ -67,12 +67,12 @@ def evaluate(
     **given: Any,
 ) -> None:
     """Measure networks."""
-    from shapebias.measure.evaluate import evaluate_all
-    from shapebias.measure.suites import check_suites
-    from shapebias.measure.table import print_table
+    from shapebias.evaluators.evaluate import evaluate_all
+    from shapebias.evaluators.names import check_evaluators
+    from shapebias.results.table import print_table
 
     names = split(suites)
-    check_suites(names)
+    check_evaluators(names)
     folders = parse_data(data)
     options = measuring_options(given)
     networks, against = load_networks(
@@ -100,8 +100,8 @@ def score_responses_arguments() -> Parser:
 
 def score_responses(files: Sequence[Path], out: Path | None, seed: int, json: bool) -> None:
     """Score raw responses of people or networks."""
-    from shapebias.measure.contract import check_numbers
-    from shapebias.measure.cues.observers import print_observers, save, score_files
+    from shapebias.evaluators.base import check_numbers
+    from shapebias.evaluators.shape_bias.human_responses import print_observers, save, score_files
 
     check_numbers(seed, 1, 0)
     scored = score_files(files, seed=seed)

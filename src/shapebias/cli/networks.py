@@ -101,7 +101,7 @@ def add_measuring_arguments(parser: Parser) -> None:
 def measuring_options(given: dict[str, Any]) -> dict[str, Any]:
     """Options as the measurements take them; complaints come before networks are loaded."""
     from shapebias.device import choose_device
-    from shapebias.measure.contract import Setting
+    from shapebias.evaluators.base import EvalConfig
 
     options = {key: value for key, value in given.items() if key not in ("epsilon", "attacks", "source")}
     options["attacks"] = tuple(split(given["attacks"]))
@@ -109,7 +109,7 @@ def measuring_options(given: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"--epsilon '{given['epsilon']}' names no size: give some, such as 2,4, or leave it out")
     options["epsilons"] = tuple(_number(value) for value in split(given["epsilon"] or ""))
     choose_device(options["device"])
-    Setting(Path(), Path(), **options)
+    EvalConfig(Path(), Path(), **options)
     return options
 
 

@@ -67,11 +67,11 @@ def cam(
     json: bool,
 ) -> None:
     """Make pseudo-labels."""
-    from shapebias.cam.evaluate import pseudo_label
-    from shapebias.cam.scales import CamSettings
     from shapebias.cli.seeds import load_seeded
     from shapebias.device import choose_device
-    from shapebias.measure.table import print_table
+    from shapebias.results.table import print_table
+    from shapebias.tasks.cam.evaluate import pseudo_label
+    from shapebias.tasks.cam.scales import CamSettings
 
     settings = CamSettings(_scales(scales), not no_flip, threshold, size)
     where = choose_device(device)

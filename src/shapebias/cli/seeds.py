@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shapebias.cam.seeded import Seeded, alone, over_seeds
 from shapebias.cli.names import told_apart
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.load import load_model
+from shapebias.tasks.cam.seeded import SeedEnsemble, alone, over_seeds
 
 RUN_FILE = "run.json"
 _SEED = re.compile(r"seed-(0|[1-9]\d*)")
 
 
-def load_seeded(specs: Sequence[str]) -> list[Seeded]:
+def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
     """The network of each of ``specs``, with names that tell them apart.
 
     A folder of ``seed-N`` folders is one network with these seeds; a folder with weights, or whatever else

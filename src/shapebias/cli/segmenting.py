@@ -9,7 +9,7 @@ from typing import Any
 from shapebias.cli.arguments import Parser, new_parser
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import print_json, say
-from shapebias.segmentation.config import SegmentConfig
+from shapebias.tasks.segmentation.config import SegmentConfig
 
 SEGMENT_EXAMPLES = """examples:
   shapebias segment runs/in runs/mmsi --data VOCdevkit --size 128 --epochs 20 --out segmentation
@@ -45,13 +45,13 @@ def segment_arguments() -> Parser:
 def segment(models: Sequence[str], seeds: str | int, lr: str | float, json: bool, **options: Any) -> None:
     """Train, measure, compare."""
     numbers, rates = whole_numbers(seeds, "seeds"), decimals(lr, "lr")
-    from shapebias.segmentation.run import check
+    from shapebias.tasks.segmentation.run import check
 
     config = SegmentConfig(**options)
     check(config, numbers, rates)
     from shapebias.cli.names import tell_apart
     from shapebias.models.load import load_model
-    from shapebias.segmentation.run import segment as run
+    from shapebias.tasks.segmentation.run import segment as run
 
     sources = [load_model(model) for model in models]
     tell_apart(sources, models)

@@ -9,7 +9,7 @@ from typing import Any
 from shapebias.cli.arguments import Parser, new_parser
 from shapebias.cli.output import say
 from shapebias.errors import UserError
-from shapebias.stylizer_training.recipe import Recipe
+from shapebias.stylize.training.recipe import Recipe
 
 
 def train_arguments() -> Parser:
@@ -29,8 +29,8 @@ def train_arguments() -> Parser:
 
 def train(content: Path, styles: Sequence[Path], perceptual: str, out: Path, workers: int, **recipe: Any) -> None:
     """Train the small AdaIN and encode its bank."""
-    from shapebias.stylizer_training.recipe import Recipe
-    from shapebias.stylizer_training.train import train_stylizer
+    from shapebias.stylize.training.recipe import Recipe
+    from shapebias.stylize.training.train import train_stylizer
 
     for path in train_stylizer(content, list(styles), perceptual, out, Recipe(**recipe), workers=workers):
         say(f"wrote {path}")

@@ -55,7 +55,7 @@ def shapes16_arguments() -> Parser:
 
 def shapes16(out: Path, size: int, train_per_class: int, test_per_class: int, own: float, seed: int) -> None:
     """Write the generated data."""
-    from shapebias.shapes16 import generate
+    from shapebias.data.shapes16 import generate
 
     generate(out, size=size, train_per_class=train_per_class, test_per_class=test_per_class, own=own, seed=seed)
     say(f"wrote {out}: train, test, cue-conflict, silhouettes, shapes16.json")

@@ -11,7 +11,7 @@ from shapebias.cli.arguments import Parser, new_parser
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import print_json, say
 from shapebias.errors import UserError
-from shapebias.transfer.config import TransferConfig
+from shapebias.tasks.classification.config import TransferConfig
 
 TRANSFER_EXAMPLES = """examples:
   shapebias transfer runs/in runs/mmsi --task voc07 --data VOCdevkit --seeds 0,1,2 --out transfer
@@ -72,7 +72,7 @@ def transfer(
     **options: Any,
 ) -> None:
     """Try networks on a task."""
-    from shapebias.transfer.tasks import FOLDER, TASKS, check_task
+    from shapebias.tasks.classification.tasks import FOLDER, TASKS, check_task
 
     if task not in TASKS and Path(task).is_dir():
         if data is not None and data.resolve() != Path(task).resolve():
@@ -81,15 +81,15 @@ def transfer(
     check_task(task)
     if data is None:
         raise UserError("--data is missing: give the folder where the task's images lie")
-    from shapebias.transfer.run import check
+    from shapebias.tasks.classification.run import check
 
     config = TransferConfig(task=task, data=data, out=out, **options)
     chosen, rates = whole_numbers(seeds, "seeds"), decimals(lr, "lr")
     check(config, method, chosen, rates)
     from shapebias.cli.names import tell_apart
-    from shapebias.measure.table import print_table
     from shapebias.models.load import load_model
-    from shapebias.transfer.run import transfer as run
+    from shapebias.results.table import print_table
+    from shapebias.tasks.classification.run import transfer as run
 
     networks = [load_model(spec) for spec in models]
     tell_apart(networks, models)

@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader, Dataset
 from shapebias.corruptions.layout import MANIFEST, UNREADABLE, corruption_folders
 from shapebias.corruptions.make import LIBRARY, SMALLEST, corrupt, corruption_library
 from shapebias.corruptions.protocol import CORRUPTIONS, SEVERITIES, check_cells
-from shapebias.data.crop import to_image
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
-from shapebias.data.evaluation import Preprocessing
-from shapebias.data.folder import ImageFolder
+from shapebias.data.image_batches import Preprocessing
+from shapebias.data.image_set import ImageFolder
+from shapebias.data.transforms import to_image
 from shapebias.data.workers import ignore_signals
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, locked, remove_leftovers, write_json

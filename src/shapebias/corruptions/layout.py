@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shapebias.corruptions.protocol import CORRUPTIONS, GROUPS, SEVERITIES
-from shapebias.data.folder import ImageFolder
+from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.progress import progress

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from shapebias.measure.neurons.moments import COUNT, added, empty_moments, merged, pair_correlation
-from shapebias.objective.mmsi import information
+from shapebias.evaluators.dimensionality.moments import COUNT, added, empty_moments, merged, pair_correlation
+from shapebias.losses.mmsi import information
 
 
 class MutualShapeInformation(Metric):

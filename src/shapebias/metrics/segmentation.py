@@ -14,7 +14,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from shapebias.errors import UserError
-from shapebias.measure.intervals import RESAMPLES, bootstrap
+from shapebias.stats.intervals import RESAMPLES, bootstrap
 
 IGNORED = 255  # VOC's label of pixels that count for nothing, such as the border around objects
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from shapebias.measure.cues.categories16 import category_probabilities
-from shapebias.measure.cues.shape_bias import shape_bias
+from shapebias.evaluators.shape_bias.categories16 import category_probabilities
+from shapebias.evaluators.shape_bias.shape_bias import shape_bias
 
 IMAGENET = 1000
 NEAR_ONE = 1e-2  # half-precision probabilities sum to 1 within this
@@ -20,7 +20,7 @@ def decisions(outputs: Tensor, mapping: str = "mean") -> Tensor:
         outputs: (N, categories) logits or probabilities, the largest decides; or (N, 1000) of ImageNet's classes
             in their order, mapped to the 16 categories. Rows of 1000 that are all at least 0 and sum to 1
             are taken for probabilities, others go through a softmax.
-        mapping: see ``shapebias.measure.cues.categories16``.
+        mapping: see ``shapebias.evaluators.shape_bias.categories16``.
 
     Raises:
         ValueError: outputs that are not a floating-point matrix, or hold NaN.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from shapebias.measure.neurons.factor_scores import scores, shares
-from shapebias.measure.neurons.moments import added, empty_moments, merged
+from shapebias.evaluators.dimensionality.factor_scores import scores, shares
+from shapebias.evaluators.dimensionality.moments import added, empty_moments, merged
 
 Factor = Literal["shape", "texture"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from shapebias.data.evaluation import Preprocessing
+from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError, unknown
 from shapebias.libraries import torchvision
 from shapebias.models.classifier import Classifier, Identity, timm_classifier

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shapebias.data.evaluation import Preprocessing
+from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
-from shapebias.models.latents import listening, stages_of
+from shapebias.models.latents import capture_features, stages_of
 from shapebias.models.preprocessing import timm_preprocessing
 from shapebias.models.pretrained import no_weights, timm_overlay
 
@@ -77,7 +77,7 @@ class Classifier(nn.Module):
         images = (images - self.mean) / self.std
         if not latents:
             return self.network(images)
-        with listening(self.network, self.stages, square=images.shape[2] == images.shape[3]) as seen:
+        with capture_features(self.network, self.stages, square=images.shape[2] == images.shape[3]) as seen:
             logits = self.network(images)
         stages = self.stages or ("the classifying layer",)
         for number, stage in enumerate(stages):

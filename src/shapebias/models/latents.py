@@ -12,7 +12,7 @@ from shapebias.errors import UserError
 
 
 @contextmanager
-def listening(network: nn.Module, stages: Sequence[str], *, square: bool) -> Iterator[dict[int, Tensor]]:
+def capture_features(network: nn.Module, stages: Sequence[str], *, square: bool) -> Iterator[dict[int, Tensor]]:
     """Collect the pooled latents (N, D) of a pass by the stage's number; the network carries no hooks before and after.
 
     Without ``stages`` they are the input of the classifying layer. ``square``: whether the images are.

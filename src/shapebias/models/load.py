@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from shapebias.data.evaluation import Preprocessing
+from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.files import read_json, sha256
 from shapebias.models.build import torchvision_classifier

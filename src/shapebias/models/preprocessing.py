@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from shapebias.data.crop import to_tensor
-from shapebias.data.evaluation import Preprocessing
+from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.libraries import timm
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from shapebias.report.charts import interval_chart
 from shapebias.report.collect import Network
+from shapebias.report.format import percent
 from shapebias.report.records import Entry, listing, number, text
-from shapebias.report.words import percent
 
 TITLES = {
     "accuracy": "Unchanged pictures",

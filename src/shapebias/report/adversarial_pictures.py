@@ -12,9 +12,9 @@ from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.report.attacked import attack_title, clean_entries
 from shapebias.report.collect import Network
+from shapebias.report.format import plain
 from shapebias.report.pictures import Picture, embed, inside
 from shapebias.report.records import Entry, listing, number, table, text
-from shapebias.report.words import plain
 
 MANIFEST, SCHEMA = "adversarial.json", "shapebias/adversarial/1"
 PICTURES, GALLERIES = 6, 4

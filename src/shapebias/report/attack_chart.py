@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from shapebias.report.collect import Network
+from shapebias.report.format import percent, percent_interval, plain
 from shapebias.report.records import Entry
 from shapebias.report.svg import mark, tag
-from shapebias.report.words import percent, percent_interval, plain
 
 WIDTH, HEIGHT = 260, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 12, 44

@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from shapebias.report.attack_chart import AttackCurve, attack_chart
 from shapebias.report.collect import Network
+from shapebias.report.format import MISSING, percent, percent_interval, plain
 from shapebias.report.notes import classes_note, joined
 from shapebias.report.records import Entry, number, text
-from shapebias.report.words import MISSING, percent, percent_interval, plain
 
 BENCHMARKS = ("white-box", "transfer-attack")
 TITLES = {"fgsm": "FGSM", "pgd": "PGD", "ifgsm": "I-FGSM", "mim": "MIM", "autoattack": "AutoAttack"}

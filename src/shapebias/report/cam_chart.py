@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from shapebias.report.charts import interval_chart
 from shapebias.report.collect import Network
+from shapebias.report.format import percent, percent_interval, plain
 from shapebias.report.notes import joined
 from shapebias.report.records import Entry, listing, number, text
-from shapebias.report.starts import start_note
 from shapebias.report.svg import mark, tag
-from shapebias.report.words import percent, percent_interval, plain
+from shapebias.report.transfer import transfer_note
 
 THRESHOLD = 0.15  # the protocol's (Ahn et al. 2019)
 WIDTH, HEIGHT = 420, 230
@@ -100,7 +100,7 @@ def cam_curves(curves: Sequence[CamCurve]) -> Markup:
 def _figure(threshold: float, rows: Sequence[tuple[Network, Entry]]) -> tuple[str, str, Markup]:
     title = f"Mean IoU at the threshold {plain(threshold)}" + (", the protocol's" if threshold == THRESHOLD else "")
     label = f"{title}: " + ", ".join(f"{n.name} {percent(e.value)}" for n, e in rows)
-    return title, joined([(n, start_note(e)) for n, e in rows]), interval_chart(rows, guess=None, label=label)
+    return title, joined([(n, transfer_note(e)) for n, e in rows]), interval_chart(rows, guess=None, label=label)
 
 
 def _curve(network: Network, best: Entry) -> CamCurve | None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from shapebias.report.format import MISSING, percent, plain, short
 from shapebias.report.observers import Observer
 from shapebias.report.svg import mark, ring, share, tag
-from shapebias.report.words import MISSING, percent, plain, short
 
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LABEL = 18

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from shapebias.report.collect import Network
+from shapebias.report.format import percent, percent_interval, short
 from shapebias.report.records import Entry
 from shapebias.report.svg import mark, share, tag
-from shapebias.report.words import percent, percent_interval, short
 
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shapebias.report.collect import Collection, Network
+from shapebias.report.format import MISSING, points, points_interval
 from shapebias.report.records import Difference, Entry
 from shapebias.report.tables import is_clear
-from shapebias.report.words import MISSING, points, points_interval
 
 
 @dataclass(frozen=True)

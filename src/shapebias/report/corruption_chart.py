@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from shapebias.report.collect import Collection, Network
 from shapebias.report.corruption_map import BENCHMARK, TITLES, cells_of
+from shapebias.report.format import plain, points, points_interval
 from shapebias.report.records import Difference
 from shapebias.report.svg import mark, share, tag
-from shapebias.report.words import plain, points, points_interval
 
 _STEP = 0.05  # the axis ends at a multiple of this
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shapebias.report.collect import Network
+from shapebias.report.format import MISSING, percent, percent_interval, plain
 from shapebias.report.notes import classes_note, present_note
 from shapebias.report.records import Entry, number, text
-from shapebias.report.words import MISSING, percent, percent_interval, plain
 
 GROUPS = {
     "noise": {"gaussian_noise": "Gaussian noise", "shot_noise": "shot noise", "impulse_noise": "impulse noise"},

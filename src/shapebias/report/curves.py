@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from shapebias.report.collect import Network
+from shapebias.report.format import percent, plain
 from shapebias.report.records import Run
 from shapebias.report.svg import mark, tag
-from shapebias.report.words import percent, plain
 
 WIDTH, HEIGHT = 340, 220
 _ABSURD = 1e12  # a diverged loss this large would flatten everything else

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from shapebias.data.cue_conflict import parse_name
+from shapebias.data.readers.cue_conflict import parse_name
+from shapebias.data.shapes16.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.report.answers import CARDS, Answer, Card, Conflict
 from shapebias.report.collect import Network
 from shapebias.report.pictures import Picture, conflict_picture, embed, inside, is_folder
 from shapebias.report.records import listing, number, table, text
-from shapebias.shapes16.categories import CATEGORIES
 
 FILE = "decisions.json"
 SEED = "shapebias"  # of the draw

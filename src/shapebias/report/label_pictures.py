@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shapebias.data.voc_annotations import VOC_CLASSES
-from shapebias.data.voc_masks import IGNORED, VOC_PALETTE
+from shapebias.data.readers.voc_annotations import VOC_CLASSES
+from shapebias.data.readers.voc_masks import IGNORED, VOC_PALETTE
 from shapebias.errors import UserError
 from shapebias.report.cam_chart import scales_words
 from shapebias.report.collect import Network
+from shapebias.report.format import percent, plain
 from shapebias.report.pictures import Picture, embed, embed_image, inside, side_by_side
 from shapebias.report.records import Entry, listing, number, read_record, table, text
-from shapebias.report.starts import backbone_words
-from shapebias.report.words import percent, plain
+from shapebias.report.transfer import backbone_words
 
 FOLDER = "pictures"  # beside results.json
 IMAGES, NETWORKS = 6, 6  # shown of a gallery at most, and networks of each image

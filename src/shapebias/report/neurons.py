@@ -10,9 +10,9 @@ from typing import Any
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.report.collect import Network
+from shapebias.report.format import plain
 from shapebias.report.pictures import Picture, inside, strip, stylized_copy
 from shapebias.report.records import listing, number, table, text
-from shapebias.report.words import plain
 
 FILE = "neurons.json"
 NEURONS, CROPS, NETWORKS = 10, 6, 4

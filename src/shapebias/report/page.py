@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from shapebias.report import words
+from shapebias.report import format as words
 from shapebias.report.accuracies import accuracies_of
 from shapebias.report.adversarial_pictures import Gallery, read_galleries
 from shapebias.report.answers import Card, Responses, choose_cards, read_responses
@@ -27,16 +27,16 @@ from shapebias.report.corruption_map import corruption_maps
 from shapebias.report.curves import PANELS, Panel, curve_chart, curves_of
 from shapebias.report.decisions import Sample, draw_sample, may_be_published, read_decisions
 from shapebias.report.examples import Examples, read_examples
-from shapebias.report.glance import glance_of
 from shapebias.report.label_pictures import LabelGallery, read_label_galleries
 from shapebias.report.neurons import read_strips
 from shapebias.report.observers import observers_of, read_observers
+from shapebias.report.overview import overview_of
 from shapebias.report.pictures import attribution, is_folder
 from shapebias.report.provenance import origin
 from shapebias.report.records import Entry, number, table, text
-from shapebias.report.starts import starts_of
 from shapebias.report.svg import key, meter, ring_key
 from shapebias.report.tables import full_table, is_clear, paired_table
+from shapebias.report.transfer import transfer_models
 
 TITLE = "Shape or texture?"
 
@@ -83,7 +83,7 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "networks": networks,
         "verdicts": _verdicts(networks),
         "summary": _summary(collection),
-        "glance": glance_of(networks),
+        "glance": overview_of(networks),
         "unmeasured": [n for n in networks if n.shape_bias is None],
         "examples": examples,
         "has_responses": bool(responses or sample),
@@ -101,7 +101,7 @@ def render(collection: Collection, *, title: str | None) -> tuple[str, list[str]
         "galleries": galleries,
         "corruptions": corruption_maps(networks),
         "corruption_chart": corruption_chart(collection),
-        "starts": starts_of(networks),
+        "starts": transfer_models(networks),
         "cams": cam_charts(networks),
         "labelled": labelled,
         "neurons": _neurons(networks),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from shapebias.data.cue_conflict import parse_name
+from shapebias.data.readers.cue_conflict import parse_name
 
 LARGEST = 320
 TILE, GAP = 56, 4  # pixels of a strip's details, and between them

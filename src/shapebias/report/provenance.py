@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shapebias.report.collect import Network
+from shapebias.report.format import MISSING, counted, duration, plural
 from shapebias.report.records import Entry, Measurement, Run, count, describe, listing, number, table, text
 from shapebias.report.tables import is_single
-from shapebias.report.words import MISSING, counted, duration, plural
 
 _LISTED = 20
 

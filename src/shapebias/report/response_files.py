@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from shapebias.errors import UserError
 
 if TYPE_CHECKING:
-    from shapebias.measure.cues.responses import Trial
+    from shapebias.results.responses import Trial
 
 NEEDED = {"subj", "object_response", "category", "imagename"}
 
@@ -32,7 +32,7 @@ def read_trials(files: Mapping[Path, bool], warnings: list[str]) -> list[Trial]:
     """
     if not files:
         return []
-    from shapebias.measure.cues.responses import (  # imports torch, which other pages are spared
+    from shapebias.results.responses import (  # imports torch, which other pages are spared
         check_once,
         read_responses,
     )

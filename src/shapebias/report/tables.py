@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from shapebias.report.collect import Collection, Network
+from shapebias.report.format import counted, percent, percent_interval, plain, plain_interval, points, points_interval
 from shapebias.report.records import Difference, Entry, describe
-from shapebias.report.words import counted, percent, percent_interval, plain, plain_interval, points, points_interval
 
 R = TypeVar("R")
 _FRACTIONS = (

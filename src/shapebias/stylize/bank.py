@@ -16,15 +16,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from shapebias.data.crop import centre_crop, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import list_images
+from shapebias.data.image_set import list_images
+from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic
 from shapebias.progress import progress
 from shapebias.stylize.stylizer import Stylizer
 
-Split = Literal["all", "train", "held-out"]
+BankSplit = Literal["all", "train", "held-out"]
 HELD_OUT_EVERY = 5  # every fifth style is kept for measuring
 STYLE_SIZE = 224
 NOT_THE_PACKAGES = (
@@ -51,7 +51,7 @@ class StyleBank:
         digest.update(self.codes.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def split(self, split: Split) -> StyleBank:
+    def split(self, split: BankSplit) -> StyleBank:
         """The styles to train with, those held out for measuring (every fifth), or all.
 
         A bank of fewer than ten styles is not divided.

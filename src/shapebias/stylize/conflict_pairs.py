@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import ImageFolder
+from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
 
 SMALLEST = 16

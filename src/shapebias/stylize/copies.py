@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shapebias.data.folder import fingerprint, list_images
+from shapebias.data.image_set import fingerprint, list_images
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.stylize.folder import MANIFEST, stylized_views, unreadable_sources, view_path

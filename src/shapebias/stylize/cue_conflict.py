@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from shapebias.data.crop import centre_crop, to_image, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import TEST_NAMES, TRAIN_NAMES, ImageFolder
-from shapebias.data.layouts import evaluation_images
+from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageFolder
+from shapebias.data.readers.class_folders import evaluation_images
+from shapebias.data.transforms import centre_crop, to_image, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, locked, remove_leftovers, write_json, write_text
 from shapebias.progress import progress

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from shapebias.data.crop import to_image, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import fingerprint, list_images
+from shapebias.data.image_set import fingerprint, list_images
+from shapebias.data.transforms import to_image, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, read_json, write_json, write_text
 from shapebias.progress import progress

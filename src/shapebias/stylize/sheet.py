@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.crop import centre_crop, to_image, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import list_images
+from shapebias.data.image_set import list_images
+from shapebias.data.transforms import centre_crop, to_image, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic
 from shapebias.stylize.bank import load_styles

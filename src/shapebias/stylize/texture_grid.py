@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from shapebias.data.crop import centre_crop, to_tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folder import list_images
+from shapebias.data.image_set import list_images
+from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize.bank import STYLE_SIZE, StyleBank
 from shapebias.stylize.folder import StylizeSettings, stylize_folder

@@ -19,17 +19,17 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.data import DataLoader
 
-from shapebias.data.order import EpochBatches
+from shapebias.data.samplers import EpochBatchSampler
 from shapebias.data.workers import batches_of, ignore_signals
 from shapebias.errors import NotFinite, UserError
 from shapebias.progress import Bar, progress
-from shapebias.train.agreement import everywhere, gathered, on_rank_zero, refuse, share_buffers
+from shapebias.train.accumulator import MetricAccumulator
+from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.distributed import everywhere, gathered, on_rank_zero, refuse, share_buffers
 from shapebias.train.interruption import Interruption, deferred
-from shapebias.train.readings import Readings
-from shapebias.train.record import Record, write_bad_batch
-from shapebias.train.state import Checkpoints
-from shapebias.train.update import Updates
-from shapebias.train.work import Batch, LoopSettings, Position, Work
+from shapebias.train.log import RunLogger, write_bad_batch
+from shapebias.train.optimizer import OptimizerStep
+from shapebias.train.task import Batch, LoopConfig, Position, TrainingTask
 
 SHOWN = ("loss", "natural", "stylized", "mmsi", "rho")
 STEPS_BETWEEN_READINGS = 10  # where reading waits for the device
@@ -51,11 +51,11 @@ class Loop:
 
     def __init__(
         self,
-        config: LoopSettings,
+        config: LoopConfig,
         fabric: Fabric,
         trained: nn.Module,
-        works: list[Work],
-        record: Record,
+        works: list[TrainingTask],
+        record: RunLogger,
         *,
         validate: Validate,
     ) -> None:
@@ -88,11 +88,11 @@ class Loop:
     def _run_phase(self, position: Position, state: dict[str, Any] | None) -> None:
         config, fabric = self.config, self.fabric
         work = self.works[position.phase]
-        self.update = Updates(config, fabric, self.model, self.trained, work)
-        self.readings, self.last_saved = Readings(), time.monotonic()
+        self.update = OptimizerStep(config, fabric, self.model, self.trained, work)
+        self.readings, self.last_saved = MetricAccumulator(), time.monotonic()
         if state is not None:
             self._restore(state)
-        batches = EpochBatches(
+        batches = EpochBatchSampler(
             len(work.samples),
             work.batch_size,
             seed=config.seed,
@@ -121,7 +121,9 @@ class Loop:
         if position.phase + 1 < len(self.works):
             on_rank_zero(fabric, lambda: self.record.keep_network(work.name, self.trained))
 
-    def _run_epoch(self, work: Work, position: Position, batches: EpochBatches, loader: DataLoader, bar: Bar) -> None:
+    def _run_epoch(
+        self, work: TrainingTask, position: Position, batches: EpochBatchSampler, loader: DataLoader, bar: Bar
+    ) -> None:
         batches.epoch, batches.first = len(self.record.rows), position.step
         self.clock = time.monotonic()
         self.model.train()
@@ -138,9 +140,9 @@ class Loop:
         self._stop_if_asked(position, gathered(self.fabric, self.interruption.name))
         self._end_epoch(work, position, measured)
 
-    def _end_epoch(self, work: Work, position: Position, measured: dict[str, float | None]) -> None:
+    def _end_epoch(self, work: TrainingTask, position: Position, measured: dict[str, float | None]) -> None:
         averages, record = self.readings.averages(), self.record
-        self.readings = Readings()
+        self.readings = MetricAccumulator()
         record.end_epoch(work.name, rate=self.update.rate, averages=averages, measured=measured)
         if (warning := work.warn(averages)) and not record.warnings:
             record.warnings.append(warning)
@@ -154,7 +156,7 @@ class Loop:
             self.record.note_unreadable(batch.unreadable)
             yield batch.to(self.fabric.device, self.memory_format)
 
-    def _synchronise(self, work: Work, position: Position, batches: EpochBatches, bar: Bar) -> None:
+    def _synchronise(self, work: TrainingTask, position: Position, batches: EpochBatchSampler, bar: Bar) -> None:
         """Read the steps since the last time, agree over the ranks on what to do, and write a checkpoint if due."""
         record, images = self.record, batches.batch_size * work.images_per_sample
         steps = self.readings.read()
@@ -178,7 +180,7 @@ class Loop:
         if dues[0] and position.step < len(batches):
             self._save(position)
 
-    def _refuse(self, work: Work, batches: EpochBatches, step: int, rank: int) -> None:
+    def _refuse(self, work: TrainingTask, batches: EpochBatchSampler, step: int, rank: int) -> None:
         """Keep the batch whose loss is not finite, and stop."""
         path = self.config.out / "bad-batch.safetensors"
 

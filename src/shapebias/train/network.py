@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from shapebias.data.folder import ImageFolder
+from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_weights

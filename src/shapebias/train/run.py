@@ -8,29 +8,29 @@ from typing import Any
 
 import torch
 
-from shapebias.data.folder import ImageFolder
-from shapebias.data.layouts import check_same_classes, evaluation_images, training_images
+from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import check_same_classes, evaluation_images, training_images
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError
+from shapebias.losses import MMSILoss
 from shapebias.models.checkpoint import save_classifier
 from shapebias.models.classifier import Classifier
 from shapebias.models.hashing import weights_sha256
-from shapebias.objective import MMSILoss
-from shapebias.train.agreement import on_rank_zero, rank_zero_first
 from shapebias.train.collapse import collapse_warning
 from shapebias.train.config import LEAST_TO_CORRELATE, TrainConfig
+from shapebias.train.distributed import on_rank_zero, rank_zero_first
 from shapebias.train.interruption import Interruption
+from shapebias.train.log import RunInfo, RunLogger, write_examples
 from shapebias.train.network import build_network
-from shapebias.train.record import About, Record, write_examples
 from shapebias.train.samples import Batch, TrainingSamples
 from shapebias.train.schedule import ramp, schedule_of
 from shapebias.train.schemes import Phase, find_scheme
-from shapebias.train.session import launched, run_session
+from shapebias.train.session import run_session, setup_fabric
 from shapebias.train.step import Stylizing, forward_step, weights_of
+from shapebias.train.task import LoopConfig, StepOutput, TrainingTask
 from shapebias.train.validation import validate
 from shapebias.train.views import BANK_FILE, find_views
-from shapebias.train.work import LoopSettings, Outcome, Work
 
 EXAMPLES = 8
 VALUES = (
@@ -51,7 +51,7 @@ def train(config: TrainConfig) -> Path:
     test = evaluation_images(config.data, folder.classes)
     if test is not None:
         check_same_classes(folder, test)
-    fabric = launched(config, device)
+    fabric = setup_fabric(config, device)
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_network(config, folder))
     most = max(phase.views for phase in phases)
@@ -65,7 +65,7 @@ def train(config: TrainConfig) -> Path:
     shown = [_samples(phase, config, folder, stylizing) for phase in phases]
     samples, works = shown[0], [_work(*pair, config, stylizing) for pair in zip(phases, shown, strict=True)]
     validation = {"validation": test.fingerprint} if test is not None else {}
-    about = About(
+    about = RunInfo(
         title=f"{config.scheme} {config.model}",
         head={"scheme": config.scheme, "model": config.model, "seed": config.seed, "classes": folder.classes},
         data={"folder": str(folder.root), "images": len(folder), "fingerprint": folder.fingerprint},
@@ -73,7 +73,7 @@ def train(config: TrainConfig) -> Path:
         environment=environment(str(fabric.device)),
         inputs={**found.inputs, **validation},
     )
-    record = Record(config, about, save_classifier)
+    record = RunLogger(config, about, save_classifier)
     record.initial_weights = weights_sha256(classifier.network)
 
     def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
@@ -90,7 +90,7 @@ def train(config: TrainConfig) -> Path:
             on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
         on_rank_zero(fabric, lambda: _write_examples(config.out, samples, stylizing, fabric.device))
 
-    run_session(LoopSettings.of(config), fabric, classifier, works, record, validate=held_out, begin=begin)
+    run_session(LoopConfig.of(config), fabric, classifier, works, record, validate=held_out, begin=begin)
     return config.out
 
 
@@ -125,11 +125,11 @@ def _samples(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: 
     )
 
 
-def _work(phase: Phase, samples: TrainingSamples, config: TrainConfig, stylizing: Stylizing | None) -> Work:
+def _work(phase: Phase, samples: TrainingSamples, config: TrainConfig, stylizing: Stylizing | None) -> TrainingTask:
     """A phase of the scheme as the loop wants it."""
     mmsi = MMSILoss(axis=config.axis, eps=config.eps)
 
-    def forward(model: Any, batch: Batch, epoch: float) -> Outcome:
+    def forward(model: Any, batch: Batch, epoch: float) -> StepOutput:
         weights = weights_of(phase, config.lambda_m * ramp(epoch, config.ramp_epochs), config.lambda_s)
         return forward_step(model, batch, phase, weights, mmsi, stylizing=stylizing, joined=config.views == "joined")
 
@@ -143,7 +143,9 @@ def _work(phase: Phase, samples: TrainingSamples, config: TrainConfig, stylizing
         )
 
     batch_size = config.finetune_batch_size if phase.finetuning and config.finetune_batch_size else config.batch_size
-    return Work(phase.name, samples, schedule_of(phase, config), batch_size, phase.images_per_sample, forward, warn)
+    return TrainingTask(
+        phase.name, samples, schedule_of(phase, config), batch_size, phase.images_per_sample, forward, warn
+    )
 
 
 def _write_examples(out: Path, samples: TrainingSamples, stylizing: Stylizing | None, device: torch.device) -> None:

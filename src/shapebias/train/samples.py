@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from shapebias.data.crop import random_crop, to_tensor
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
-from shapebias.data.folder import ImageFolder
-from shapebias.data.order import Key
+from shapebias.data.image_set import ImageFolder
+from shapebias.data.samplers import Key
+from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize.folder import stylized_views, view_path
 from shapebias.stylize.views import draw_styles

@@ -13,19 +13,19 @@ from torch import nn
 
 from shapebias.errors import UserError
 from shapebias.files import locked
-from shapebias.train.agreement import on_rank_zero
+from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.distributed import on_rank_zero
+from shapebias.train.log import RunLogger
 from shapebias.train.loop import Loop, Validate
-from shapebias.train.record import Record
-from shapebias.train.state import Checkpoints
-from shapebias.train.work import LoopSettings, Work
+from shapebias.train.task import LoopConfig, TrainingTask
 
 
 def run_session(
-    config: LoopSettings,
+    config: LoopConfig,
     fabric: Fabric,
     trained: nn.Module,
-    works: list[Work],
-    record: Record,
+    works: list[TrainingTask],
+    record: RunLogger,
     *,
     validate: Validate,
     begin: Callable[[], None] = lambda: None,
@@ -68,7 +68,7 @@ def run_session(
     return True
 
 
-def launched(config: Any, device: str) -> Fabric:
+def setup_fabric(config: Any, device: str) -> Fabric:
     """Fabric on the settings' devices, nodes and precision, every process started.
 
     Raises:

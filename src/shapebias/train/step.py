@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shapebias.objective import MMSILoss, Weights, correlation, objective
-from shapebias.objective.mmsi import all_ranks
+from shapebias.losses import MMSILoss, Weights, correlation, objective
+from shapebias.losses.mmsi import all_ranks
 from shapebias.stylize import Stylizer
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import Phase
-from shapebias.train.work import Outcome
+from shapebias.train.task import StepOutput
 
 
 class Stylizing:
@@ -46,7 +46,7 @@ def forward_step(
     stylizing: Stylizing | None = None,
     joined: bool = True,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
-) -> Outcome:
+) -> StepOutput:
     """Pass a batch and its views through ``model`` and compute the objective.
 
     ``joined`` passes everything as one batch, so that batch norm sees natural and stylized images
@@ -82,7 +82,7 @@ def forward_step(
             last_a, last_b = map(all_ranks, pairs[-1])  # statistics of a rank's few samples would say less
             values["rho"] = correlation(last_a, last_b, axis=mmsi.axis).abs().mean()
             values["spread"] = last_a.float().std(0).mean() / last_a.float().abs().mean().clamp(min=1e-12)
-    return Outcome(total, values)
+    return StepOutput(total, values)
 
 
 def _outputs(model: Callable[..., Any], images: Tensor, latents: bool) -> tuple[Tensor, list[Tensor]]:

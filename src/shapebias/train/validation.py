@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from lightning_fabric import Fabric
 
-from shapebias.data.evaluation import ImageBatches
-from shapebias.data.folder import ImageFolder
+from shapebias.data.image_batches import ImageBatches
+from shapebias.data.image_set import ImageFolder
 from shapebias.models.classifier import Classifier
-from shapebias.train.agreement import everywhere
+from shapebias.train.distributed import everywhere
 from shapebias.train.interruption import Interruption
 
 BATCH_SIZE = 64

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from shapebias.data.folder import fingerprint, list_images
+from shapebias.data.image_set import fingerprint, list_images
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
 from shapebias.stylize.copies import check_copies

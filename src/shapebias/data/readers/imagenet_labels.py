@@ -1,0 +1,137 @@
+"""Files that say which class each loose image belongs to: four kinds, read as class names by image name.
+
+- ``LOC_val_solution.csv``: columns ImageId and PredictionString, which begins with the WordNet identifier;
+- ``val.txt`` or ``ILSVRC2012_val.txt``: lines ``filename index``, counted in the sorted class names;
+- ``meta.bin``: torchvision's, with the WordNet identifiers of ``ILSVRC2012_val_00000001`` and those after it;
+- ``ILSVRC2012_validation_ground_truth.txt`` of the development kit, which counts in an order of its own: refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from shapebias.data.image_set import TRAIN_NAMES, is_image_name
+from shapebias.errors import UserError
+
+SOLUTION = "LOC_val_solution.csv"
+INDEXED = ("val.txt", "ILSVRC2012_val.txt")
+META = "meta.bin"
+GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+VAL_IMAGE = "ILSVRC2012_val_"
+
+
+def labels_file(base: Path, folder: Path) -> Path | None:
+    """The file of labels for the images in ``folder``, in it or in ``base`` (the solution: or above); None without."""
+    here = Path(os.path.abspath(base))  # noqa: PTH100 - a link's own parents, and no ".." among them
+    above = here.parents[: 5 if here.name == "CLS-LOC" else 2]  # two above what was unpacked
+    kit = "ILSVRC2012_devkit_t12/data"
+    places = [p / SOLUTION for p in (folder, here, *above)]
+    places += [p / name for name in (*INDEXED, META) for p in (base, folder)]
+    places += [p / below / GROUND_TRUTH for p in (base, folder) for below in (".", kit)]
+    return next((path for path in places if path.is_file()), None)
+
+
+def read_labels(
+    base: Path, folder: Path, classes: Sequence[str] | None, numbered: Sequence[str]
+) -> tuple[Path, dict[str, str]]:
+    """The file of labels for the images in ``folder``, and the class of each image by its name without ending.
+
+    ``classes`` are those that indices count; where they are None, ``numbered`` if just these indices occur.
+
+    Raises:
+        UserError: no file, or one that cannot be read or understood.
+    """
+    path = labels_file(base, folder)
+    if path is None:
+        raise UserError(
+            f"{folder} has images but no class folders, and no file says what they show: put {SOLUTION} or "
+            f"{' / '.join(INDEXED)} (lines 'filename index') into {base}, or sort the images into class folders"
+        )
+    if path.name == GROUND_TRUTH:
+        raise UserError(
+            f"{path} counts classes in an order of its own: put {SOLUTION} or {INDEXED[0]} into {base}, or {META}, "
+            "which torchvision.datasets.imagenet.parse_devkit_archive makes there of the development kit's archive"
+        )
+    if path.name == SOLUTION:
+        return path, _read_solution(path)
+    if path.name == META:
+        return path, _read_meta(path)
+    return path, _read_indexed(path, classes, numbered, base)
+
+
+def key_of(name: str) -> str:
+    """A file's name without folders and image ending, by which rows and images are matched."""
+    name = name.replace("\\", "/").rpartition("/")[2]
+    return name.rpartition(".")[0] if is_image_name(name) else name
+
+
+def _read_solution(path: Path) -> dict[str, str]:
+    try:
+        rows = list(csv.DictReader(_lines(path), restval=""))
+    except csv.Error as error:
+        raise UserError(f"{path} is not readable as CSV: {error}") from error
+    if rows and not {"ImageId", "PredictionString"} <= rows[0].keys():
+        raise UserError(f"{path} lacks the columns ImageId and PredictionString: is it ImageNet's {SOLUTION}?")
+    labels: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        wnid, _, _ = row["PredictionString"].strip().partition(" ")
+        _add(labels, path, number, row["ImageId"].strip(), wnid)
+    return labels
+
+
+def _read_indexed(path: Path, classes: Sequence[str] | None, numbered: Sequence[str], base: Path) -> dict[str, str]:
+    indices: dict[str, str] = {}
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        name, _, index = " ".join(line.split()).rpartition(" ")
+        if not (index.isascii() and index.isdecimal() and len(index) < 10):
+            raise UserError(f"{path}, line {number}: expected 'filename index', found '{line.strip()[:80]}'")
+        _add(indices, path, number, name, index.lstrip("0") or "0")
+    used = {int(index) for index in indices.values()}
+    names = sorted(numbered if classes is None else classes)
+    if used == set(range(len(names))):
+        return {key: names[int(index)] for key, index in indices.items()}
+    if classes is None:
+        known = f", and it has not each of 0 to {len(names) - 1}, which would be ImageNet's" if names else ""
+        raise UserError(
+            f"{path} counts classes in the sorted folders of {base / TRAIN_NAMES[0]}, which is not there{known}: "
+            f"add it, or put {SOLUTION} into {base}"
+        )
+    raise UserError(  # else every class from there on could be shifted by one
+        f"{path} has {len(used)} indices, up to {max(used, default=-1)}, but the training images have "
+        f"{len(names)} classes: each of 0 to {len(names) - 1} must occur, and no other"
+    )
+
+
+def _read_meta(path: Path) -> dict[str, str]:
+    """torchvision's (classes of each identifier, identifiers of the images in order), read without its pickled code."""
+    try:
+        _, wnids = torch.load(path, map_location="cpu", weights_only=True)
+        named = isinstance(wnids, list) and all(isinstance(wnid, str) and wnid for wnid in wnids)
+    except Exception as error:  # torch.load has many ways to say that a file is not what was looked for
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise UserError(f"{path} cannot be read ({reason}): make it anew with torchvision, or remove it") from error
+    if not named:
+        raise UserError(f"{path} does not list a WordNet identifier for each image: make it anew, or remove it")
+    return {f"{VAL_IMAGE}{number:08d}": wnid for number, wnid in enumerate(wnids, 1)}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def _add(labels: dict[str, str], path: Path, number: int, name: str, label: str) -> None:
+    key = key_of(name)
+    if not key or not label:
+        raise UserError(f"{path}, line {number}: an image and its class are expected")
+    if labels.setdefault(key, label) != label:
+        raise UserError(f"{path}, line {number}: {key} has another class than in a line above")

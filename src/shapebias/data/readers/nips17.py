@@ -1,0 +1,178 @@
+"""The images of the NeurIPS 2017 competition on adversarial attacks (Kurakin et al. 2018), as published.
+
+A folder with a CSV and the images, in ``images/`` or beside it; or a folder with that one, called ``nips17``. The CSV
+is ``images.csv`` or ``dev_dataset.csv``, or the only one that has the columns. A row says of an image what its file is
+called (ImageId), what it shows (TrueLabel) and where targeted attacks go (TargetClass): ImageNet's classes, which
+**count from 1**. Author, OriginalLandingURL and License say whose it is; all are under Creative Commons' CC BY.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from shapebias.data.image_set import is_image_name
+from shapebias.data.readers.attack_images import AttackImages
+from shapebias.errors import UserError
+
+FOLDERS = ("nips17", "nips2017", "nips-2017")
+FILES = ("images.csv", "dev_dataset.csv")
+NEEDED = ("ImageId", "TrueLabel")
+TARGET = "TargetClass"
+CREDITS = ("Author", "OriginalLandingURL", "License")
+
+Row = tuple[int, dict[str, str]]  # the line that it ends on, and its fields
+
+
+def find_competition(root: Path) -> Path | None:
+    """The CSV in ``root`` or one level down, None where there is none: a folder of other things is no error.
+
+    Where ``root`` is the ``images/`` with the images themselves, the CSV beside it.
+    """
+    root = Path(root)
+    places = [root / name for name in (".", *FOLDERS)]
+    if root.name == "images" and root.is_dir() and any(is_image_name(path.name) for path in root.iterdir()):
+        places.append(root.parent)
+    return next((file for place in places if (file := _table_in(place)) is not None), None)
+
+
+def read_competition(table: Path, classes: Sequence[str], *, strict: bool = False) -> AttackImages:
+    """The images that ``table`` has a row for.
+
+    Args:
+        table: the CSV.
+        classes: the names of ImageNet's classes in order: label 1 is the first.
+        strict: stop at a row without an image, which is left out and listed otherwise.
+
+    Raises:
+        UserError: a table that is not UTF-8 or lacks columns, rows given twice, labels that are none, images without
+            a row, no image at all.
+    """
+    rows = _rows(table)
+    columns = rows[0][1].keys() if rows else ()
+    folder = table.parent / "images" if (table.parent / "images").is_dir() else table.parent
+    files = _images_in(folder)
+    seen: dict[str, int] = {}
+    kept: list[Row] = []
+    left_out: list[str] = []
+    for line, row in rows:
+        name = row["ImageId"]
+        if not name:
+            raise UserError(f"{table}, line {line}: no ImageId: name the image, or remove the row")
+        if name in seen:
+            raise UserError(f"{table}, line {line}: {name} has a row in line {seen[name]} already: keep one of them")
+        seen[name] = line
+        if name in files:
+            kept.append((line, row))
+            continue
+        left_out.append(f"{folder / name}.png: not there (row in line {line} of {table.name})")
+        if strict:
+            raise UserError(f"{table}, line {line}: no image {name}.png in {folder} (add it, or leave out --strict)")
+    if unlisted := sorted(file.name for name, file in files.items() if name not in seen):
+        raise UserError(f"{table} has no row for {_some(unlisted)} in {folder}: add rows or remove the images")
+    if not kept:
+        raise UserError(f"none of the {len(rows)} images of {table} is in {folder}: put the PNG files there")
+    labels, targets = (
+        tuple(_class_of(table, line, row, column, classes) for line, row in kept) if column in columns else None
+        for column in ("TrueLabel", TARGET)
+    )
+    credited = set(CREDITS) <= set(columns)
+    return AttackImages(
+        root=folder,
+        paths=tuple(files[row["ImageId"]] for _, row in kept),
+        names=tuple(row["ImageId"] for _, row in kept),
+        labels=labels or (),
+        targets=targets,
+        credits=tuple(", ".join([row["ImageId"], *(row[c] for c in CREDITS)]) for _, row in kept) if credited else None,
+        left_out=tuple(left_out),
+    )
+
+
+def no_table(root: Path) -> UserError | None:
+    """What is wrong with images that lie as the competition's do, without their CSV, or with a file.
+
+    None for any other folder.
+    """
+    if root.is_file():
+        return UserError(f"{root} is a file: give its folder, {root.parent}")
+    folder = next((f for f in (root / "images", root) if f.is_dir() and _images_in(f)), None)
+    if folder is None:
+        return None
+    return UserError(
+        f"{folder} has images but {root} no CSV that says what they show: put {' or '.join(FILES)} there "
+        f"(columns {', '.join(NEEDED)}, {TARGET}), or sort the images into class folders"
+    )
+
+
+def _table_in(folder: Path) -> Path | None:
+    if not folder.is_dir():
+        return None
+    for name in FILES:
+        if (folder / name).is_file():
+            columns = _header(folder / name)
+            if columns is None or columns & {*NEEDED, TARGET}:  # what else it lacks is said when it is read
+                return folder / name
+    fitting = [file for file in sorted(folder.glob("*.csv")) if set(NEEDED) <= (_header(file) or set())]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _header(path: Path) -> set[str] | None:
+    """The names of the columns, None where the file cannot be read as text."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return {name.strip() for name in next(csv.reader(file), [])}
+    except (OSError, ValueError, csv.Error):
+        return None
+
+
+def _rows(table: Path) -> list[Row]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", restkey="")
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            if missing := [name for name in NEEDED if name not in columns]:
+                raise UserError(
+                    f"{table}, line 1: no column {' and no column '.join(missing)}: "
+                    f"the competition's CSV has {', '.join(NEEDED)} and {TARGET}"
+                )
+            reader.fieldnames = columns
+            rows = [(reader.line_num, {name: _text(row[name]) for name in columns}) for row in reader]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{table} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{table} cannot be read as CSV: {error}") from error
+    if not rows:
+        raise UserError(f"{table} has no rows")
+    return rows
+
+
+def _text(field: str | None) -> str:
+    """A field on one line: they end up in files of lines."""
+    return " ".join((field or "").split())
+
+
+def _class_of(table: Path, line: int, row: dict[str, str], column: str, classes: Sequence[str]) -> str:
+    text = row[column]
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= len(classes)):
+        raise UserError(
+            f"{table}, line {line}: {column} '{text[:40]}' of {row['ImageId'][:80]} is no class: "
+            f"labels count from 1 to {len(classes)}"
+        )
+    return classes[int(text) - 1]
+
+
+def _images_in(folder: Path) -> dict[str, Path]:
+    """Images lying in ``folder`` by their names without ending."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if is_image_name(path.name) and path.is_file():
+            if path.stem in files:
+                raise UserError(f"{folder} has {files[path.stem].name} and {path.name}: keep one image of each name")
+            files[path.stem] = path
+    return files
+
+
+def _some(names: Collection[str]) -> str:
+    """The first three, and how many there are."""
+    return f"{', '.join(sorted(names)[:3])}{f' ... ({len(names)} images)' if len(names) > 3 else ''}"

@@ -1,0 +1,143 @@
+"""Top-1 and top-5 accuracy on a folder of classes (Table 5: ImageNet's validation images)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shapebias.data.image_set import ImageFolder
+from shapebias.errors import NotFinite, UserError
+from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
+from shapebias.evaluators.accuracy.class_order import order_warning
+from shapebias.evaluators.accuracy.class_subset import ClassSubset, answering_among
+from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, predict
+from shapebias.models.classifier import Classifier
+from shapebias.results.results import Result
+from shapebias.stats.intervals import wilson
+
+Answering = tuple[Tensor | None, dict[str, Any]]  # the outputs that can be the answer (None: all), the condition
+
+
+class Accuracy:
+    """Benchmark ``accuracy``: share of images whose class is the network's first (top5: first five) answer.
+
+    The data folder has one folder per class, or ``val/`` or ``test/`` of such, or is ImageNet as published; a
+    class is called by its name in the network, ImageNet's by its WordNet identifier. Where the folder holds some
+    of the network's classes only, the answer is the largest of all outputs nevertheless, ``details.classes`` says
+    how many there are, and the same figures over the folder's classes alone stand beside it, with
+    ``condition.answers``. ``n`` counts images; intervals are Wilson's.
+    """
+
+    benchmark = "accuracy"
+    needs = "ImageNet's validation images (in any published layout), or photographs in folders of the network's classes"
+    condition: dict[str, Any] = {}  # noqa: RUF012 - overridden whole, never changed
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """ImageNet below ``root``, else the images of its own ``val/`` or ``test/``."""
+        return find_imagenet(root)
+
+    def __init__(self, setting: EvalConfig) -> None:
+        self.setting = setting
+        self.whole = self.images(setting.data)
+        self.folder = self.whole.drawn(setting.limit, setting.seed)
+        count, of = len(self.folder), len(self.whole)
+        self.drawn = {"drawn": {"images": count, "of": of, "seed": setting.seed}} if count < of else {}
+        self.left_out: list[str] = []  # unreadable images that were left out before
+
+    def images(self, data: Path) -> ImageFolder:
+        """All images of the data folder, with their classes."""
+        return class_images(data)
+
+    def answering(self, among: ClassSubset) -> list[Answering]:
+        """Among which outputs the answers are, each with its condition: all of them, and the folder's classes."""
+        return [(None, {}), *([(among.outputs, among.condition)] if among.restricted else [])]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the folder, whether a part of it is drawn or not."""
+        return self.whole.fingerprint
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network whose classes are not known or are not the folder's, before anything is measured."""
+        answering_among(model, self.whole)
+
+    def run(self, model: Classifier) -> EvalResult:
+        """Top-1, and top-5 where the answer is one of more than five."""
+        among, names = answering_among(model, self.whole), model.identity.classes or ()
+        ways = self.answering(among)
+
+        def read(logits: Tensor) -> Tensor:
+            check_logits(logits, len(names))
+            return torch.cat([first_answers(logits, outputs) for outputs, _ in ways], dim=1)
+
+        indices, found, unreadable = predict(model, self.folder.paths, self.setting, self.benchmark, read=read)
+        targets = among.outputs.numpy()[among.labels(self.folder)[indices]]
+        data = data_details(self.folder.root, len(indices), self.folder.fingerprint, [*self.left_out, *unreadable])
+        details = {
+            "classes": {"in_folder": len(self.whole.classes), "of_network": len(names)},
+            "data": {**data, **self.drawn},
+        }
+        images = tuple(self.folder.paths[i].relative_to(self.folder.root).as_posix() for i in indices)
+        outcome, column = EvalResult([], images), 0
+        for outputs, condition in ways:
+            answerable = len(names) if outputs is None else len(outputs)
+            answers = found[:, column : column + answered(answerable)].numpy()
+            column += answered(answerable)
+            right = answers == targets[:, None]
+            told = {"per_category": self._per_category(right[:, 0], targets, names), **details}
+            warning = order_warning(answers[:, 0], targets, names, answerable)
+            if warning and not outcome.entries:
+                told["warning"] = warning
+            top1 = self._entry("top1", right[:, 0], condition, told)
+            outcome.entries.append(top1)
+            outcome.per_image[top1.key] = right[:, :1].astype(np.float64)
+            if answered(answerable) > 1:
+                outcome.entries.append(self._entry("top5", right.any(axis=1), condition, {}))
+        return outcome
+
+    def _per_category(self, right: np.ndarray, targets: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
+        number = {name: n for n, name in enumerate(names)}
+        counts = np.bincount(targets, minlength=len(names))
+        rights = np.bincount(targets, weights=right, minlength=len(names))
+        places = [(name, number[name]) for name in self.folder.classes if counts[number[name]]]
+        return {name: {"n": int(counts[i]), "value": float(rights[i] / counts[i])} for name, i in places}
+
+    def _entry(self, metric: str, right: np.ndarray, condition: dict[str, Any], details: dict[str, Any]) -> Result:
+        return Result(
+            benchmark=self.benchmark,
+            metric=metric,
+            value=float(right.mean()),
+            n=len(right),
+            ci95=wilson(int(right.sum()), len(right)),
+            condition={**self.condition, **condition},
+            details=details,
+        )
+
+
+def answered(answerable: int) -> int:
+    """How many of the largest of so many outputs are looked at: five, where there are more."""
+    return 5 if answerable > 5 else 1
+
+
+def first_answers(logits: Tensor, outputs: Tensor | None) -> Tensor:
+    """The numbers of the largest logits (N, 5 or 1), largest first, of all or among ``outputs`` only."""
+    if outputs is None:
+        return logits.topk(answered(logits.shape[1]), dim=1).indices
+    outputs = outputs.to(logits.device)
+    return outputs[logits[:, outputs].topk(answered(len(outputs)), dim=1).indices]
+
+
+def check_logits(logits: torch.Tensor, classes: int | None = None) -> None:
+    """Refuse outputs that are not finite (N, classes)."""
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise UserError(f"the network's output is {shape}, not (N, classes) logits")
+    if classes is not None and logits.shape[1] != classes:
+        raise UserError(f"the network has {logits.shape[1]} outputs but {classes} class names")
+    if not logits.isfinite().all():
+        raise NotFinite("the network's output holds NaN or infinity")

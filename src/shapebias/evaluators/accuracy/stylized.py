@@ -1,0 +1,113 @@
+"""Accuracy on images stylized here, in styles held out from training (Table 4's Stylized-IN, made on the fly)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from shapebias.data.image_set import TEST_NAMES, ImageFolder, part
+from shapebias.errors import UserError
+from shapebias.evaluators.accuracy.class_images import class_images
+from shapebias.evaluators.accuracy.out_of_distribution import OutOfDistribution
+from shapebias.evaluators.base import EvalConfig, EvalResult
+from shapebias.files import read_json
+from shapebias.models.classifier import Classifier
+from shapebias.stylize import load_styles, load_stylizer
+from shapebias.stylize.folder import (
+    MANIFEST,
+    StylizeSettings,
+    stylize_folder,
+    stylized_views,
+    unreadable_sources,
+    view_path,
+)
+
+
+class Stylized(OutOfDistribution):
+    """Benchmark ``stylized``: accuracy on images stylized in styles held out from training.
+
+    A folder made by ``shapebias stylize`` is taken as it is; any other is stylized once, one style per
+    image, below the output folder, when the first network has been found to have its classes: of a limit
+    only the images that are drawn. The copies have the classes of the images that they were made from.
+    """
+
+    benchmark = "stylized"
+    needs = "what 'accuracy' takes, which is stylized first, or a folder made of it by 'shapebias stylize'"
+
+    def __init__(self, setting: EvalConfig) -> None:
+        self.ready = (setting.data / MANIFEST).is_file()
+        super().__init__(setting)
+        self.condition = {"styles": "as given" if self.ready else "held-out"}
+        if self.ready:
+            self.left_out = unreadable_sources(setting.data)
+
+    def images(self, data: Path) -> ImageFolder:
+        """The images to stylize, or the copies that are given."""
+        return given_copies(data) if self.ready else class_images(data)
+
+    def run(self, model: Classifier) -> EvalResult:
+        """Stylize the folder for the first network; then as for ``accuracy``."""
+        self.check(model)
+        if not self.ready:
+            setting, images = self.setting, self.folder.paths if self.drawn else None
+            name = f"stylized-{len(self.folder)}-seed{setting.seed}" if self.drawn else "stylized"
+            copies = held_out_copies(self.folder.root, setting, name, per_image=1, images=images)
+            self.folder = copies_of(self.folder, self.folder.root, copies, views=1)
+            self.left_out, self.ready = unreadable_sources(copies), True
+        return super().run(model)
+
+
+def held_out_copies(
+    source: Path,
+    setting: EvalConfig,
+    name: str,
+    *,
+    per_image: int,
+    same_styles: bool = False,
+    images: Sequence[Path] | None = None,
+) -> Path:
+    """``source``, or just ``images`` below it, stylized in the package's held-out styles below the output folder."""
+    stylizer, digest = load_stylizer()
+    bank = load_styles(None, stylizer, digest).split("held-out")
+    out = setting.out / "images" / name
+    settings = StylizeSettings(per_image=per_image, same_styles=same_styles, seed=setting.seed)
+    stylize_folder(source, out, stylizer, bank, settings, images=images, device=setting.device, strict=setting.strict)
+    return out
+
+
+def given_copies(data: Path) -> ImageFolder:
+    """The copies in a folder of ``shapebias stylize``, with the classes of their folders, else of their sources.
+
+    Raises:
+        UserError: not finished, or copies without class folders whose sources are no longer there.
+    """
+    views = stylized_views(data)  # refuses one that is not finished
+    place = part(data, TEST_NAMES) or data
+    if any(child.is_dir() and not child.name.startswith(".") for child in place.iterdir()):
+        return class_images(data)
+    source = Path(str(read_json(data / MANIFEST).get("source")))
+    if not source.is_dir():
+        raise UserError(
+            f"{data} has no class folders, and the images it was made of are not in {source}: put them back there, "
+            "or stylize a folder that has one folder of images per class"
+        )
+    found = copies_of(class_images(source), source, data, views)
+    if not len(found):
+        raise UserError(f"{data} holds no copies of the labelled images in {source}: give that folder, or stylize anew")
+    return found
+
+
+def copies_of(folder: ImageFolder, source: Path, copies: Path, views: int) -> ImageFolder:
+    """The stylized copies of ``folder``'s images in ``copies`` that are there, each with its image's class.
+
+    ``source`` is the folder that was stylized: the images lie in it or below.
+    """
+    found = [
+        (copy, label)
+        for path, label in zip(folder.paths, folder.labels, strict=True)
+        for copy in (view_path(copies, source, path, view) for view in range(views))
+        if copy.is_file()
+    ]
+    paths, labels = tuple(copy for copy, _ in found), tuple(label for _, label in found)
+    return replace(folder, root=copies, paths=paths, labels=labels)

@@ -1,0 +1,174 @@
+"""The one contract of every measurement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+import torch
+
+from shapebias.data.image_batches import ImageBatches
+from shapebias.errors import UserError, unknown
+from shapebias.models.classifier import Classifier
+from shapebias.progress import progress
+from shapebias.results.results import Result, ResultKey
+
+CategoryMapping = Literal["mean", "sum", "max"]
+ATTACKS = ("fgsm", "pgd", "ifgsm", "mim")
+KNOWN_ATTACKS = (*ATTACKS, "autoattack")
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """What every evaluator is told: where to look, where to write, and how.
+
+    ``mapping`` is how ImageNet's classes become the 16 categories; ``stage`` the module whose pooled output is
+    the latent (default: the input of the classifying layer), ``pairs`` how many are drawn per factor. ``limit``
+    is the most images that accuracies, attacks and corruptions are measured on, drawn by the seed and spread over
+    the classes. ``attacks`` are made at each of ``epsilons``, in units of 1/255 (none: those of the paper's
+    table); ``targeted`` towards a class instead of away from the true one; ``source`` is the network that
+    transferred ones are made against.
+    """
+
+    data: Path
+    out: Path
+    seed: int = 0
+    batch_size: int = 64
+    device: str = "cpu"
+    workers: int = 0
+    strict: bool = False
+    mapping: CategoryMapping = "mean"
+    stage: str | None = None
+    pairs: int = 2000
+    limit: int | None = None
+    attacks: tuple[str, ...] = ATTACKS
+    epsilons: tuple[float, ...] = ()
+    targeted: bool = False
+    source: Classifier | None = None
+
+    def __post_init__(self) -> None:
+        check_numbers(self.seed, self.batch_size, self.workers)
+        if self.mapping not in get_args(CategoryMapping):
+            raise unknown("mapping", self.mapping, get_args(CategoryMapping))
+        if self.pairs < 2:
+            raise UserError(f"--pairs must be at least 2, not {self.pairs}")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"--limit must be at least 1 image, not {self.limit}")
+        for attack in self.attacks:
+            if attack not in KNOWN_ATTACKS:
+                raise unknown("attack", attack, KNOWN_ATTACKS)
+        for epsilon in self.epsilons:
+            if not (math.isfinite(epsilon) and 0 < epsilon <= 255):
+                raise UserError(
+                    f"--epsilon {epsilon:g} is not a size of perturbation: it is in units of 1/255, "
+                    "above 0 and at most 255 (8 stands for 8/255)"
+                )
+            if epsilon < 0.001:
+                raise UserError(
+                    f"--epsilon {epsilon:g} is below .001: float32 images cannot hold such a change; it is in units of "
+                    "1/255 (0.1 is a tenth of a level of 8 bits)"
+                )
+        if len(set(self.attacks)) < len(self.attacks) or len(set(self.epsilons)) < len(self.epsilons):
+            raise UserError("--attacks or --epsilon names something twice: give each once")
+
+
+@dataclass
+class EvalResult:
+    """An evaluator's figures, and per-image values (by image name) for paired comparisons.
+
+    ``per_image[entry.key]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
+    order of ``images``.
+    """
+
+    entries: list[Result]
+    images: tuple[str, ...] = ()
+    per_image: dict[ResultKey, np.ndarray] = field(default_factory=dict)
+
+
+class Evaluator(Protocol):
+    """A measurement: built from a setting, it checks its data then; ``run`` measures one network.
+
+    What does not depend on the network (reading a folder, stylizing it) is done once. ``needs`` says in a
+    sentence what data it takes, for who has none of it.
+    """
+
+    benchmark: str
+    needs: str
+    setting: EvalConfig
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the images: their names, sizes in bytes, and classes."""
+        ...
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """Where its data lie in a folder of several data sets, None where they do not."""
+        ...
+
+    def __init__(self, setting: EvalConfig) -> None: ...
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network that this cannot measure; asked of every network before anything is measured."""
+        ...
+
+    def run(self, model: Classifier) -> EvalResult:
+        """Measure ``model``, which is in evaluation mode and on the setting's device."""
+        ...
+
+
+def check_numbers(seed: int, batch_size: int, workers: int) -> None:
+    """Refuse numbers out of range, naming the option."""
+    for name, value, lowest in (("seed", seed, 0), ("batch_size", batch_size, 1), ("workers", workers, 0)):
+        if value < lowest:
+            raise UserError(f"--{name} must be at least {lowest}, not {value}")
+
+
+def predict(
+    model: Classifier,
+    paths: Sequence[Path],
+    setting: EvalConfig,
+    title: str,
+    *,
+    read: Callable[[Any], torch.Tensor],
+    latents: bool = False,
+) -> tuple[np.ndarray, torch.Tensor, list[str]]:
+    """Pass images through a network.
+
+    Args:
+        model: the network.
+        paths: image files.
+        setting: batch size, device and so on.
+        title: shown with the progress.
+        read: maps the network's output for a batch to the (N, ...) tensor that is kept.
+        latents: ask the network for its latents too.
+
+    Returns:
+        The indices of the images that could be read, what ``read`` kept of them, and the unreadable files.
+
+    Raises:
+        UserError: no image could be read, or the network has not one row of output per image.
+    """
+    batches = ImageBatches(
+        paths, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
+    )
+    kept, indices = [], []
+    with torch.inference_mode(), progress(f"{model.identity.name}: {title}", total=len(paths)) as bar:
+        for numbers, images in batches:
+            images = images.to(setting.device, memory_format=torch.channels_last)
+            found = read(model(images, latents=latents)).cpu()
+            if len(found) != len(numbers):
+                raise UserError(f"{model.identity.name} gives {len(found)} rows of output for {len(numbers)} images")
+            kept.append(found)
+            indices += numbers
+            bar.advance(len(numbers))
+    return np.array(indices), torch.cat(kept), batches.unreadable
+
+
+def data_details(folder: Path, images: int, fingerprint: str, unreadable: list[str]) -> dict[str, Any]:
+    """What a figure was measured on."""
+    return {"folder": str(folder), "images": images, "fingerprint": fingerprint, "unreadable": unreadable}

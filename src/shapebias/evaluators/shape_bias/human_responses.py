@@ -1,0 +1,142 @@
+"""Scoring raw responses: the shape bias of people and networks from their answers alone, without any image."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shapebias.environment import environment
+from shapebias.errors import UserError
+from shapebias.evaluators.base import EvalResult
+from shapebias.evaluators.shape_bias.shape_bias import score
+from shapebias.results.comparison import paired
+from shapebias.results.responses import UNDECIDED, Trial, check_once, read_responses, safe_name
+from shapebias.results.results import Results, write_comparison
+
+MAPPING = "as given"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One observer: the figures, and the decisions by image for comparing observers."""
+
+    results: Results
+    outcome: EvalResult
+
+    @property
+    def name(self) -> str:
+        """The observer."""
+        return self.results.model["name"]
+
+    @property
+    def shape_bias(self) -> float:
+        """Shape decisions among those for either cue; NaN where there are none."""
+        value = self.outcome.entries[0].value
+        return float("nan") if value is None else value
+
+
+def score_files(paths: Sequence[Path], *, seed: int = 0) -> list[Scored]:
+    """Score every observer in the files, each over all of their trials, the most shape-bound last.
+
+    Raises:
+        UserError: a file that cannot be used (naming file and line), one trial in two files, or an observer
+            without any image whose cues differ.
+    """
+    by_observer: dict[str, list[Trial]] = defaultdict(list)
+    files: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        for trial in read_responses(Path(path)):
+            by_observer[trial.observer].append(trial)
+            if str(path) not in files[trial.observer]:
+                files[trial.observer].append(str(path))
+    scored = []
+    for observer, trials in by_observer.items():
+        check_once(trials)
+        outcome = score_trials(trials, seed=seed)
+        outcome.entries[0].details["files"] = files[observer]
+        model = {"name": observer, "spec": ", ".join(Path(name).name for name in files[observer])}
+        scored.append(Scored(Results(model, {**environment("cpu"), "seed": seed}, outcome.entries), outcome))
+    return sorted(scored, key=lambda one: (one.shape_bias != one.shape_bias, one.shape_bias, one.name))
+
+
+def score_trials(trials: Sequence[Trial], *, seed: int = 0) -> EvalResult:
+    """The figures of one observer's trials; those on images whose cues agree are left out and counted.
+
+    Raises:
+        UserError: no image whose cues differ.
+    """
+    conflict = [trial for trial in trials if trial.cues[0] != trial.cues[1]]
+    if not conflict:
+        first = trials[0]
+        raise UserError(
+            f"{first.place}: {first.observer} has {len(trials)} trials, none on an image whose shape and texture "
+            "differ: no shape bias can be counted"
+        )
+    shapes, textures = ([trial.cues[cue] for trial in conflict] for cue in (0, 1))
+    details = {
+        "mapping": MAPPING,
+        "same_category_left_out": len(trials) - len(conflict),
+        "undecided": sum(trial.response == UNDECIDED for trial in conflict),
+        "sessions": len({trial.session for trial in trials}),
+    }
+    answers = [trial.response for trial in conflict]
+    return score(answers, shapes, textures, tuple(_images(conflict)), details, mapping=MAPPING, seed=seed)
+
+
+def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
+    """Write ``out/OBSERVER/results.json`` for each, and ``out/comparison.json`` of several; the files written.
+
+    Raises:
+        UserError: two observers whose folder would be the same, or a folder with a network's results in it.
+    """
+    places: dict[Path, Scored] = {}
+    for one in scored:
+        path = out / safe_name(one.name) / "results.json"
+        if path in places:
+            raise UserError(f"'{places[path].name}' and '{one.name}' would both be written to {path}: rename one")
+        if path.is_file() and Results.load(path).model.get("weights_sha256"):
+            raise UserError(f"{path} holds results of a network of that name: choose another --out")
+        places[path] = one
+    for path, one in places.items():
+        one.results.save(path)
+    if len(scored) == 1:
+        return list(places)
+    measured = [(one.results, {"shape-bias": one.outcome}) for one in scored]
+    write_comparison(out / "comparison.json", paired(measured, seed), [one.results for one in scored])
+    return [*places, out / "comparison.json"]
+
+
+def print_observers(scored: Sequence[Scored]) -> None:
+    """Print a row per observer to standard error, fractions in percent."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="shape bias in percent, with 95 % intervals")
+    table.add_column("observer", overflow="fold")
+    for column in ("shape bias", "shape", "texture", "decided", "conflict trials"):
+        table.add_column(column, justify="right", no_wrap=column == "shape bias")
+    for one in scored:
+        table.add_row(*row(one))
+    Console(stderr=True).print(table)
+
+
+def row(one: Scored) -> tuple[str, ...]:
+    """An observer's cells; "-" for a shape bias of no decisions."""
+    entry = one.outcome.entries[0]
+    shown = "-" if one.shape_bias != one.shape_bias else f"{100 * one.shape_bias:.1f}"
+    if entry.ci95 is not None:
+        shown += f" [{100 * entry.ci95[0]:.1f}, {100 * entry.ci95[1]:.1f}]"
+    counts = entry.details
+    decided = f"{100 * counts['decided_fraction']:.1f}"
+    return one.name, shown, str(counts["shape"]), str(counts["texture"]), decided, str(counts["conflict_images"])
+
+
+def _images(trials: Sequence[Trial]) -> Iterator[str]:
+    """Each trial's image as ``cat/cat1-dog2.png``, with a count from its second time on, as in a second session."""
+    times: dict[str, int] = defaultdict(int)
+    for trial in trials:
+        name = f"{trial.cues[0]}/{trial.image}"
+        times[name] += 1
+        yield name if times[name] == 1 else f"{name} ({times[name]})"

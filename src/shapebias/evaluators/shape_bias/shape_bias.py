@@ -1,0 +1,151 @@
+"""Shape bias on cue-conflict images (Geirhos et al. 2019; the paper's section 4.1 and Table 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shapebias.data.image_set import part
+from shapebias.data.readers.cue_conflict import CueConflictFolder
+from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, predict
+from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
+from shapebias.evaluators.shape_bias.decisions import FILE as DECISIONS
+from shapebias.evaluators.shape_bias.decisions import shares_of, write_decisions
+from shapebias.models.classifier import Classifier
+from shapebias.results.responses import trials_of, write_responses
+from shapebias.results.results import Result
+from shapebias.stats.intervals import bootstrap, wilson
+
+
+def shape_bias(shape: int, texture: int) -> float:
+    """Shape decisions among the decisions for either cue; NaN where there are none.
+
+    >>> shape_bias(3, 1)
+    0.75
+    """
+    return shape / (shape + texture) if shape + texture else math.nan
+
+
+class ShapeBias:
+    """Benchmark ``shape-bias``: which of two conflicting cues a network decides by.
+
+    The data folder has the published naming (``SHAPE/shapeN-textureM.png``), or a ``cue-conflict/`` of
+    it. Images whose cues agree are left out and counted. A network whose classes hold all of the images'
+    categories answers by the largest of its own probabilities; one with ImageNet's 1000 classes by the
+    mean (or sum, or maximum) of each category's member classes. Metrics: ``shape_bias`` (n: decisions for
+    either cue; bootstrap over images), ``shape_decisions`` and ``texture_decisions`` (n: conflict images;
+    Wilson).
+    """
+
+    benchmark = "shape-bias"
+    needs = "cue-conflict images: the published set (github rgeirhos/texture-vs-shape), or 'shapebias cue-conflict'"
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """``cue-conflict/`` below ``root``."""
+        return part(root, ["cue-conflict"])
+
+    def __init__(self, setting: EvalConfig) -> None:
+        self.setting = setting
+        self.folder = CueConflictFolder.scan(self.find(setting.data) or setting.data)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the folder."""
+        return self.folder.fingerprint
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network that cannot answer with the images' categories."""
+        self._answering(model)
+
+    def run(self, model: Classifier) -> EvalResult:
+        """Decide every conflict image, write the raw responses and decisions, and count."""
+        folder, name = self.folder, model.identity.name
+        how = self._answering(model)
+        indices, kept, unreadable = predict(model, folder.paths, self.setting, self.benchmark, read=how.scores)
+        scores = kept.numpy()
+        answers = [how.names[int(n)] for n in scores.argmax(1)]
+        shapes, textures = ([values[i] for i in indices] for values in (folder.shapes, folder.textures))
+        images = [folder.paths[i] for i in indices]
+        relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
+        file = f"cue-conflict_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
+        out = self.setting.out / name
+        write_responses(out / file, trials_of(name, answers, shapes, images))
+        write_decisions(out / DECISIONS, folder.root, relative, shapes, textures, how.names, scores)
+        details = {
+            "mapping": how.mapping,
+            "same_category_left_out": folder.same,
+            "other_names_left_out": list(folder.foreign),
+            "responses": file,
+            "decisions": DECISIONS,
+            "confidence": {
+                "shape": _mean_of(shares_of(scores), how.names, shapes),
+                "texture": _mean_of(shares_of(scores), how.names, textures),
+            },
+            "data": data_details(folder.root, len(indices), folder.fingerprint, unreadable),
+        }
+        return score(answers, shapes, textures, relative, details, mapping=how.mapping, seed=self.setting.seed)
+
+    def _answering(self, model: Classifier) -> DecisionMapping:
+        folder = self.folder
+        return decision_mapping(model, {*folder.shapes, *folder.textures}, folder.root, self.setting.mapping)
+
+
+def score(
+    answers: Sequence[str],
+    shapes: Sequence[str],
+    textures: Sequence[str],
+    images: tuple[str, ...],
+    details: dict[str, Any],
+    *,
+    mapping: str,
+    seed: int,
+) -> EvalResult:
+    """Count decisions for either cue and put them into figures, overall and per shape category."""
+    by_shape = np.array([a == s for a, s in zip(answers, shapes, strict=True)], dtype=np.float64)
+    by_texture = np.array([a == t for a, t in zip(answers, textures, strict=True)], dtype=np.float64)
+    pairs = np.stack([by_shape, by_shape + by_texture], axis=1)
+    shape, texture, n = int(by_shape.sum()), int(by_texture.sum()), len(answers)
+    category = np.array(shapes)
+    per_category = {}
+    for name in sorted(set(shapes)):
+        chosen = category == name
+        s, t = int(by_shape[chosen].sum()), int(by_texture[chosen].sum())
+        per_category[name] = {"shape": s, "texture": t, "n": int(chosen.sum()), "shape_bias": shape_bias(s, t)}
+
+    def ratio(means: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return means[:, 0] / means[:, 1]
+
+    details = {
+        "conflict_images": n,
+        "shape": shape,
+        "texture": texture,
+        "decided_fraction": (shape + texture) / n,
+        "per_category": per_category,
+        **details,
+    }
+    condition = {"mapping": mapping}
+    entries = [
+        Result(
+            "shape-bias",
+            "shape_bias",
+            shape_bias(shape, texture),
+            shape + texture,
+            bootstrap(ratio, pairs, seed=seed),
+            condition,
+            details,
+        ),
+        Result("shape-bias", "shape_decisions", shape / n, n, wilson(shape, n), condition),
+        Result("shape-bias", "texture_decisions", texture / n, n, wilson(texture, n), condition),
+    ]
+    return EvalResult(entries, images, {entries[0].key: pairs})
+
+
+def _mean_of(shares: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> float:
+    columns = [list(names).index(name) for name in wanted]
+    return float(shares[np.arange(len(shares)), columns].mean())

@@ -1,0 +1,140 @@
+"""Accuracy on images that have a shape and no texture: silhouettes, edges, sketches (Geirhos et al. 2019).
+
+The folder has one folder of images per category. Folders called as in Sketchy (Sangkloy et al. 2016) are taken for
+the category they belong to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from shapebias.data.image_set import ImageFolder, part
+from shapebias.errors import UserError
+from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, predict
+from shapebias.evaluators.shape_bias.categories16 import CATEGORIES
+from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
+from shapebias.models.classifier import Classifier
+from shapebias.results.responses import trials_of, write_responses
+from shapebias.results.results import Result
+from shapebias.stats.intervals import wilson
+
+SKETCHY = {
+    "songbird": "bird",
+    "sailboat": "boat",
+    "wine_bottle": "bottle",
+    "car_(sedan)": "car",
+    "alarm_clock": "clock",
+    "pickup_truck": "truck",
+}
+
+
+class TextureFree:
+    """Share of images whose category is the network's answer; the benchmarks differ in their images only.
+
+    The data folder has one folder per category, or a folder of the benchmark's name with them; folders of other
+    things are left out and counted. Answers and
+    their mapping are those of ``shape-bias``: the network's own classes where these hold all the folder's,
+    else the 16 categories. Metric: ``top1`` (n: images; Wilson). The raw responses are written beside it.
+    """
+
+    benchmark = ""
+    needs = ""
+    below: Sequence[str] = ()
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """The folder of the benchmark's name below ``root``."""
+        return part(root, cls.below)
+
+    def __init__(self, setting: EvalConfig) -> None:
+        self.setting = setting
+        self.folder = ImageFolder.scan(self.find(setting.data) or setting.data)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the folder."""
+        return self.folder.fingerprint
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a network that cannot answer with the folder's categories."""
+        self._answering(model)
+
+    def run(self, model: Classifier) -> EvalResult:
+        """Answer every image, write the raw responses, and count."""
+        folder, name = self.folder, model.identity.name
+        how, categories = self._answering(model)
+        labels = [folder.classes[label] for label in folder.labels]
+        asked = [
+            (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
+        ]
+        paths = [path for path, _ in asked]
+        indices, scores, unreadable = predict(model, paths, self.setting, self.benchmark, read=how.scores)
+        answers = [how.names[n] for n in scores.argmax(1).tolist()]
+        targets = [asked[int(i)][1] for i in indices]
+        images = [paths[int(i)] for i in indices]
+        file = f"{self.benchmark}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
+        write_responses(self.setting.out / name / file, trials_of(name, answers, targets, images))
+        right = np.array([a == t for a, t in zip(answers, targets, strict=True)])
+        truth = np.array(targets)
+        entry = Result(
+            benchmark=self.benchmark,
+            metric="top1",
+            value=float(right.mean()),
+            n=len(right),
+            ci95=wilson(int(right.sum()), len(right)),
+            condition={"mapping": how.mapping},
+            details={
+                "right": int(right.sum()),
+                "answers": len(how.names),
+                "chance": 1 / len(how.names),
+                "responses": file,
+                "per_category": {
+                    category: {"n": int((truth == category).sum()), "value": float(right[truth == category].mean())}
+                    for category in sorted(set(targets))
+                },
+                "other_categories_left_out": dict(Counter(label for label in labels if label not in categories)),
+                "data": data_details(folder.root, len(indices), folder.fingerprint, unreadable),
+            },
+        )
+        relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
+        return EvalResult([entry], relative, {entry.key: right[:, None].astype(np.float64)})
+
+    def _answering(self, model: Classifier) -> tuple[DecisionMapping, dict[str, str]]:
+        """How the network answers, and the category of each of the folder's classes that has one."""
+        classes, own = self.folder.classes, set(model.identity.classes or ())
+        named = {name: name if set(classes) <= own else SKETCHY.get(name, name) for name in classes}
+        categories = {name: category for name, category in named.items() if category in own or category in CATEGORIES}
+        if not categories:
+            raise UserError(
+                f"{self.folder.root} has no folder of a category: {', '.join(classes[:5])} are neither classes of "
+                f"{model.identity.name} nor among the 16: give a folder with {', '.join(CATEGORIES[:3])} ..."
+            )
+        return decision_mapping(model, set(categories.values()), self.folder.root, self.setting.mapping), categories
+
+
+class Silhouettes(TextureFree):
+    """Benchmark ``silhouettes``: filled outlines."""
+
+    benchmark = "silhouettes"
+    needs = "filled silhouettes in folders of the 16 categories (github rgeirhos/texture-vs-shape)"
+    below = ("silhouettes", "filled-silhouettes")
+
+
+class Edges(TextureFree):
+    """Benchmark ``edges``: contours."""
+
+    benchmark = "edges"
+    needs = "contours in folders of the 16 categories (github rgeirhos/texture-vs-shape)"
+    below = ("edges",)
+
+
+class Sketches(TextureFree):
+    """Benchmark ``sketches``: drawings by people."""
+
+    benchmark = "sketches"
+    needs = "drawings in folders of categories, as the Sketchy Database has them"
+    below = ("sketches", "sketch", "sketchy")

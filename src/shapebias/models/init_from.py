@@ -1,0 +1,71 @@
+"""A network for another task, begun from the weights of one there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from shapebias.errors import UserError
+from shapebias.models.build import build_classifier
+from shapebias.models.classifier import Classifier, Identity
+from shapebias.models.latents import classifying_layer
+
+
+def init_from(
+    source: Classifier,
+    classes: Sequence[str],
+    *,
+    name: str,
+    size: int | None = None,
+    crop: float = 1.0,
+    stages: Sequence[str] = (),
+    seed: int = 0,
+) -> Classifier:
+    """A network of ``source``'s architecture and weights with a new classifying layer for ``classes``.
+
+    The layer's start is drawn by ``seed``, also where there are as many classes as before. Without ``size`` it sees
+    images of the source's; mean and standard deviation are the source's in either case.
+
+    Raises:
+        UserError: the source is not a network of timm's or torchvision's, and cannot be built anew.
+    """
+    architecture = architecture_of(source)
+    identity = Identity(name, source.identity.spec, architecture, tuple(classes), scheme=source.identity.scheme)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_classifier(
+            architecture, identity, size=size or source.preprocessing.size, crop=crop, stages=stages
+        )
+    model.mean, model.std = source.mean.cpu().clone(), source.std.cpu().clone()
+    layer = classifying_layer(model.network)
+    head = {id(parameter) for parameter in layer.parameters()}
+    new = {name for name, parameter in model.network.named_parameters() if id(parameter) in head}
+    given = {key: value for key, value in source.network.state_dict().items() if key not in new}
+    own = model.network.state_dict()
+    other = sorted(key for key in own.keys() | given.keys() if key not in new and not _fits(own, given, key))
+    if other:
+        raise UserError(
+            f"the weights of {source.identity.name} do not fit {architecture} built anew (first '{other[0]}'): "
+            "its architecture is not what its name says"
+        )
+    model.network.load_state_dict(given, strict=False)
+    return model
+
+
+def architecture_of(model: Classifier) -> str:
+    """The architecture as ``build_classifier`` takes it: timm's name, or ``torchvision:NAME``.
+
+    Raises:
+        UserError: the network comes from a callable.
+    """
+    kind, sign, _ = model.identity.spec.partition(":")
+    if sign and kind == "torchvision":
+        return f"torchvision:{model.identity.architecture}"
+    if sign and kind != "timm" and "/" not in kind and kind.replace(".", "").isidentifier():
+        raise UserError(f"{model.identity.spec} is a callable's network, which cannot be built anew for other classes")
+    return model.identity.architecture
+
+
+def _fits(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], key: str) -> bool:
+    return key in own and key in given and own[key].shape == given[key].shape

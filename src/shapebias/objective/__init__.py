@@ -1,6 +1,0 @@
-"""The MMSI objective: pure functions and a thin module."""
-
-from shapebias.objective.mmsi import Axis, MMSILoss, correlation, mmsi_loss, mutual_shape_information
-from shapebias.objective.total import Weights, objective
-
-__all__ = ["Axis", "MMSILoss", "Weights", "correlation", "mmsi_loss", "mutual_shape_information", "objective"]

@@ -1,0 +1,60 @@
+"""What a long measurement has done so far, on disk: it goes on there when the same command is given again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shapebias.errors import UserError
+from shapebias.files import atomic, read_json, write_json
+
+KEY_FILE = "key.json"
+
+
+class BatchCache:
+    """Named parts of one network's measurement in ``folder``; parts made under another ``key`` are thrown away.
+
+    ``key`` holds all that the parts depend on, as JSON: the weights' hash, the data's fingerprint, the settings.
+    """
+
+    def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
+        self.folder = folder
+        try:
+            same = read_json(folder / KEY_FILE) == dict(key)
+        except UserError:
+            same = False
+        if not same:
+            self.clear()
+            write_json(folder / KEY_FILE, dict(key))
+
+    def get(self, part: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a part, None where it is not there or is damaged."""
+        damaged = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+        with (
+            contextlib.suppress(*damaged),
+            self._path(part).open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
+            return {name: arrays[name] for name in arrays.files}
+        return None
+
+    def put(self, part: str, **arrays: np.ndarray) -> None:
+        """Keep a part, whole or not at all."""
+        with atomic(self._path(part)) as temporary, temporary.open("wb") as file:
+            np.savez(file, **dict[str, Any](arrays))
+
+    def clear(self) -> None:
+        """Remove the folder: the measurement is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty
+            self.folder.parent.rmdir()
+
+    def _path(self, part: str) -> Path:
+        return self.folder / f"{hashlib.sha256(part.encode()).hexdigest()[:24]}.npz"

@@ -1,0 +1,69 @@
+"""Results as a table on the terminal: a row per figure, a column per network, the most shape-bound first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from shapebias.results.results import Result, Results
+
+
+def print_table(results: Sequence[Results]) -> None:
+    """Print figures in percent with their 95 % intervals to standard error."""
+    from rich.console import Console
+    from rich.table import Table
+
+    results = ordered(results)
+    table = Table(title="percent, with 95 % intervals")
+    table.add_column("figure")
+    for result in results:
+        table.add_column(result.model["name"], justify="right")
+    for row in rows(results):
+        table.add_row(*row)
+    Console(stderr=True).print(table)
+
+
+def ordered(results: Sequence[Results]) -> list[Results]:
+    """By shape bias, highest first; those without one stay behind, in their order."""
+
+    def place(result: Results) -> float:
+        found = [e.value for e in result.results if (e.benchmark, e.metric) == ("shape-bias", "shape_bias")]
+        value = found[-1] if found else None
+        return 1.0 if value is None or value != value else -value
+
+    return sorted(results, key=place)
+
+
+def rows(results: Sequence[Results]) -> list[tuple[str, ...]]:
+    """The table's text: the figure's name, then each network's value, "-" where it has none.
+
+    A figure's condition is named where another differs from it in nothing else. Single severities of a corruption
+    are left to the results file and the report.
+    """
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for column, result in enumerate(results):
+        for entry in result.results:
+            if "severity" in entry.condition:
+                continue
+            cells = found.setdefault(entry.key, ["-"] * len(results))
+            cells[column] = _cell(entry)
+    alike = Counter(key[:2] for key in found)
+    return [
+        (f"{benchmark} {metric}" + (_said(condition) if alike[benchmark, metric] > 1 else ""), *cells)
+        for (benchmark, metric, condition), cells in found.items()
+    ]
+
+
+def _said(condition: str) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in json.loads(condition).items())
+    return f" ({told})" if told else ""
+
+
+def _cell(entry: Result) -> str:
+    if entry.value is None or entry.value != entry.value:
+        return "-"
+    text = f"{100 * entry.value:.1f}"
+    if entry.ci95 is not None:
+        text += f" [{100 * entry.ci95[0]:.1f}, {100 * entry.ci95[1]:.1f}]"
+    return text

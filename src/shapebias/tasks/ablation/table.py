@@ -1,0 +1,125 @@
+"""The ablation as a table: on the terminal, and as table.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from shapebias.results.results import Result, Results
+from shapebias.tasks.ablation.config import AblationConfig
+from shapebias.tasks.ablation.measure import BENCHMARK
+from shapebias.tasks.ablation.rows import ROWS
+from shapebias.tasks.classification.score import KINDS
+
+HEAD = ("row", "λ_m", "λ_s", "stages", "lr", "epochs", "images seen", "seeds")
+
+
+def headings(results: Sequence[Results]) -> list[str]:
+    """The columns' names."""
+    return [*HEAD, *KINDS, f"{KINDS[0]} - {results[0].model['name']}"]
+
+
+def cells(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The table's text, a row per row: its settings, what it cost, its figures in percent, the difference to the first.
+
+    ``images seen`` is how many images passed the network in training, for each seed.
+    """
+    first = results[0].model["name"]
+    return [
+        [
+            *_settings(result),
+            *(_figure(result.get(BENCHMARK, "map", kind=kind)) for kind in KINDS),
+            _difference(result.model["name"], first, paired),
+        ]
+        for result in results
+    ]
+
+
+def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], config: AblationConfig) -> str:
+    """table.md: what was trained on what, the table, and how to read its intervals."""
+    names = headings(results)
+    lines = [f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *cells(results, paired))]
+    details = results[0].get(BENCHMARK, "map", kind=KINDS[0]).details
+    said = [f"- {result.model['name']}: {ROWS[result.model['name']].says}" for result in results]
+    return "\n".join(
+        [
+            f"# Ablation: {config.model} from {config.init}, multi-label VOC2012",
+            "",
+            f"Trained on {details['split']['train']} images of train, measured on {details['data']['images']} of "
+            f"val (mean average precision in percent); {config.size} pixels, batches of {config.batch_size}, "
+            f"{_rates(details)}. All rows of a seed begin with the same weights.",
+            "",
+            *lines,
+            "",
+            *said,
+            "",
+            "Intervals are 95 %: Student's t over seeds where there are two or more, else the bootstrap over the test "
+            "images; of differences the paired bootstrap over the test images, which says nothing of other seeds.",
+            "Images seen: those that passed the network in training, views among them, for each seed.",
+            "",
+        ]
+    )
+
+
+def _rates(details: dict[str, Any]) -> str:
+    if "selection" not in details:
+        return f"learning rate {details['lr']:g} for every row"
+    tried = ", ".join(details["selection"])
+    held_out = details["split"]["held_out"]
+    return f"each row with the learning rate (lr) of {tried} that was best on {held_out} held-out images of train"
+
+
+def print_table(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> None:
+    """Print the table to standard error."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="multi-label VOC2012, mean average precision in percent, with 95 % intervals")
+    for number, name in enumerate(headings(results)):
+        table.add_column(name, justify="right" if number else "left")
+    for row in cells(results, paired):
+        table.add_row(*row)
+    width = None if sys.stderr.isatty() else 200
+    Console(stderr=True, width=width).print(table)
+
+
+def _settings(result: Results) -> list[str]:
+    details = result.get(BENCHMARK, "map", kind=KINDS[0]).details
+    compared = details["row"]["stages"] if details["lambda_m"] else []
+    shown = bool(details["row"]["views"])
+    return [
+        result.model["name"],
+        f"{details['lambda_m']:g}" if shown else "-",
+        f"{details['lambda_s']:g}" if shown else "-",
+        "+".join(compared) or "-",
+        f"{details['lr']:g}",
+        str(details["epochs"]),
+        f"{max(details['images_seen']):,}",
+        str(len(details["seeds"])),
+    ]
+
+
+def _figure(entry: Result) -> str:
+    if entry.value is None or entry.value != entry.value:
+        return "-"
+    return f"{100 * entry.value:.1f}{_interval(entry.ci95)}"
+
+
+def _difference(name: str, first: str, paired: Sequence[dict[str, Any]]) -> str:
+    alike = [row for row in paired if {row["a"], row["b"]} == {name, first} and row["condition"] == {"kind": KINDS[0]}]
+    found = next(iter(alike), None)
+    if found is None:
+        return "-"
+    sign = 1 if found["a"] == name else -1
+    interval = found["ci95"]
+    if interval is not None:
+        interval = tuple(sorted(sign * end for end in interval))
+    return f"{100 * sign * found['difference']:+.1f}{_interval(interval, signed=True)}"
+
+
+def _interval(ends: Sequence[float] | None, *, signed: bool = False) -> str:
+    if ends is None:
+        return ""
+    form = "+.1f" if signed else ".1f"
+    return f" [{100 * ends[0]:{form}}, {100 * ends[1]:{form}}]"

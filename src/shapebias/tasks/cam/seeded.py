@@ -1,0 +1,66 @@
+"""One network by its trainings: those of several seeds, or the one that is given alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shapebias.errors import UserError
+from shapebias.models.classifier import Classifier
+from shapebias.models.describe import combined_sha256, describe
+from shapebias.models.hashing import weights_sha256
+
+OWN = ("name", "spec", "weights_sha256")  # of a description: what differs between trainings
+
+
+@dataclass(frozen=True, eq=False)
+class SeedEnsemble:
+    """A network called ``name``, given as ``spec``; ``models`` by seed, rising, or by None the one given alone.
+
+    The models of seeds are called ``NAME/seed-N``, one given alone by its own name.
+    """
+
+    name: str
+    spec: str
+    models: Mapping[int | None, Classifier]
+
+    def description(self) -> dict[str, Any]:
+        """The first training's description, with the network's name and a hash of all weights.
+
+        Of seeds, ``seeds`` has the SHA-256 of each one's weights: {"0": ...}.
+        """
+        digests = {
+            seed: model.identity.weights_sha256 or weights_sha256(model.network) for seed, model in self.models.items()
+        }
+        each = {str(seed): digest for seed, digest in digests.items() if seed is not None}
+        first = next(iter(self.models.values()))
+        own = {"name": self.name, "spec": self.spec, "weights_sha256": combined_sha256(list(digests.values()))}
+        return {**describe(first), **own, **({"seeds": each} if each else {})}
+
+
+def alone(model: Classifier) -> SeedEnsemble:
+    """A network of which there is one training."""
+    return SeedEnsemble(model.identity.name, model.identity.spec, {None: model})
+
+
+def over_seeds(name: str, spec: str, models: Mapping[int, Classifier]) -> SeedEnsemble:
+    """The trainings of one network by their seeds, one or more; their models are renamed.
+
+    Raises:
+        UserError: they are not of one architecture, with the same classes and preprocessing.
+    """
+    found: dict[int | None, Classifier] = {}
+    for seed in sorted(models):
+        models[seed].identity = replace(models[seed].identity, name=f"{name}/seed-{seed}")
+        found[seed] = models[seed]
+    first, *others = found.values()
+    kind = describe(first)
+    for other in others:
+        for key, value in describe(other).items():
+            if key not in OWN and value != kind[key]:
+                raise UserError(
+                    f"{other.identity.name} has another {key.replace('_', ' ')} than {first.identity.name}: a folder "
+                    f"of seeds holds one network's, give these two each by itself ({spec})"
+                )
+    return SeedEnsemble(name, spec, found)

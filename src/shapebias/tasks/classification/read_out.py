@@ -1,0 +1,89 @@
+"""A task read out of a frozen network: a linear layer or nearest neighbours on its features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shapebias.models.classifier import Classifier
+from shapebias.tasks.classification.answers import Answers, features_of, kept
+from shapebias.tasks.classification.config import TransferConfig
+from shapebias.tasks.classification.finetune import resized
+from shapebias.tasks.classification.knn import NEIGHBOURS, TEMPERATURE, knn_scores
+from shapebias.tasks.classification.probe import fit_path
+from shapebias.tasks.classification.score import score
+from shapebias.tasks.classification.task import Split, Task
+from shapebias.train.task import LoopConfig
+
+
+class Found(NamedTuple):
+    """Answers on the test images, and how they came about, for a figure's details."""
+
+    answers: Answers
+    details: dict[str, Any]
+
+
+def linear(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Found:
+    """Logistic regression whose L2 weight is chosen on the held-out part of the training images.
+
+    Between equal scores the lower loss decides. The layer is fitted again on all training images.
+
+    Args:
+        config: the settings.
+        source: the network.
+        task: the task.
+        device: where the network passes the images.
+        folder: where features are kept.
+    """
+    training, testing = _features(config, source, task, device, folder)
+    fit, held = task.held_out(config.split_seed)
+    place = {path: row for row, path in enumerate(task.train.paths[row] for row in training.rows)}
+
+    def part(of: Split) -> tuple[Split, np.ndarray]:
+        """The readable images, and their features."""
+        there = [row for row, path in enumerate(of.paths) if path in place]
+        return of.take(there), training.values[[place[of.paths[row]] for row in there]]
+
+    (fit, known), (held, shown) = part(fit), part(held)
+    classes, on = len(task.classes), "cpu" if device.startswith("mps") else device  # which has no double precision
+    probes = fit_path(known, fit.targets, classes, device=on)
+    rows = np.arange(len(held))
+    scores = {l2: score(held, Answers(rows, probe(shown))) for l2, probe in probes.items()}
+    chosen = max(scores, key=lambda l2: scores[l2].order)
+    larger = [l2 for l2 in probes if l2 >= chosen]
+    probe = fit_path(training.values, task.train.targets[training.rows], classes, larger, device=on)[chosen]
+    details = {
+        "l2": chosen,
+        "selection": {f"{l2:g}": {task.metric: found.value, "loss": found.loss} for l2, found in scores.items()},
+        "split": {"fit": len(fit), "held_out": len(held)},
+        "features": int(training.values.shape[1]),
+    }
+    return Found(Answers(testing.rows, probe(testing.values), testing.unreadable), details)
+
+
+def knn(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Found:
+    """Nearest neighbours among all training images; see ``linear`` for the arguments."""
+    training, testing = _features(config, source, task, device, folder)
+    targets = task.train.targets[training.rows]
+    scores = knn_scores(training.values, targets, testing.values, len(task.classes))
+    k = min(NEIGHBOURS, len(targets))
+    details = {"k": k, "temperature": TEMPERATURE, "features": int(training.values.shape[1])}
+    return Found(Answers(testing.rows, scores, testing.unreadable), details)
+
+
+def _features(
+    config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
+) -> tuple[Answers, Answers]:
+    """Of the training and of the test images; each passes the network once, whatever is read out later."""
+    model, settings = resized(config, source).to(device), LoopConfig.of(config)
+
+    def passed(name: str, part: Split) -> Answers:
+        return kept(
+            folder / name, model, part, lambda: features_of(model, part, settings, device), strict=config.strict
+        )
+
+    found = passed("train", task.train), passed("test", task.test)
+    source.cpu()
+    return found

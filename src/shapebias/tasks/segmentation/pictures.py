@@ -1,0 +1,98 @@
+"""Pictures of an image, its truth and the prediction side by side, for the eye and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.readers.voc import VOC_PALETTE, SegmentationImages, load_mask
+from shapebias.data.transforms import to_tensor
+from shapebias.errors import UserError
+from shapebias.files import atomic, read_json, write_json
+from shapebias.metrics.segmentation import confusion, iou
+from shapebias.tasks.segmentation.segmenter import Segmenter
+from shapebias.tasks.segmentation.train import drawn
+from shapebias.tasks.segmentation.whole_images import predict
+
+SCHEMA = "shapebias/segmentation-pictures/1"
+INDEX = "pictures.json"
+COUNT = 6
+GAP = 4  # white pixels between the parts
+
+
+def write_pictures(
+    folder: Path,
+    segmenter: Segmenter,
+    images: SegmentationImages,
+    *,
+    backbone: str,
+    weights_sha256: str,
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Write ``folder/BACKBONE-IMAGE.png`` for six images drawn by ``seed``, and the index of all pictures there.
+
+    Each shows the image, its labels and the prediction in VOC's palette, from left to right. Pictures of the other
+    ``backbone`` stay, and their rows in the index.
+    """
+    segmenter.to(device).eval()
+    classes, rows = segmenter.design.classes, []
+    for index in drawn(len(images), COUNT, seed=seed):
+        try:
+            image = load_rgb(images.images[index])
+        except UnreadableImage:
+            continue
+        truth = load_mask(images.masks[index], image.size)
+        with torch.inference_mode():
+            answer = predict(segmenter, to_tensor(image).to(device)).cpu()
+        name = f"{backbone}-{images.names[index]}.png"
+        with atomic(folder / name, durable=False) as temporary:
+            side_by_side(np.asarray(image), VOC_PALETTE[truth], VOC_PALETTE[answer.numpy()]).save(
+                temporary, format="PNG"
+            )
+        found = iou(confusion(torch.from_numpy(truth), answer, len(classes)))
+        shown = [classes[number] for number in np.unique(truth) if number < len(classes)]
+        rows.append(
+            {
+                "backbone": backbone,
+                "image": images.names[index],
+                "file": name,
+                "classes": shown,
+                "miou": None if np.isnan(found.mean) else found.mean,
+                "pixel_accuracy": None if np.isnan(found.pixel_accuracy) else found.pixel_accuracy,
+                "weights_sha256": weights_sha256,
+            }
+        )
+    others = [row for row in _rows(folder) if row.get("backbone") != backbone]
+    order = sorted([*others, *rows], key=lambda row: (row["backbone"], row["image"]))
+    write_json(folder / INDEX, {"schema": SCHEMA, "parts": ["image", "truth", "prediction"], "pictures": order})
+
+
+def has_pictures(folder: Path, *, backbone: str, weights_sha256: str) -> bool:
+    """Whether the pictures of these weights are there."""
+    rows = [row for row in _rows(folder) if row.get("backbone") == backbone]
+    return bool(rows) and all(
+        row.get("weights_sha256") == weights_sha256 and (folder / str(row.get("file"))).is_file() for row in rows
+    )
+
+
+def side_by_side(*parts: np.ndarray) -> Image.Image:
+    """RGB pictures (H, W, 3) uint8 of one size from left to right, with white between them."""
+    gap = np.full((parts[0].shape[0], GAP, 3), 255, dtype=np.uint8)
+    joined = [array for part in parts for array in (gap, part)][1:]
+    return Image.fromarray(np.concatenate(joined, axis=1))
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of an index of ours; none where there is none, or a damaged one."""
+    try:
+        found = read_json(folder / INDEX)
+    except UserError:
+        return []
+    rows = found.get("pictures") if isinstance(found, dict) and found.get("schema") == SCHEMA else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

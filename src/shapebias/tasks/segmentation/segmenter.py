@@ -1,0 +1,149 @@
+"""A network that gives every pixel a class: a backbone's map, a head on it, scores at the images' size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.errors import UserError
+from shapebias.libraries import torchvision
+from shapebias.models.classifier import Classifier
+from shapebias.models.init_from import architecture_of
+from shapebias.tasks.segmentation.backbone import Backbone, bare_network
+
+CLASSES = ("background", *VOC_CLASSES)
+Head = Literal["fcn", "deeplab", "convolution"]
+DEEPLAB_REACH = 96  # pixels that the first dilated convolution reaches: rates 12 at stride 8, 6 at stride 16
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a segmenter is built from, besides its weights; a checkpoint's header holds just this.
+
+    ``stage`` None is the last one with a map. ``size`` is the side of the crops trained on, ``mean`` and ``std`` what
+    images in [0, 1] are normalised with. ``frozen``: only the head is trained.
+    """
+
+    name: str
+    architecture: str
+    head: Head
+    stage: str | None
+    output_stride: int
+    size: int
+    classes: tuple[str, ...]
+    frozen: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class _Network(nn.Module):
+    """All the weights."""
+
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+
+class Segmenter(nn.Module):
+    """RGB images in [0, 1], (N, 3, H, W), to scores (N, classes, H, W).
+
+    The scores of the map's places are interpolated bilinearly. A frozen backbone has no gradients and stays in
+    evaluation mode whatever ``train`` says: its weights and statistics never change.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, head: nn.Module, design: Design) -> None:
+        super().__init__()
+        self.network, self.design = _Network(backbone, head), design
+        self.stride = backbone.stride
+        self.register_buffer("mean", torch.tensor(design.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(design.std).view(1, 3, 1, 1), persistent=False)
+        if design.frozen:
+            backbone.requires_grad_(False)
+        self.train(self.training)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores (N, classes, H, W)."""
+        scores = self.network.head(self.network.backbone((images - self.mean) / self.std))
+        return functional.interpolate(scores, images.shape[2:], mode="bilinear", align_corners=False)
+
+    def train(self, mode: bool = True) -> Segmenter:
+        """Training mode, save for a frozen backbone."""
+        super().train(mode)
+        if self.design.frozen:
+            self.network.backbone.eval()
+        return self
+
+
+def build_segmenter(design: Design, *, seed: int = 0) -> Segmenter:
+    """A segmenter whose weights are all drawn by ``seed``.
+
+    Raises:
+        UserError: no such network, or one without a map at that stage and size.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = bare_network(design.architecture, design.output_stride)
+        backbone = Backbone(network, design.stage, size=design.size, name=design.name)
+        torch.manual_seed(seed)  # the head's start is the seed's alone
+        head = _head(design.head, backbone.channels, backbone.stride, len(design.classes))
+    return Segmenter(backbone, head, design)
+
+
+def segmenter_from(
+    source: Classifier,
+    *,
+    head: Head,
+    stage: str | None = None,
+    output_stride: int = 16,
+    size: int = 256,
+    frozen: bool = False,
+    classes: tuple[str, ...] = CLASSES,
+    seed: int = 0,
+) -> Segmenter:
+    """A segmenter whose backbone is the ``source``'s, and whose head is drawn by ``seed``.
+
+    Raises:
+        UserError: a source that cannot be built anew, or without a map at that stage and size.
+    """
+    design = Design(
+        name=source.identity.name,
+        architecture=architecture_of(source),
+        head=head,
+        stage=stage,
+        output_stride=output_stride,
+        size=size,
+        classes=classes,
+        frozen=frozen,
+        mean=tuple(source.mean.flatten().tolist()),
+        std=tuple(source.std.flatten().tolist()),
+    )
+    segmenter = build_segmenter(design, seed=seed)
+    given = source.network.state_dict()
+    own = segmenter.network.backbone.network.state_dict()
+    other = [key for key in own if key not in given or own[key].shape != given[key].shape]
+    if other:
+        raise UserError(
+            f"the weights of {design.name} do not fit {design.architecture} built anew (first '{other[0]}'): "
+            "its architecture is not what its name says"
+        )
+    segmenter.network.backbone.network.load_state_dict({key: given[key] for key in own})
+    return segmenter
+
+
+def _head(kind: Head, channels: int, stride: int, classes: int) -> nn.Module:
+    """The paper's single convolution, or torchvision's heads as published (FCN, DeepLab v3)."""
+    if kind == "convolution":
+        return nn.Conv2d(channels, classes, 1)
+    if kind == "fcn":
+        return torchvision.models.segmentation.fcn.FCNHead(channels, classes)
+    rate = max(1, DEEPLAB_REACH // stride)
+    rates = (rate, 2 * rate, 3 * rate)
+    return torchvision.models.segmentation.deeplabv3.DeepLabHead(channels, classes, atrous_rates=rates)

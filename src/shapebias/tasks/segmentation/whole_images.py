@@ -1,0 +1,101 @@
+"""Segmenting whole images at their own size, and the confusion matrix of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.readers.voc import SegmentationImages, load_mask
+from shapebias.data.transforms import to_tensor
+from shapebias.data.workers import batches_of, ignore_signals
+from shapebias.errors import UserError
+from shapebias.metrics.segmentation import confusion
+from shapebias.progress import progress
+from shapebias.tasks.segmentation.segmenter import Segmenter
+from shapebias.train.interruption import Interruption
+
+
+def predict(segmenter: Segmenter, image: Tensor) -> Tensor:
+    """The class number of every pixel, (H, W) int64, of one ``image`` (3, H, W) on the segmenter's device.
+
+    The image is seen whole, padded below and to the right with the mean colour to a multiple of the stride.
+    """
+    height, width = image.shape[1:]
+    below, right = -height % segmenter.stride, -width % segmenter.stride
+    padded = segmenter.mean.to(image).expand(1, 3, height + below, width + right).clone()
+    padded[0, :, :height, :width] = image
+    return segmenter(padded)[0, :, :height, :width].argmax(0)
+
+
+_Read = tuple[int, Tensor | None, np.ndarray | None, str]  # number, image, mask, why there are none
+
+
+class _Whole(Dataset[_Read]):
+    def __init__(self, images: SegmentationImages, chosen: Sequence[int]) -> None:
+        self.images, self.chosen = images, chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, place: int) -> _Read:
+        index = self.chosen[place]
+        try:
+            image = load_rgb(self.images.images[index])
+        except UnreadableImage as error:
+            return index, None, None, str(error)
+        return index, to_tensor(image), load_mask(self.images.masks[index], image.size), ""
+
+
+def confusions(
+    segmenter: Segmenter,
+    images: SegmentationImages,
+    chosen: Sequence[int],
+    *,
+    device: torch.device,
+    workers: int = 0,
+    strict: bool = False,
+    interruption: Interruption | None = None,
+    title: str = "",
+    note: Callable[[Sequence[str]], None] = lambda _reasons: None,
+) -> dict[int, np.ndarray]:
+    """The confusion matrix (classes, classes) int64 of each readable image of ``chosen``, by its number.
+
+    One image passes at a time, at its own size. ``note`` is given the unreadable ones. Once ``interruption`` has come
+    it leaves off. With a ``title`` progress is shown.
+
+    Raises:
+        UserError: a mask that does not fit, or an unreadable image under ``strict``.
+    """
+    found: dict[int, np.ndarray] = {}
+    classes = len(segmenter.design.classes)
+    segmenter.eval()
+    with torch.inference_mode(), progress(title, total=len(chosen), shown=bool(title)) as bar:
+        for [(index, image, mask, reason)] in batches_of(_loaded(images, chosen, workers)):
+            if image is None or mask is None:
+                if strict:
+                    raise UserError(f"unreadable image {reason} (remove it, or leave out --strict)")
+                note([reason])
+            else:
+                labels = torch.from_numpy(mask).to(device)
+                answer = predict(segmenter, image.to(device))
+                found[index] = confusion(labels, answer, classes).cpu().numpy()
+            bar.advance()
+            if interruption and interruption.name:
+                break
+    return found
+
+
+def _loaded(images: SegmentationImages, chosen: Sequence[int], workers: int) -> DataLoader[_Read]:
+    return DataLoader(
+        _Whole(images, chosen),
+        batch_size=1,
+        num_workers=workers,
+        collate_fn=list,
+        worker_init_fn=ignore_signals,
+        generator=torch.Generator(),
+    )

@@ -1,0 +1,316 @@
+"""The report's pictures of single decisions, observers, comparisons and neurons, on good and on hostile files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from test_report import report
+
+from shapebias.errors import UserError
+from shapebias.report import build_report
+from testkit.report_fixture import CATEGORIES, conflicts, entry, measured, picture
+
+HEADER = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
+
+
+def responses(path: Path, observer: str, rule: str) -> Path:
+    """A response file of an observer who goes by ``rule`` everywhere."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        pairs = [(s, t) for s in CATEGORIES for t in CATEGORIES]
+        for trial, (s, t) in enumerate(pairs, 1):
+            answer = {"shape": s, "texture": t}.get(rule, rule)
+            writer.writerow([observer, 1, trial, "NaN", answer, s, 0, f"{trial:04}_x_{s}_00_{s}1-{t}2.png"])
+    return path
+
+
+def decisions(folder: Path, pictures: Path, rule: str, confidence: Any = 0.75) -> None:
+    """``decisions.json`` of a network that goes by ``rule`` everywhere."""
+    rows = [
+        {
+            "image": f"{s}/{s}1-{t}2.png",
+            "shape": s,
+            "texture": t,
+            "decision": {"shape": s, "texture": t}.get(rule, rule),
+            "p_decision": confidence,
+            "p_shape": 0.5,
+            "p_texture": None,
+        }
+        for s in CATEGORIES
+        for t in CATEGORIES
+        if s != t
+    ]
+    (folder / "decisions.json").write_text(json.dumps({"folder": str(pictures), "images": rows}))
+
+
+def neurons(folder: Path, images: list[dict[str, Any]], neuron: Any = 7) -> None:
+    row = {"neuron": neuron, "correlation": 0.91, "images": images}
+    (folder / "neurons.json").write_text(json.dumps({"stage": "layer4", "shape": [row] * 12, "texture": [row]}))
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """Two measured networks, one going by shape and one by texture."""
+    for name, bias in (("plain", 0.2), ("ours", 0.875)):
+        measured(tmp_path / "in" / name, name, weights=name, bias=bias)
+    return tmp_path / "in"
+
+
+def test_people_and_networks_of_response_files_join_the_chart(two: Path, tmp_path: Path) -> None:
+    for observer, rule in (("subject-01", "shape"), ("subject-02", "shape"), ("alexnet", "texture"), ("silent", "na")):
+        responses(tmp_path / "csv" / f"{observer}.csv", observer, rule)
+    (tmp_path / "csv" / "other.csv").write_text("a,b\n1,2\n")
+    page, warnings = report(two, tmp_path / "csv")
+    assert not [w for w in warnings if "csv" in w and "raw answers" not in w and "pictures" not in w]
+    assert len(page.classed("ring")) == 2 * (1 + len(CATEGORIES) + 1 + 1)  # legend, rows, foot, table
+    people = [a for a in page.classed("mean") if "person" in a["class"]]
+    assert {a["x1"] for a in people} == {"0%"}
+    assert {a["x1"] for a in page.classed("mean")} == {"80%", "12.5%", "0%", "100%"}
+    (chart,) = page.classed("categories")
+    assert "subject-01 100" in chart["aria-label"] and "alexnet 0" in chart["aria-label"]
+    assert "Rings are people" in page.text and "2 networks" in page.text
+    assert "alexnet, cat: 0.0 % by shape (0 by shape, 2 by texture)" in page.text
+
+
+def test_response_files_alone_make_a_page(tmp_path: Path) -> None:
+    path = responses(tmp_path / "s" / "one.csv", "subject-01", "shape")
+    page, _ = report(path)
+    assert page.classed("categories") and page.classed("ring")
+
+
+def test_twenty_observers_fit(two: Path, tmp_path: Path) -> None:
+    for number in range(18):
+        responses(tmp_path / "csv" / f"{number}.csv", f"net{number}", "shape")
+    page, _ = report(two, tmp_path / "csv")
+    (chart,) = page.classed("categories")
+    assert int(chart["height"]) < 300
+    places = {(a["x"], a["y"]) for a in page.classed("at") if a.get("x") == "0%"}
+    assert len(places) == 18 * len(CATEGORIES) + 1
+
+
+def test_broken_response_files(two: Path, tmp_path: Path) -> None:
+    path = responses(tmp_path / "csv" / "one.csv", "subject-01", "unicorn")
+    with pytest.raises(UserError, match=r"one\.csv, line 2: .*unicorn"):
+        report(two, path)
+    page, warnings = report(two, tmp_path / "csv")
+    assert any("unicorn" in w and w.endswith("(left out)") for w in warnings) and not page.classed("ring")
+    with pytest.raises(UserError, match=r"no folder .*gone\.csv"):
+        build_report([tmp_path / "gone.csv"], tmp_path / "page.html")
+
+
+def test_responses_of_a_measured_network_are_not_drawn_twice(two: Path, tmp_path: Path) -> None:
+    page, warnings = report(two, responses(tmp_path / "csv" / "ours.csv", "ours", "shape"))
+    assert len(page.classed("mean")) == 2
+    assert any("responses of ours were left out" in w for w in warnings)
+
+
+def test_a_sample_of_decisions(two: Path, tmp_path: Path) -> None:
+    pictures = conflicts(tmp_path / "pictures")
+    decisions(two / "ours", pictures, "shape")
+    decisions(two / "plain", pictures, "texture", confidence=0.333)
+    page, _ = report(two)
+    assert len(page.classed("card")) == 6 and "The networks differ 6 of 6 pictures, 6 shown" in page.text
+    chips = {a["title"]: a["class"] for a in page.classed("chip") if "title" in a}
+    assert chips["ours answered cat: shape"] == "chip shape"
+    assert chips["plain answered cat: texture"] == "chip texture"
+    assert len(page.classed("meter")) == 12 and "share of all scores 33" in page.text
+    assert "CC BY 4.0" in page.text and "drawn blindly" in page.text
+    assert page.source == report(two)[0].source
+
+
+def test_every_kind_of_agreement_is_shown(two: Path, tmp_path: Path) -> None:
+    from shapebias.report.collect import collect
+    from shapebias.report.decisions import draw_sample, read_decisions
+
+    pictures = tmp_path / "pictures"
+    rows: dict[str, list[dict[str, Any]]] = {"ours": [], "plain": []}
+    both = [("cat", "cat"), ("dog", "dog"), ("cat", "dog"), ("bear", "boat")]
+    for kind, answers in enumerate(both):
+        for number in range(30):
+            name = f"cat/cat{number + 1}-dog{kind + 1}.png"
+            picture(pictures / name, number)
+            for network, answer in zip(rows, answers, strict=True):
+                rows[network].append({"image": name, "shape": "cat", "texture": "dog", "decision": answer})
+    for network, images in rows.items():
+        (two / network / "decisions.json").write_text(json.dumps({"folder": str(pictures), "images": images}))
+    sample = draw_sample(read_decisions(collect([two]).networks, []), [])
+    assert sample and [(g.of, len(g.cards)) for g in sample.groups] == [(30, 3), (30, 3), (30, 4), (30, 2)]
+    first = [card.conflict.file for card in sample.groups[0].cards]
+    assert first != sorted(first, key=lambda name: int(re.findall(r"\d+", name)[0]))  # drawn, not the first by name
+
+
+@pytest.mark.parametrize("name", ["shapes16.json", "cue-conflict.json"])
+@pytest.mark.parametrize("above", [True, False])
+def test_sets_made_here_are_not_credited_to_others(two: Path, tmp_path: Path, name: str, above: bool) -> None:
+    pictures = conflicts(tmp_path / "set" / "cue-conflict")
+    decisions(two / "ours", pictures, "shape")
+    (pictures.parent if above else pictures).joinpath(name).write_text("{}")
+    assert "CC BY 4.0" not in report(two)[0].text
+
+
+def test_other_categories_are_not_credited(two: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "tench" / "tench1-church2.png", 1)
+    row = {"image": "tench/tench1-church2.png", "shape": "tench", "texture": "church", "decision": "tench"}
+    (two / "ours" / "decisions.json").write_text(json.dumps({"folder": str(tmp_path / "set"), "images": [row]}))
+    page, _ = report(two)
+    assert len(page.classed("card")) == 1 and "CC BY 4.0" not in page.text
+
+
+def test_decisions_whose_pictures_are_gone(two: Path, tmp_path: Path) -> None:
+    decisions(two / "ours", tmp_path / "gone", "shape")
+    page, warnings = report(two)
+    assert "no longer where they were measured" in page.text and not page.classed("card")
+    assert any("no longer in" in w for w in warnings)
+
+
+@pytest.mark.parametrize("confidence", [None, "NaN", -1, 7, "high"])
+def test_unknown_confidence_has_no_bar(two: Path, tmp_path: Path, confidence: Any) -> None:
+    decisions(two / "ours", conflicts(tmp_path / "pictures"), "shape", confidence)
+    path = two / "ours" / "decisions.json"
+    path.write_text(path.read_text().replace('"NaN"', "NaN"))
+    page, _ = report(two)
+    assert len(page.classed("card")) == 6 and not page.classed("meter")
+    assert not re.search(r"\b(nan|NaN|None|null)\b", page.text)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"folder": 7, "images": 3}', '{"folder": "x", "images": [3, {}]}'])
+def test_odd_decisions_and_neurons_are_left_out(two: Path, content: str) -> None:
+    before = len(report(two)[0].classed("card"))
+    for file in ("decisions.json", "neurons.json"):
+        (two / "ours" / file).write_text(content)
+    page, warnings = report(two)
+    assert len(page.classed("card")) == before and not page.classed("strip")
+    assert any("decisions.json" in w for w in warnings) and any("neurons.json" in w for w in warnings)
+
+
+def test_networks_are_compared_with_the_first(two: Path, tmp_path: Path) -> None:
+    measured(two / "near", "near", weights="near", bias=0.85)
+    measured(two / "alone", "alone", weights="alone", bias=0.5)
+    assert "Side by side" not in report(two)[0].text
+    paired = {"benchmark": "shape-bias", "metric": "shape_bias", "condition": {}, "n": 6}
+    differences = [
+        paired | {"a": "ours", "b": "plain", "difference": 0.675, "ci95": [0.6, 0.75]},
+        paired | {"a": "near", "b": "ours", "difference": -0.025, "ci95": [-0.1, 0.05]},
+    ]
+    (two / "comparison.json").write_text(json.dumps({"schema": "shapebias/comparison/1", "paired": differences}))
+    page, _ = report(two)
+    table = page.text[page.text.index("Side by side") : page.text.index("What the networks are shown")]
+    assert re.findall(r"ours(?=87)|near(?=85)|alone(?=50)|plain(?=20)", table) == ["ours", "near", "alone", "plain"]
+    for said in (
+        "\u221267.5 points\u221275.0 to \u221260.0less by shape than ours: the interval excludes 0",
+        "\u22122.5 points\u221210.0 to 5.0could be chance: the interval includes 0",
+        "not compared on the same pictures",
+    ):
+        assert said in table, said
+
+
+def test_strips_of_neurons(two: Path, tmp_path: Path) -> None:
+    images = []
+    for number in range(8):
+        path = two / "images" / "grid" / f"{number}.jpg-style0.png"
+        picture(path, number)
+        place = None if number % 2 else 0.25
+        images.append({"image": str(path), "x": place, "y": place})
+    (two / "images" / "grid" / "stylize.json").write_text("{}")
+    neurons(two / "ours", images)
+    page, _ = report(two)
+    pictures = [a for a in page.named("img") if "neuron" in a["alt"]]
+    assert len(pictures) == 11  # ten of the twelve, and one of texture
+    assert {(a["width"], a["height"]) for a in pictures} == {("356", "56")}
+    assert "neuron 7" in page.text and "0.91" in page.text and "layer4" in page.text
+    (two).rename(tmp_path / "moved")
+    assert len([a for a in report(tmp_path / "moved")[0].named("img") if "neuron" in a["alt"]]) == 11
+
+
+def test_pictures_without_texture_are_charted_and_stages_named(tmp_path: Path) -> None:
+    results = [
+        entry(kind, "top1", 0.4, condition={"mapping": "mean"}, details={"chance": 1 / 16})
+        for kind in ("sketches", "edges", "silhouettes")
+    ]
+    results += [entry("dimensionality", "shape_neurons", 0.3, details={"stage": "layer3.1", "neurons": 64})]
+    measured(tmp_path / "in" / "net", "net", results=results)
+    page, _ = report(tmp_path / "in")
+    labels = [a["aria-label"] for a in page.classed("intervals")]
+    assert [label.split()[0] for label in labels] == ["Silhouettes", "Edges", "Sketches"]
+    assert {a["x1"] for a in page.classed("guess")} == {"6.25%"} and "dotted line" in page.text
+    assert "stage: layer3.1" in page.text and "last layer" not in page.text
+
+
+def test_a_detail_is_a_third_around_its_place_and_inside() -> None:
+    from shapebias.report.pictures import TILE, detail
+
+    image = Image.new("RGB", (90, 60))
+    image.paste((255, 0, 0), (65, 0, 90, 25))
+    assert detail(image, (1.0, 0.0)).getcolors() == [(TILE * TILE, (255, 0, 0))]
+    assert detail(image, (0.0, 1.0)).getcolors() == [(TILE * TILE, (0, 0, 0))]
+    assert detail(image, None).size == (TILE, TILE)
+
+
+@pytest.mark.parametrize("name", ["../../secret/a.png", "link/a.png", "nul\0", "", "/etc/passwd"])
+def test_no_detail_from_outside(two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    picture(tmp_path / "secret" / "a.png", 1)
+    (two / "link").symlink_to(tmp_path / "secret")
+    opened: list[Path] = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(Path(path)) or real(path))
+    for image in (name, str(tmp_path / "secret" / "a.png")):
+        neurons(two / "ours", [{"image": image, "x": 0.5, "y": 0.5}])
+        decided = {"image": image, "shape": "cat", "texture": "dog", "decision": "cat"}
+        (two / "ours" / "decisions.json").write_text(json.dumps({"folder": str(two), "images": [decided]}))
+        assert not report(two)[0].named("img")
+    assert opened == []
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_results_folder_from_outside_shows_no_other_picture(two: Path, tmp_path: Path, linked: bool) -> None:
+    private = tmp_path / "private"
+    named = {"name": "me.png", "place": "cat1-dog2.png", "cues": "cat/cat1-bear2.png", "style": "me.png-style0.png"}
+    for name in named.values():
+        picture(private / name, 1)
+    files = [(private / name).relative_to("/").as_posix() for name in named.values()]
+    if linked:  # good names that lead to others
+        for link in (two / "ours" / "cat" / "cat1-dog2.png", two / "ours" / "a.png-style0.png"):
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(private / "me.png")
+            files.append(link.relative_to("/").as_posix())
+        (two / "ours" / "stylize.json").write_text("{}")
+    rows = [{"image": file, "shape": "cat", "texture": "dog", "decision": "cat"} for file in files]
+    (two / "ours" / "decisions.json").write_text(json.dumps({"folder": "/", "images": rows}))
+    neurons(two / "ours", [{"image": f"/{file}", "x": 0.5, "y": 0.5} for file in files])
+    record = json.loads((two / "ours" / "results.json").read_text())
+    for one in record["results"]:
+        one["details"]["data"] = {"folder": "/"}
+    (two / "ours" / "results.json").write_text(json.dumps(record))
+    page, warnings = report(two)
+    assert not page.named("img")
+    assert any("neurons.json" in w for w in warnings) and any("no cue-conflict picture" in w for w in warnings)
+
+
+def test_hostile_names_are_escaped_in_every_new_part(tmp_path: Path) -> None:
+    evil, attribute = "<script>alert(1)</script>", '" onload="alert(2)'
+    root, pictures = tmp_path / "in", conflicts(tmp_path / "pictures")
+    for name, bias in ((evil, 0.5), (attribute, 0.25)):
+        folder = measured(root / str(bias), name, weights=name, bias=bias)
+        decisions(folder, pictures, evil)
+        copy = root / "images" / "a.png-style0.png"
+        picture(copy, 1)
+        (root / "images" / "stylize.json").write_text("{}")
+        neurons(folder, [{"image": str(copy), "x": 0.5, "y": 2}], neuron=evil)
+        path = folder / "neurons.json"
+        path.write_text(path.read_text().replace("layer4", evil))
+    paired = entry("shape-bias", "shape_bias", None) | {"a": evil, "b": attribute, "difference": 0.25}
+    comparison = {"schema": "shapebias/comparison/1", "paired": [paired | {"ci95": [0.1, 0.4]}]}
+    (root / "comparison.json").write_text(json.dumps(comparison))
+    responses(tmp_path / "csv" / "a.csv", f"{evil} person", "shape")
+    page, _ = report(root, tmp_path / "csv")
+    assert not page.named("script") and evil not in page.source
+    assert not any("onload" in a for _, a in page.tags)
+    assert "Side by side" in page.text and page.classed("strip") and page.classed("meter")
