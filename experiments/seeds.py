@@ -35,8 +35,8 @@ FIGURES = [
 ]
 
 
-def cell(results: Results, benchmark: str, metric: str) -> str:
-    entry = results.get(benchmark, metric)
+def cell(results: Results, evaluator: str, metric: str) -> str:
+    entry = results.get(evaluator, metric)
     low, high = entry.ci95 or (float("nan"), float("nan"))
     return f"{100 * (entry.value or 0):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 

@@ -23,7 +23,7 @@ def test_demo(small, tmp_path):
     assert page.name == "report.html" and "<script" not in text and '="http' not in text
     for scheme in ("in", "mmsi-sin-in"):
         results = json.loads((tmp_path / "demo" / "results" / scheme / "results.json").read_text())
-        found = {(entry["benchmark"], entry["metric"]) for entry in results["results"]}
+        found = {(entry["evaluator"], entry["metric"]) for entry in results["results"]}
         assert {("accuracy", "top1"), ("stylized", "top1"), ("shape-bias", "shape_bias")} <= found
         assert ("dimensionality", "shape_neurons") in found
         conflict = next(entry for entry in results["results"] if entry["metric"] == "shape_decisions")

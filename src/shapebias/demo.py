@@ -71,7 +71,7 @@ def prepare(out: Path, *, seed: int = 0) -> None:
 def measure(runs: Sequence[Path], out: Path, *, seed: int = 0) -> list[Results]:
     """What shapes16 has images for, on the runs, into ``out/results``."""
     networks = [load_model(str(run)) for run in runs]
-    return evaluate_all(networks, suites=MEASURED, data={"": out / "shapes16"}, out=out / "results", seed=seed)
+    return evaluate_all(networks, evaluators=MEASURED, data={"": out / "shapes16"}, out=out / "results", seed=seed)
 
 
 def recipe(scheme: str, out: Path, *, seed: int = 0) -> TrainConfig:

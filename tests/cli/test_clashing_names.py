@@ -55,6 +55,6 @@ def test_both_are_measured_by_one_command(tmp_path: Path, monkeypatch: pytest.Mo
     for module in ("clash_a", "clash_b"):
         (tmp_path / f"{module}.py").write_text(code)
     monkeypatch.chdir(tmp_path)
-    command = "evaluate clash_a:net clash_b:net --suites shape-bias --data conflicts --out out --device cpu"
+    command = "evaluate clash_a:net clash_b:net --evaluators shape-bias --data conflicts --out out --device cpu"
     assert main(command.split()) == 0
     assert sorted(path.parent.name for path in tmp_path.glob("out/*/results.json")) == ["clash_a-net", "clash_b-net"]

@@ -41,7 +41,7 @@ def checkpoint(path, classes=("bear", "cat")):
     save_classifier(path, timm_classifier("test_resnet", Identity("net", "net", "test_resnet", classes), size=32))
 
 
-EVALUATE = "evaluate nets:number --suites accuracy --data photos --out r"
+EVALUATE = "evaluate nets:number --evaluators accuracy --data photos --out r"
 TRAIN = "train --scheme in --model test_resnet --data photos --out r"
 
 MISTAKES = [
@@ -75,16 +75,16 @@ MISTAKES = [
     ("stylizer show photos --stylizer file", "does not hold the small AdaIN"),
     ("stylizer show photos --out file/sheet.png --rows 1 --columns 1 --size 16", "cannot write"),
     (EVALUATE.replace("photos", "none"), "returned int"),
-    ("evaluate photos --suites accuracy --data photos --out r", "not a run folder"),
-    ("evaluate nowhere --suites accuracy --data photos --out r", "no model 'nowhere'"),
-    ("evaluate timm:resnet5000 --suites accuracy --data photos --out r", "did you mean resnet"),
-    ("evaluate nets:absent --suites accuracy --data photos --out r", "absent"),
-    ("evaluate nets:fail --suites accuracy --data photos --out r", "ValueError: x y"),
-    ("evaluate cut.safetensors --suites accuracy --data photos --out r", "not a safetensors file"),
-    ("evaluate foreign.safetensors --suites accuracy --data photos --out r", "not written by"),
-    ("evaluate file --suites accuracy --data photos --out r", "not a safetensors file"),
+    ("evaluate photos --evaluators accuracy --data photos --out r", "not a run folder"),
+    ("evaluate nowhere --evaluators accuracy --data photos --out r", "no model 'nowhere'"),
+    ("evaluate timm:resnet5000 --evaluators accuracy --data photos --out r", "did you mean resnet"),
+    ("evaluate nets:absent --evaluators accuracy --data photos --out r", "absent"),
+    ("evaluate nets:fail --evaluators accuracy --data photos --out r", "ValueError: x y"),
+    ("evaluate cut.safetensors --evaluators accuracy --data photos --out r", "not a safetensors file"),
+    ("evaluate foreign.safetensors --evaluators accuracy --data photos --out r", "not written by"),
+    ("evaluate file --evaluators accuracy --data photos --out r", "not a safetensors file"),
     (EVALUATE.replace("accuracy", "acuracy"), "did you mean 'accuracy'"),
-    (EVALUATE.replace("accuracy", ","), "no suites given"),
+    (EVALUATE.replace("accuracy", ","), "no evaluators given"),
     (EVALUATE.replace("--data photos", ""), "data"),
     (EVALUATE.replace("--data photos", "--data accuracy="), "names no folder"),
     (EVALUATE + " --data photos", "twice"),
@@ -93,12 +93,18 @@ MISTAKES = [
     (EVALUATE + " --seed -1", "seed"),
     (EVALUATE + " --workers -1", "workers"),
     (EVALUATE + " --device tpu", "tpu"),
-    ("evaluate net.safetensors --suites accuracy --data empty --out r", "no class folders"),
-    ("evaluate net.safetensors --suites accuracy --data one --out r", "one class only"),
-    ("evaluate net.safetensors --suites shape-bias --data accuracy=photos --out r", "suite 'shape-bias' has no data"),
-    ("evaluate net.safetensors --suites shape-bias --data photos --out r", "no cue-conflict images"),
-    ("evaluate net.safetensors --suites accuracy --data photos --out file", "is a file: choose another --out"),
-    ("evaluate net.safetensors net.safetensors --suites accuracy --data photos --out r", "two models are called 'net'"),
+    ("evaluate net.safetensors --evaluators accuracy --data empty --out r", "no class folders"),
+    ("evaluate net.safetensors --evaluators accuracy --data one --out r", "one class only"),
+    (
+        "evaluate net.safetensors --evaluators shape-bias --data accuracy=photos --out r",
+        "evaluator 'shape-bias' has no data",
+    ),
+    ("evaluate net.safetensors --evaluators shape-bias --data photos --out r", "no cue-conflict images"),
+    ("evaluate net.safetensors --evaluators accuracy --data photos --out file", "is a file: choose another --out"),
+    (
+        "evaluate net.safetensors net.safetensors --evaluators accuracy --data photos --out r",
+        "two models are called 'net'",
+    ),
     (TRAIN.replace("scheme in", "scheme mmsi-sin-inn"), "did you mean 'mmsi-sin-in'"),
     (TRAIN.replace("test_resnet", "test_resnett"), "did you mean test_resnet"),
     (TRAIN.replace("photos", "none"), "none"),
@@ -181,7 +187,7 @@ def test_stylize_in_a_folder_of_other_settings_and_with_unreadable_images(work, 
 
 def test_json_stands_alone_on_stdout(work, capsys):
     checkpoint(work / "net.safetensors")
-    line = "evaluate net.safetensors --suites accuracy --data photos --out r --batch_size 3 --json"
+    line = "evaluate net.safetensors --evaluators accuracy --data photos --out r --batch_size 3 --json"
     assert main(line.split()) == 0
     captured = capsys.readouterr()
     (found,) = json.loads(captured.out, parse_constant=lambda name: pytest.fail(name))

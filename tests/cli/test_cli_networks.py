@@ -83,7 +83,7 @@ def test_what_cannot_be_loaded(file, models, given, message):
 
 def test_a_crop_is_every_measured_network_s(file, tmp_path):
     folder = class_folder(tmp_path / "f", wordnet_ids()[:2])
-    command = ["evaluate", f"timm:test_resnet={file}", "--suites=accuracy", f"--data={folder}", "--device=cpu"]
+    command = ["evaluate", f"timm:test_resnet={file}", "--evaluators=accuracy", f"--data={folder}", "--device=cpu"]
     assert main([*command, f"--out={tmp_path / 'out'}", "--crop=1"]) == 0
     results = Results.load(tmp_path / "out" / "mine" / "results.json")
     assert results.model["preprocessing"]["crop"] == 1.0
@@ -91,7 +91,7 @@ def test_a_crop_is_every_measured_network_s(file, tmp_path):
 
 def test_figures_of_one_crop_are_not_mixed_with_those_of_another(file, tmp_path, capfd):
     folder = class_folder(tmp_path / "f", wordnet_ids()[:2])
-    command = ["evaluate", f"timm:test_resnet={file}", "--suites=accuracy", f"--data={folder}", "--device=cpu"]
+    command = ["evaluate", f"timm:test_resnet={file}", "--evaluators=accuracy", f"--data={folder}", "--device=cpu"]
     assert main([*command, f"--out={tmp_path / 'out'}"]) == 0
     assert main([*command, f"--out={tmp_path / 'out'}", "--crop=1"]) == 2
     assert "of this network with another preprocessing" in capfd.readouterr().err

@@ -84,7 +84,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_of_imagenet_is_scored(tmp_path, layout):
     evaluator = Accuracy(EvalConfig(LAYOUTS[layout](tmp_path / "data"), tmp_path / "out", batch_size=4))
-    top1, top5, among = evaluator.run(perfect(evaluator, wnid_of)).entries
+    top1, top5, among = evaluator.run(perfect(evaluator, wnid_of)).results
     assert (top1.value, top1.n, top1.condition) == (5 / 6, 6, {})
     assert (among.value, among.condition) == (5 / 6, {"answers": "3 of 1000 classes"})
     assert (top5.value, top5.condition) == (5 / 6, {})
@@ -119,14 +119,14 @@ def test_a_list_of_a_thousand_indices_needs_no_train_folder(labelled, tmp_path):
     assert isinstance(evaluator.folder, LabelledImages)
     assert evaluator.folder.classes == WNIDS
     assert Accuracy(EvalConfig(labelled / "val", tmp_path / "out")).folder == evaluator.folder
-    found = evaluator.run(perfect(evaluator, lambda name: WNIDS[index_of(name)])).entries
+    found = evaluator.run(perfect(evaluator, lambda name: WNIDS[index_of(name)])).results
     assert [(e.metric, e.value, e.condition) for e in found] == [("top1", 0.999, {}), ("top5", 0.999, {})]
 
 
 def test_a_network_with_its_outputs_in_another_order_is_warned_of(labelled, tmp_path):
     evaluator = Accuracy(EvalConfig(labelled, tmp_path / "out"))
     truth = torch.tensor([index_of(path.name) for path in evaluator.folder.paths])
-    (top1, _) = evaluator.run(fixed(torch.eye(1000)[(truth + 1) % 1000], WNIDS)).entries
+    (top1, _) = evaluator.run(fixed(torch.eye(1000)[(truth + 1) % 1000], WNIDS)).results
     assert top1.value == 0
     assert "no more than chance (1 in 1000)" in top1.details["warning"]
     assert "100% of the answers are the name 1 place later" in top1.details["warning"]
@@ -141,7 +141,7 @@ def test_any_other_indices_without_train_are_refused(labelled, tmp_path):
 
 def test_limit_draws_over_the_classes(labelled, tmp_path):
     evaluator = Accuracy(EvalConfig(labelled, tmp_path / "out", limit=40, seed=3))
-    found = evaluator.run(perfect(evaluator, lambda name: WNIDS[index_of(name)])).entries[0]
+    found = evaluator.run(perfect(evaluator, lambda name: WNIDS[index_of(name)])).results[0]
     assert (found.value, found.n, found.condition) == (39 / 40, 40, {})
     assert found.details["data"]["drawn"] == {"images": 40, "of": 1000, "seed": 3}
     again = Accuracy(EvalConfig(labelled, tmp_path / "out", limit=40, seed=3))
@@ -177,8 +177,8 @@ def test_stylized_imagenet_is_found_and_its_val_measured(tmp_path, name):
     in_class_folders(tmp_path / name / "val")
     assert StylizedImageNet.find(tmp_path) == tmp_path / name
     evaluator = StylizedImageNet(EvalConfig(tmp_path / name, tmp_path / "out"))
-    top1 = evaluator.run(perfect(evaluator, wnid_of)).entries[0]
-    assert (top1.benchmark, top1.n, top1.condition) == ("stylized-imagenet", 6, {"answers": "3 of 1000 classes"})
+    top1 = evaluator.run(perfect(evaluator, wnid_of)).results[0]
+    assert (top1.evaluator, top1.n, top1.condition) == ("stylized-imagenet", 6, {"answers": "3 of 1000 classes"})
     assert top1.details["data"]["folder"] == str(tmp_path / name / "val")
 
 
@@ -191,18 +191,18 @@ def test_imagenet_sketch_is_found_and_measured(tmp_path, name):
     place = ImageNetSketch.find(tmp_path)
     assert place == tmp_path / name.partition("/")[0]
     evaluator = ImageNetSketch(EvalConfig(place, tmp_path / "out"))
-    top1 = evaluator.run(perfect(evaluator, wnid_of)).entries[0]
-    assert (top1.benchmark, top1.n) == ("imagenet-sketch", 6)
+    top1 = evaluator.run(perfect(evaluator, wnid_of)).results[0]
+    assert (top1.evaluator, top1.n) == ("imagenet-sketch", 6)
     assert top1.details["data"]["folder"] == str(tmp_path / name)
 
 
 def test_out_of_distribution_sets_of_any_network_by_name(tmp_path):
     data = class_folder(tmp_path / "own", ("bear", "cat"), 3)
     logits = torch.tensor([[2.0, 1.0, 9.0], [1.0, 2.0, 9.0]]).repeat_interleave(3, 0)
-    for suite in ("stylized-imagenet", "imagenet-sketch"):
-        found = evaluate(fixed(logits, ("bear", "cat", "dog")), suites=[suite], data=data, device="cpu")
-        assert found.get(suite, "top1").value == 1  # among bear and cat, though dog is the largest of all
-        assert found.get(suite, "top1").condition == {"answers": "2 of 3 classes"}
+    for evaluator in ("stylized-imagenet", "imagenet-sketch"):
+        found = evaluate(fixed(logits, ("bear", "cat", "dog")), evaluators=[evaluator], data=data, device="cpu")
+        assert found.get(evaluator, "top1").value == 1  # among bear and cat, though dog is the largest of all
+        assert found.get(evaluator, "top1").condition == {"answers": "2 of 3 classes"}
 
 
 def test_a_flat_val_is_stylized_with_its_labels(tmp_path):
@@ -229,8 +229,8 @@ def test_of_a_limit_only_what_is_drawn_is_stylized(tmp_path):
         outcome = evaluator.run(fixed(torch.zeros(3, 1000), WNIDS))
         folder = tmp_path / "out" / "images" / f"stylized-3-seed{seed}"
         assert {path.name for path in folder.glob("*.png")} == {f"{name}-style0.png" for name in drawn}
-        assert outcome.entries[0].details["data"]["drawn"] == {"images": 3, "of": 6, "seed": seed}
-        assert outcome.entries[0].condition["styles"] == "held-out"
+        assert outcome.results[0].details["data"]["drawn"] == {"images": 3, "of": 6, "seed": seed}
+        assert outcome.results[0].condition["styles"] == "held-out"
 
 
 def test_a_drawn_image_gets_the_style_it_has_among_all(tmp_path):
@@ -261,7 +261,7 @@ def test_a_killed_stylization_goes_on(tmp_path, monkeypatch):
     there = {path: path.stat().st_mtime_ns for path in folder.glob("*.png")}
     assert len(there) == 2
     outcome = Stylized(setting).run(fixed(torch.zeros(4, 1000), WNIDS))
-    assert outcome.entries[0].n == 4
+    assert outcome.results[0].n == 4
     assert len(written) == 3 + 2  # the two that were missing
     assert all(path.stat().st_mtime_ns == time for path, time in there.items())
 
@@ -270,8 +270,8 @@ def test_an_unreadable_source_is_left_out_of_the_copies_and_named(tmp_path):
     data = with_solution(tmp_path / "data")
     (data / "val" / f"{VAL[1]}.JPEG").write_bytes(b"")
     outcome = Stylized(EvalConfig(data, tmp_path / "out")).run(fixed(torch.zeros(5, 1000), WNIDS))
-    assert outcome.entries[0].n == 5
-    (reason,) = outcome.entries[0].details["data"]["unreadable"]
+    assert outcome.results[0].n == 5
+    (reason,) = outcome.results[0].details["data"]["unreadable"]
     assert f"{VAL[1]}.JPEG" in reason
 
 

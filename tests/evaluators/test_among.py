@@ -85,7 +85,7 @@ def test_figures_of_a_subset_against_numpy(some, tmp_path):
     assert 0 < wanted["top1", None].sum() < wanted["top1", "7 of 1000 classes"].sum() < 35
     setting = EvalConfig(some, tmp_path, batch_size=8)
     outcome = Accuracy(setting).run(fixed(logits, WNIDS))
-    found = {(entry.metric, entry.condition.get("answers")): entry for entry in outcome.entries}
+    found = {(entry.metric, entry.condition.get("answers")): entry for entry in outcome.results}
     assert {key: entry.value for key, entry in found.items()} == {key: right.mean() for key, right in wanted.items()}
     for key, right in wanted.items():
         assert found[key].ci95 == wilson(int(right.sum()), 35)
@@ -94,38 +94,38 @@ def test_figures_of_a_subset_against_numpy(some, tmp_path):
             assert found[key].details["classes"] == {"in_folder": 7, "of_network": 1000}
             shares = [values["value"] for values in found[key].details["per_category"].values()]
             assert shares == pytest.approx(right.reshape(7, 5).mean(axis=1))
-    for suite in (StylizedImageNet, ImageNetSketch):
-        outcome = suite(setting).run(fixed(logits, WNIDS))
-        assert [(e.benchmark, e.metric, e.condition) for e in outcome.entries] == [
-            (suite.benchmark, metric, {"answers": "7 of 1000 classes"}) for metric in ("top1", "top5")
+    for evaluator in (StylizedImageNet, ImageNetSketch):
+        outcome = evaluator(setting).run(fixed(logits, WNIDS))
+        assert [(e.evaluator, e.metric, e.condition) for e in outcome.results] == [
+            (evaluator.name, metric, {"answers": "7 of 1000 classes"}) for metric in ("top1", "top5")
         ]
-        assert [e.value for e in outcome.entries] == [subset_right.mean() for subset_right in (subset == 0, subset < 5)]
+        assert [e.value for e in outcome.results] == [subset_right.mean() for subset_right in (subset == 0, subset < 5)]
 
 
 def test_five_classes_or_fewer_have_no_top5_of_their_own(tmp_path):
     data = class_folder(tmp_path / "few", WNIDS[:5], 2)
     outcome = Accuracy(EvalConfig(data, tmp_path)).run(fixed(torch.zeros(10, 1000), WNIDS))
-    assert [(e.metric, bool(e.condition)) for e in outcome.entries] == [
+    assert [(e.metric, bool(e.condition)) for e in outcome.results] == [
         ("top1", False),
         ("top5", False),
         ("top1", True),
     ]
 
 
-@pytest.mark.parametrize("suite", [Accuracy, StylizedImageNet, ImageNetSketch])
-def test_all_classes_have_no_condition(tmp_path, suite):
+@pytest.mark.parametrize("evaluator", [Accuracy, StylizedImageNet, ImageNetSketch])
+def test_all_classes_have_no_condition(tmp_path, evaluator):
     data = class_folder(tmp_path / "all", NAMES, 1)
-    outcome = suite(EvalConfig(data, tmp_path)).run(fixed(torch.eye(10), NAMES))
-    assert [(e.metric, e.value, e.condition) for e in outcome.entries] == [("top1", 1.0, {}), ("top5", 1.0, {})]
+    outcome = evaluator(EvalConfig(data, tmp_path)).run(fixed(torch.eye(10), NAMES))
+    assert [(e.metric, e.value, e.condition) for e in outcome.results] == [("top1", 1.0, {}), ("top5", 1.0, {})]
 
 
 def test_a_limit_does_not_make_a_subset_of_a_whole_folder(tmp_path):
     data = class_folder(tmp_path / "all", NAMES, 2)
     outcome = Accuracy(EvalConfig(data, tmp_path, limit=3)).run(fixed(torch.zeros(3, 10), NAMES))
-    assert [entry.condition for entry in outcome.entries] == [{}, {}]
-    assert outcome.entries[0].details["data"]["drawn"] == {"images": 3, "of": 20, "seed": 0}
-    assert outcome.entries[0].details["classes"] == {"in_folder": 10, "of_network": 10}
-    assert len(outcome.entries[0].details["per_category"]) == 3
+    assert [entry.condition for entry in outcome.results] == [{}, {}]
+    assert outcome.results[0].details["data"]["drawn"] == {"images": 3, "of": 20, "seed": 0}
+    assert outcome.results[0].details["classes"] == {"in_folder": 10, "of_network": 10}
+    assert len(outcome.results[0].details["per_category"]) == 3
 
 
 def test_what_was_drawn_is_scored_against_its_own_classes(tmp_path):
@@ -133,16 +133,16 @@ def test_what_was_drawn_is_scored_against_its_own_classes(tmp_path):
     evaluator = Accuracy(EvalConfig(data, tmp_path, limit=7, seed=5))
     truth = [NAMES.index(path.parent.name) for path in evaluator.folder.paths]
     outcome = evaluator.run(fixed(torch.eye(10)[truth], NAMES))
-    assert outcome.entries[0].value == 1
+    assert outcome.results[0].value == 1
     assert len(outcome.images) == 7
     whole = Accuracy(EvalConfig(data, tmp_path, limit=40))
-    assert "drawn" not in whole.run(fixed(torch.zeros(40, 10), NAMES)).entries[0].details["data"]
+    assert "drawn" not in whole.run(fixed(torch.zeros(40, 10), NAMES)).results[0].details["data"]
 
 
 def test_subset_and_styles_stand_in_one_condition(some, tmp_path):
     evaluator = Stylized(EvalConfig(some, tmp_path / "out", limit=7))
     outcome = evaluator.run(fixed(torch.zeros(7, 1000), WNIDS))
-    assert outcome.entries[0].condition == {"styles": "held-out", "answers": "7 of 1000 classes"}
+    assert outcome.results[0].condition == {"styles": "held-out", "answers": "7 of 1000 classes"}
 
 
 TARGETS = np.repeat(np.arange(10), 8)
@@ -200,8 +200,8 @@ def test_a_permutation_is_recognised_and_named():
 def test_the_warning_stands_with_the_figure(tmp_path):
     data = class_folder(tmp_path / "f", NAMES[:4], 15)
     logits = torch.eye(10)[torch.arange(4).repeat_interleave(15) + 2]
-    found = Accuracy(EvalConfig(data, tmp_path)).run(fixed(logits, NAMES)).entries
+    found = Accuracy(EvalConfig(data, tmp_path)).run(fixed(logits, NAMES)).results
     assert "100% of the answers are the name 2 places later" in found[0].details["warning"]
     assert "warning" not in found[1].details
     right = torch.eye(10)[torch.arange(4).repeat_interleave(15)]
-    assert "warning" not in Accuracy(EvalConfig(data, tmp_path)).run(fixed(right, NAMES)).entries[0].details
+    assert "warning" not in Accuracy(EvalConfig(data, tmp_path)).run(fixed(right, NAMES)).results[0].details

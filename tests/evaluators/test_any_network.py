@@ -201,18 +201,18 @@ def test_outputs_that_are_not_logits(answer, message):
 def test_outputs_that_are_not_finite(images):
     network = wrap(Odd(lambda x: x.mean((2, 3))[:, :2] * torch.nan), classes=("bear", "cat"))
     with pytest.raises(UserError, match="holds NaN or infinity"):
-        evaluate(network, suites=["accuracy"], data=images)
+        evaluate(network, evaluators=["accuracy"], data=images)
 
 
 def test_any_module_in_one_line(tmp_path):
     for number, (shape, texture) in enumerate([("cat", "dog"), ("dog", "cat"), ("car", "cat")]):
         noise_image(tmp_path / "c" / shape / f"{shape}1-{texture}1.png", number)
-    found = evaluate(mean_colour(1000), suites=["shape-bias"], data=tmp_path / "c")
+    found = evaluate(mean_colour(1000), evaluators=["shape-bias"], data=tmp_path / "c")
     assert found.get("shape-bias", "shape_decisions").n == 3
     assert found.get("shape-bias", "shape_decisions").condition == {"mapping": "mean"}
     with pytest.raises(UserError, match="10 outputs"):
-        evaluate(mean_colour(10), suites=["shape-bias"], data=tmp_path / "c")
-    found = evaluate(mean_colour(16), suites=["shape-bias"], data=tmp_path / "c", classes=CATEGORIES)
+        evaluate(mean_colour(10), evaluators=["shape-bias"], data=tmp_path / "c")
+    found = evaluate(mean_colour(16), evaluators=["shape-bias"], data=tmp_path / "c", classes=CATEGORIES)
     assert found.get("shape-bias", "shape_decisions").condition == {"mapping": "own"}
     assert found.model["classes"] == list(CATEGORIES)
 
@@ -220,7 +220,7 @@ def test_any_module_in_one_line(tmp_path):
 def test_the_command_line(tmp_path, weights, capfd):
     folder = class_folder(tmp_path / "f", wordnet_ids()[:2])
     torch.save(renamed(tiny().state_dict()), tmp_path / "w.pth")
-    command = ["evaluate", "timm:test_resnet", "--suites=accuracy", f"--data={folder}", f"--out={tmp_path / 'out'}"]
+    command = ["evaluate", "timm:test_resnet", "--evaluators=accuracy", f"--data={folder}", f"--out={tmp_path / 'out'}"]
     assert main([*command, f"--checkpoint={tmp_path / 'w.pth'}", "--remap-by-order", "--device=cpu"]) == 0
     results = Results.load(tmp_path / "out" / "test_resnet" / "results.json")
     assert results.model["weights_sha256"] == sha256(tmp_path / "w.pth")

@@ -44,7 +44,7 @@ def network_of_imagenet():
 
 
 def figures(outcome):
-    return {entry.key: (entry.value, entry.n, entry.ci95) for entry in outcome.entries}
+    return {entry.key: (entry.value, entry.n, entry.ci95) for entry in outcome.results}
 
 
 def same(a, b):
@@ -58,10 +58,10 @@ def test_every_figure_is_that_of_the_attack_image_by_image(setting):
     model = classifier()
     setting = replace(setting, attacks=tuple(ATTACKS), epsilons=(2.0, 20.0))
     found = WhiteBox(setting).run(model)
-    assert len(found.entries) == len(found.per_image) == 1 + 4 * 2
+    assert len(found.results) == len(found.per_image) == 1 + 4 * 2
     names = [f"{label}/{i}.png" for label in CLASSES for i in range(2)]
     assert list(found.images) == names
-    for entry in found.entries:
+    for entry in found.results:
         right = []
         for name in names:
             image = model.preprocessing(load_rgb(setting.data / name))[None]
@@ -72,25 +72,25 @@ def test_every_figure_is_that_of_the_attack_image_by_image(setting):
                 image = perturb(model, image, label, attack, entry.condition["epsilon"], start=start)
             right.append(bool(model(image).argmax(1) == label))
         assert found.per_image[entry.key][:, 0].tolist() == right
-        assert (entry.benchmark, entry.metric) == ("white-box", "top1")
+        assert (entry.evaluator, entry.metric) == ("white-box", "top1")
         assert (entry.value, entry.n, entry.ci95) == (np.mean(right), 8, wilson(sum(right), 8))
-    values = [entry.value for entry in found.entries]
+    values = [entry.value for entry in found.results]
     assert values[0] > min(values)  # the attacks do something
 
 
 def test_without_attack_it_is_the_accuracy(setting):
     model = classifier()
-    clean = WhiteBox(setting).run(model).entries[0]
-    top1 = Accuracy(setting).run(model).entries[0]
+    clean = WhiteBox(setting).run(model).results[0]
+    top1 = Accuracy(setting).run(model).results[0]
     assert clean.condition == {"attack": "none"}
     assert (clean.value, clean.n, clean.ci95) == (top1.value, top1.n, top1.ci95)
 
 
 def test_the_papers_epsilons_are_the_default(folder, tmp_path):
     found = WhiteBox(EvalConfig(folder, tmp_path / "out", limit=4)).run(classifier())
-    conditions = [entry.condition for entry in found.entries[1:]]
+    conditions = [entry.condition for entry in found.results[1:]]
     assert conditions == [{"attack": a, "epsilon": e} for a in ("fgsm", "pgd", "ifgsm", "mim") for e in EPSILONS]
-    details = found.entries[0].details
+    details = found.results[0].details
     assert details["gradient_evaluations"] == 116 * 4
     assert details["data"]["drawn"] == {"images": 4, "of": 8, "seed": 0}
     assert details["attacks"]["pgd"]["random_start"]
@@ -114,10 +114,10 @@ def test_a_killed_run_goes_on_and_repeats_no_finished_batch(setting):
     again = classifier()
     found = WhiteBox(setting).run(again)
     assert same(found, expected)
-    examples = whole.network.gradients - expected.entries[0].details["gradient_evaluations"]
-    per_image = expected.entries[0].details["gradient_evaluations"] // 8
+    examples = whole.network.gradients - expected.results[0].details["gradient_evaluations"]
+    per_image = expected.results[0].details["gradient_evaluations"] // 8
     assert again.network.gradients == 5 * per_image + examples
-    details = [outcome.entries[0].details["gradient_evaluations"] for outcome in (found, expected)]
+    details = [outcome.results[0].details["gradient_evaluations"] for outcome in (found, expected)]
     assert details[0] == details[1]
     assert not (setting.out / "net" / "unfinished" / "white-box").exists()
 
@@ -148,11 +148,11 @@ def test_unreadable_images_are_left_out_and_told_also_after_a_kill(setting, fold
     found = WhiteBox(setting).run(classifier())
     assert same(found, expected)
     assert len(found.images) == 5
-    unreadable = found.entries[0].details["data"]["unreadable"]
+    unreadable = found.results[0].details["data"]["unreadable"]
     assert [reason.partition(": ")[0] for reason in unreadable] == [
         str(folder / name) for name in ("bear/1.png", "owl/0.png", "owl/1.png")
     ]
-    assert found.entries[0].details["data"]["images"] == 5
+    assert found.results[0].details["data"]["images"] == 5
     with pytest.raises(UserError, match=r"unreadable image .*bear/1.png"):
         WhiteBox(replace(setting, strict=True)).run(classifier())
 
@@ -164,8 +164,8 @@ def test_images_without_a_finite_gradient_are_left_out_everywhere(setting, folde
     found = WhiteBox(setting).run(classifier(OddAtBlack()))
     assert len(found.images) == 7
     assert "cat/1.png" not in found.images
-    assert {entry.n for entry in found.entries} == {7}
-    details = found.entries[0].details
+    assert {entry.n for entry in found.results} == {7}
+    details = found.results[0].details
     assert details["gradients_not_finite"] == ["cat/1.png"]
     assert "the gradient of net is not finite for 1 of the images, left out everywhere: cat/1.png" in details["warning"]
     assert details["data"]["images"] == 7
@@ -185,11 +185,11 @@ def test_images_with_a_gradient_of_zero_are_shown_and_counted(setting, folder, a
         WhiteBox(setting).run(killed)
     found = WhiteBox(setting).run(classifier(FlatAtBlack()))
     assert len(found.images) == 8
-    details = found.entries[0].details
+    details = found.results[0].details
     assert details["zero_gradients"] == {"count": 2, "names": ["cat/1.png", "owl/0.png"]}
     assert details["warning"].startswith("the gradient of net is exactly zero for 2 of the images: the attack cannot")
     assert details["warning"].endswith("cat/1.png, owl/0.png")
-    none = WhiteBox(replace(setting, out=setting.out / "b")).run(classifier()).entries[0].details
+    none = WhiteBox(replace(setting, out=setting.out / "b")).run(classifier()).results[0].details
     assert none["zero_gradients"] == {"count": 0, "names": []}
     assert "warning" not in none
 
@@ -201,7 +201,7 @@ def test_gradients_of_both_kinds_are_warned_of_together(setting, folder):
 
     Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
     Image.new("RGB", (30, 30), "white").save(folder / "dog" / "0.png")
-    details = WhiteBox(replace(setting, attacks=("fgsm",))).run(classifier(Both())).entries[0].details
+    details = WhiteBox(replace(setting, attacks=("fgsm",))).run(classifier(Both())).results[0].details
     assert details["gradients_not_finite"] == ["cat/1.png"]
     assert details["zero_gradients"]["names"] == ["dog/0.png"]
     assert "left out everywhere: cat/1.png; the gradient of net is exactly zero for 1 of" in details["warning"]
@@ -237,18 +237,18 @@ def test_outputs_that_are_not_finite_name_the_first_image(setting, folder):
 
 
 def test_networks_that_cannot_be_attacked_are_refused_first(setting):
-    suite = WhiteBox(setting)
+    evaluator = WhiteBox(setting)
     with pytest.raises(UserError, match=r"net cannot be attacked on .*has no gradient"):
-        suite.check(classifier(NoGradient()))
+        evaluator.check(classifier(NoGradient()))
     with pytest.raises(UserError, match=r"net cannot be attacked on .*has no gradient.*rounding inside it"):
-        suite.check(classifier(Rounding()))
+        evaluator.check(classifier(Rounding()))
     sure = classifier()
     sure.network.head.bias.data[0] = 1e6  # the loss of what it is wholly sure of is flat, and it is no rounding
-    suite.check(sure)
+    evaluator.check(sure)
     with pytest.raises(UserError, match="different classes: the network has no owl"):
-        suite.check(classifier(classes=("bear", "cat", "dog", "pig")))
+        evaluator.check(classifier(classes=("bear", "cat", "dog", "pig")))
     model = classifier().train()
-    suite.check(model)
+    evaluator.check(model)
     assert model.network.training
     assert model.network.gradients == 1
 
@@ -269,7 +269,7 @@ def test_targeted_attacks_count_the_targets_too(tmp_path):
     found = WhiteBox(setting)
     found.check(model)
     outcome = found.run(model)
-    assert [(e.metric, e.condition) for e in outcome.entries] == [
+    assert [(e.metric, e.condition) for e in outcome.results] == [
         ("top1", {"attack": "none"}),
         ("top1", {"attack": "ifgsm", "epsilon": 40.0, "targeted": True}),
         ("target_rate", {"attack": "none"}),
@@ -281,9 +281,9 @@ def test_targeted_attacks_count_the_targets_too(tmp_path):
         label, target = torch.tensor([n % 3]), torch.tensor([3 + n % 2])
         changed = perturb(model, image, label, ATTACKS["ifgsm"], 40.0, targets=target)
         taken.append(bool(model(changed).argmax(1) == target))
-    rate = outcome.entries[3]
+    rate = outcome.results[3]
     assert outcome.per_image[rate.key][:, 0].tolist() == taken
-    assert rate.value > outcome.entries[2].value
+    assert rate.value > outcome.results[2].value
     assert outcome.images == tuple(f"i{n}" for n in range(6))
 
 
@@ -323,8 +323,8 @@ def test_rows_without_an_image_are_told(tmp_path):
     data = targeted_competition(tmp_path / "nips17")
     (data / "images" / "i4.png").unlink()
     found = WhiteBox(EvalConfig(data, tmp_path / "out", attacks=("fgsm",))).run(network_of_imagenet())
-    assert found.entries[0].n == 5
-    assert "i4.png: not there (row in line 6" in found.entries[0].details["data"]["unreadable"][0]
+    assert found.results[0].n == 5
+    assert "i4.png: not there (row in line 6" in found.results[0].details["data"]["unreadable"][0]
 
 
 def test_autoattack_is_called_for_each_epsilon(setting, monkeypatch):
@@ -335,18 +335,18 @@ def test_autoattack_is_called_for_each_epsilon(setting, monkeypatch):
         return (images - epsilon / 255).clamp(0, 1)
 
     monkeypatch.setattr(shared_part, "autoattack", darkened)
-    suite = WhiteBox(replace(setting, attacks=("autoattack", "fgsm"), epsilons=(2.0, 20.0), batch_size=8, seed=3))
-    suite.check(classifier())
-    outcome = suite.run(classifier())
-    assert [entry.condition.get("attack") for entry in outcome.entries] == ["none", *["autoattack"] * 2, *["fgsm"] * 2]
+    evaluator = WhiteBox(replace(setting, attacks=("autoattack", "fgsm"), epsilons=(2.0, 20.0), batch_size=8, seed=3))
+    evaluator.check(classifier())
+    outcome = evaluator.run(classifier())
+    assert [entry.condition.get("attack") for entry in outcome.results] == ["none", *["autoattack"] * 2, *["fgsm"] * 2]
     assert [call[:3] for call in calls] == [(1.0, 0, 1), (2.0, 3, 8), (20.0, 3, 8)]
     assert calls[1][3] == tuple(np.repeat(range(4), 2))
-    assert outcome.entries[0].details["attacks"]["autoattack"]["title"] == "AutoAttack"
+    assert outcome.results[0].details["attacks"]["autoattack"]["title"] == "AutoAttack"
 
 
 def test_examples_are_drawn_by_their_names_and_show_the_exact_difference(setting):
     model = classifier()
-    found = [WhiteBox(replace(setting, batch_size=size)).run(model).entries[0].details["examples"] for size in (3, 8)]
+    found = [WhiteBox(replace(setting, batch_size=size)).run(model).results[0].details["examples"] for size in (3, 8)]
     assert found[0] == found[1]
     folder = setting.out / "net" / "white-box"
     assert found[0]["folder"] == str(folder.resolve())

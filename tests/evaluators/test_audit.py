@@ -1,4 +1,4 @@
-"""The audit: every suite that there is data for, what is missing said, nothing measured twice."""
+"""The audit: every evaluator that there is data for, what is missing said, nothing measured twice."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ def data(tmp_path, colours):  # noqa: F811
 
 def test_what_there_is_data_for_is_measured_and_the_rest_named(data, tmp_path):
     networks = [by_colour("a"), by_colour("b", turn=1)]
-    found = audit(networks, data={"": data}, out=tmp_path / "out", suites=SOME, device="cpu")
-    measured = {entry.benchmark for entry in found.results[0].results}
+    found = audit(networks, data={"": data}, out=tmp_path / "out", evaluators=SOME, device="cpu")
+    measured = {entry.evaluator for entry in found.results[0].results}
     assert measured == {"accuracy", "shape-bias", "silhouettes"}
     (missing,) = found.missing
-    assert missing.suite == "edges"
+    assert missing.evaluator == "edges"
     assert "--data edges=DIR" in missing.reason
     assert "contours" in missing.needs
     assert found.refused == []
     written = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert written["schema"] == "shapebias/audit/1"
-    assert written["missing"] == [{"suite": "edges", "reason": missing.reason, "needs": missing.needs}]
+    assert written["missing"] == [{"evaluator": "edges", "reason": missing.reason, "needs": missing.needs}]
     pairs = json.loads((tmp_path / "out" / "comparison.json").read_text())["paired"]
-    assert {pair["benchmark"] for pair in pairs} == measured
+    assert {pair["evaluator"] for pair in pairs} == measured
 
 
 def test_its_figures_are_those_of_evaluate(data, tmp_path):
-    (audited,) = audit([by_colour("a")], data={"": data}, out=tmp_path / "one", suites=SOME, device="cpu").results
+    (audited,) = audit([by_colour("a")], data={"": data}, out=tmp_path / "one", evaluators=SOME, device="cpu").results
     folders = {"accuracy": data / "val", "shape-bias": data / "cue-conflict", "silhouettes": data / "silhouettes"}
     (evaluated,) = evaluate_all(
-        [by_colour("a")], suites=list(folders), data=folders, out=tmp_path / "two", device="cpu"
+        [by_colour("a")], evaluators=list(folders), data=folders, out=tmp_path / "two", device="cpu"
     )
     figures = [{entry.key: (entry.value, entry.ci95, entry.n) for entry in r.results} for r in (audited, evaluated)]
     assert figures[0] == figures[1]
@@ -62,8 +62,8 @@ def test_a_second_time_only_what_changed_is_measured(data, tmp_path, monkeypatch
     ran = []
     for kind in {EVALUATORS[name] for name in SOME}:
         run = kind.run
-        monkeypatch.setattr(kind, "run", lambda self, m, run=run: (ran.append(self.benchmark), run(self, m))[1])
-    arguments = {"data": {"": data}, "out": tmp_path / "out", "suites": SOME, "device": "cpu"}
+        monkeypatch.setattr(kind, "run", lambda self, m, run=run: (ran.append(self.name), run(self, m))[1])
+    arguments = {"data": {"": data}, "out": tmp_path / "out", "evaluators": SOME, "device": "cpu"}
     first = audit([by_colour("a")], **arguments)
     assert sorted(ran) == ["accuracy", "shape-bias", "silhouettes"]
     again = audit([by_colour("a")], **arguments)
@@ -88,55 +88,55 @@ def test_it_goes_on_where_it_was_killed(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Accuracy, "run", killed)
     networks = [by_colour("a"), by_colour("b")]
-    arguments = {"data": {"": data}, "out": tmp_path / "out", "suites": ["accuracy"], "device": "cpu"}
+    arguments = {"data": {"": data}, "out": tmp_path / "out", "evaluators": ["accuracy"], "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         audit(networks, **arguments)
     assert [r.model["name"] for r in audit(networks, **arguments).results] == ["a", "b"]
     assert ran == ["a", "b", "b"]
 
 
-def test_a_network_that_a_suite_is_not_for_is_left_out_of_it(data, tmp_path):
+def test_a_network_that_an_evaluator_is_not_for_is_left_out_of_it(data, tmp_path):
     networks = [by_colour("a"), by_colour("other", classes=("x", "y", "z"))]
-    found = audit(networks, data={"": data}, out=tmp_path / "out", suites=SOME[:2], device="cpu")
-    assert {(r.suite, r.network) for r in found.refused} == {("accuracy", "other"), ("shape-bias", "other")}
+    found = audit(networks, data={"": data}, out=tmp_path / "out", evaluators=SOME[:2], device="cpu")
+    assert {(r.evaluator, r.model) for r in found.refused} == {("accuracy", "other"), ("shape-bias", "other")}
     assert isinstance(found.refused[0], Refused)
     assert "different classes" in found.refused[0].reason
     assert [r.model["name"] for r in found.results] == ["a"]
 
 
-def test_data_that_do_not_fit_a_suite_are_its_reason(data, tmp_path):
+def test_data_that_do_not_fit_an_evaluator_are_its_reason(data, tmp_path):
     (data / "edges").mkdir()
-    found = audit([by_colour("a")], data={"": data}, out=tmp_path / "out", suites=SOME, device="cpu")
+    found = audit([by_colour("a")], data={"": data}, out=tmp_path / "out", evaluators=SOME, device="cpu")
     assert "no class folders" in found.missing[0].reason
 
 
 def test_nothing_at_all_is_an_error_that_says_why(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"nothing could be measured; edges: not found in .*: add --data edges=DIR"):
-        audit([by_colour("a")], data={"": tmp_path / "empty"}, out=tmp_path / "out", suites=["edges"], device="cpu")
-    with pytest.raises(UserError, match="unknown suite 'egdes'"):
+        audit([by_colour("a")], data={"": tmp_path / "empty"}, out=tmp_path / "out", evaluators=["edges"], device="cpu")
+    with pytest.raises(UserError, match="unknown evaluator 'egdes'"):
         audit([by_colour("a")], data={"egdes": tmp_path / "empty"}, out=tmp_path / "out", device="cpu")
 
 
 def test_under_strict_an_unreadable_image_is_fatal(data, tmp_path):
     (data / "val" / "red" / "broken.png").write_bytes(b"x")
-    arguments = {"data": {"": data}, "suites": ["accuracy"], "device": "cpu"}
+    arguments = {"data": {"": data}, "evaluators": ["accuracy"], "device": "cpu"}
     audit([by_colour("a")], **arguments, out=tmp_path / "one")
     with pytest.raises(UserError, match=r"broken\.png"):
         audit([by_colour("a")], **arguments, out=tmp_path / "two", strict=True)
 
 
-def test_every_suite_says_what_it_takes():
-    for name, suite in EVALUATORS.items():
-        assert suite.benchmark == name
-        assert len(suite.needs) > 20
+def test_every_evaluator_says_what_it_takes():
+    for name, evaluator in EVALUATORS.items():
+        assert evaluator.name == name
+        assert len(evaluator.needs) > 20
 
 
 def test_the_command_writes_a_page(data, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("shapebias.models.load._published", lambda spec: by_colour(spec.partition(":")[2]))
     assert load_model("x:a").identity.name == "a"
     command = ["audit", "x:a", "x:b", f"--data={data}", f"--out={tmp_path / 'out'}", "--device=cpu"]
-    assert main([*command, f"--suites={','.join(SOME)}"]) == 0
+    assert main([*command, f"--evaluators={','.join(SOME)}"]) == 0
     said = capfd.readouterr().err
     assert "not measured: edges: not found in" in said
     assert "wrote" in said

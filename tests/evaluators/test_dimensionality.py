@@ -317,7 +317,7 @@ def test_a_given_grid_of_textures_is_taken_as_it_is(tmp_path, images, grid):
     network = model().eval()
     outcome = evaluator.run(network)
     assert network.network.passed == 12  # each copy once
-    entries = {entry.metric: entry for entry in outcome.entries}
+    entries = {entry.metric: entry for entry in outcome.results}
     names = {"shape_neurons", "texture_neurons", "residual_neurons"}
     assert set(entries) == names | {"shape_correlated_neurons", "texture_correlated_neurons"}
     assert sum(entries[name].value for name in names) == pytest.approx(1)
@@ -342,7 +342,7 @@ def test_the_batch_size_changes_nothing(tmp_path, grid):
     found = []
     for size in (1, 5, 64):
         setting = EvalConfig(grid, tmp_path / "out", batch_size=size, pairs=50)
-        found.append([(e.metric, e.value, e.ci95) for e in Dimensionality(setting).run(model().eval()).entries][:3])
+        found.append([(e.metric, e.value, e.ci95) for e in Dimensionality(setting).run(model().eval()).results][:3])
     for other in found[1:]:
         for (name, value, interval), (same, again, same_interval) in zip(found[0], other, strict=True):
             assert name == same
@@ -357,11 +357,11 @@ def test_a_stage_is_measured_and_the_network_left_as_it_was(tmp_path, grid):
     setting = EvalConfig(grid, tmp_path / "out", stage="maps", pairs=2)
     outcome = Dimensionality(setting).run(network)
     assert (network.stages, dict(network.network.maps._forward_hooks), network.training) == before
-    entry = outcome.entries[0]
+    entry = outcome.results[0]
     assert entry.condition == {"textures": 3, "stage": "maps"}
     assert entry.details["stage"] == "maps"
     assert entry.details["warning"] == "fewer pairs (2) than neurons (3)"
-    whole = Dimensionality(EvalConfig(grid, tmp_path / "out", pairs=2)).run(network).entries[0]
+    whole = Dimensionality(EvalConfig(grid, tmp_path / "out", pairs=2)).run(network).results[0]
     assert entry.value == pytest.approx(whole.value)  # here the same latents
     with pytest.raises(UserError, match="has no stage 'layer9': it has maps, head"):
         Dimensionality(EvalConfig(grid, tmp_path / "out", stage="layer9")).check(network)
@@ -387,8 +387,8 @@ def test_a_folder_without_classes_pairs_different_images(tmp_path, stylizer, ban
         noise_image(tmp_path / "flat" / f"{number}.png", number)
     stylize_folder(tmp_path / "flat", tmp_path / "grid", stylizer, bank, StylizeSettings(3, same_styles=True))
     outcome = Dimensionality(EvalConfig(tmp_path / "grid", tmp_path / "out", pairs=40)).run(model().eval())
-    assert outcome.entries[0].details["texture_pairs"] == "two different images, classless"
-    assert outcome.entries[0].details["data"]["images"] == 5
+    assert outcome.results[0].details["texture_pairs"] == "two different images, classless"
+    assert outcome.results[0].details["data"]["images"] == 5
 
 
 def test_grids_that_cannot_be_used_are_refused(tmp_path, images, stylizer, bank):

@@ -59,7 +59,7 @@ def colours(tmp_path):
 
 def test_accuracy_of_a_plain_module(colours):
     network = wrap(ByColour(), name="mine", classes=CLASSES)
-    top1 = evaluate(network, suites=["accuracy"], data=colours, device="cpu").get("accuracy", "top1")
+    top1 = evaluate(network, evaluators=["accuracy"], data=colours, device="cpu").get("accuracy", "top1")
     assert (top1.value, top1.n) == (11 / 12, 12)
     assert top1.ci95 == wilson(11, 12)
     assert top1.details["per_category"]["green"] == {"n": 4, "value": 0.75}
@@ -67,7 +67,7 @@ def test_accuracy_of_a_plain_module(colours):
 
 
 def test_without_a_device_the_best_there_is_is_taken_and_recorded(colours):
-    found = evaluate(by_colour("net"), suites=["accuracy"], data=str(colours), device=None)
+    found = evaluate(by_colour("net"), evaluators=["accuracy"], data=str(colours), device=None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     assert found.environment["device"] == (torch.cuda.get_device_name() if device == "cuda" else "cpu")
     assert found.get("accuracy", "top1").value == 11 / 12
@@ -76,13 +76,13 @@ def test_without_a_device_the_best_there_is_is_taken_and_recorded(colours):
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:x", "meta"])
 def test_devices_that_are_not_here_are_refused(colours, device):
     with pytest.raises(UserError, match=device):
-        evaluate(by_colour("net"), suites=["accuracy"], data=colours, device=device)
+        evaluate(by_colour("net"), evaluators=["accuracy"], data=colours, device=device)
 
 
 def test_measuring_leaves_the_network_as_it_was(colours):
     module = ByColour()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    twice = [evaluate(wrap(module, classes=CLASSES), suites=["accuracy"], data=colours) for _ in range(2)]
+    twice = [evaluate(wrap(module, classes=CLASSES), evaluators=["accuracy"], data=colours) for _ in range(2)]
     assert twice[0].to_json()["results"] == twice[1].to_json()["results"]
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
@@ -105,7 +105,7 @@ def test_training_modes_are_put_back(tmp_path):
 
     network = Thousand().train()
     network.frozen.eval()
-    evaluate(network, suites=["shape-bias"], data=one_conflict(tmp_path / "c"), device="cpu")
+    evaluate(network, evaluators=["shape-bias"], data=one_conflict(tmp_path / "c"), device="cpu")
     assert set(network.modes) == {(False, False)}
     assert network.training
     assert not network.frozen.training
@@ -115,7 +115,7 @@ def test_training_modes_are_put_back(tmp_path):
 def test_a_timm_network_keeps_its_own_habits(colours):
     torch.manual_seed(0)
     network = timm.create_model("test_resnet", num_classes=3)
-    found = evaluate(wrap(network, name="tiny", classes=CLASSES), suites=["accuracy"], data=colours, device="cpu")
+    found = evaluate(wrap(network, name="tiny", classes=CLASSES), evaluators=["accuracy"], data=colours, device="cpu")
     config = network.pretrained_cfg
     assert found.model["input_size"] == config["input_size"][-1]
     assert found.model["preprocessing"]["interpolation"] == config["interpolation"]
@@ -132,7 +132,7 @@ def test_top5_only_with_more_than_five_classes(tmp_path):
         network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, count))
         network[2].weight.data.zero_()
         network[2].bias.data = torch.arange(count, 0, -1).float()  # always a, then b, ...
-        found = evaluate(wrap(network, classes=names), suites=["accuracy"], data=data)
+        found = evaluate(wrap(network, classes=names), evaluators=["accuracy"], data=data)
         assert [entry.metric for entry in found.results] == metrics
         assert found.get("accuracy", "top1").value == pytest.approx(1 / count)
     assert found.get("accuracy", "top5").value == pytest.approx(5 / 6)
@@ -148,12 +148,12 @@ def test_top5_only_with_more_than_five_classes(tmp_path):
 )
 def test_classes_that_do_not_fit_are_refused(colours, classes, message):
     with pytest.raises(UserError, match=message):
-        evaluate(by_colour("net", classes=classes), suites=["accuracy"], data=colours)
+        evaluate(by_colour("net", classes=classes), evaluators=["accuracy"], data=colours)
 
 
 def test_outputs_follow_their_names_not_the_folders_order(colours):
     reordered = wrap(ByColour(turn=1), classes=("red", "blue", "green"))
-    assert evaluate(reordered, suites=["accuracy"], data=colours).get("accuracy", "top1").value == 11 / 12
+    assert evaluate(reordered, evaluators=["accuracy"], data=colours).get("accuracy", "top1").value == 11 / 12
 
 
 def test_several_networks_are_compared_on_the_same_copies(colours, tmp_path, monkeypatch, capsys):
@@ -164,25 +164,25 @@ def test_several_networks_are_compared_on_the_same_copies(colours, tmp_path, mon
     )
     networks = [by_colour("right"), by_colour("wrong", turn=1), by_colour("same")]
     out = tmp_path / "out"
-    found = evaluate_all(networks, suites=["accuracy", "stylized", "dimensionality"], data={"": colours}, out=out)
+    found = evaluate_all(networks, evaluators=["accuracy", "stylized", "dimensionality"], data={"": colours}, out=out)
     assert len(made) == 2  # one set of stylized copies and one grid for all three
     assert [result.model["name"] for result in found] == ["right", "wrong", "same"]
     for result in found:
         saved = Results.load(out / result.model["name"] / "results.json")
         assert saved.to_json() == result.to_json()
         assert result.get("accuracy", "top1").n == result.get("stylized", "top1").n == 11
-        for suite, metric in (("accuracy", "top1"), ("stylized", "top1"), ("dimensionality", "shape_neurons")):
-            unreadable = result.get(suite, metric).details["data"]["unreadable"]
+        for evaluator, metric in (("accuracy", "top1"), ("stylized", "top1"), ("dimensionality", "shape_neurons")):
+            unreadable = result.get(evaluator, metric).details["data"]["unreadable"]
             assert [reason.rsplit("/", 1)[1] for reason in unreadable] == ["3.png: empty file"]
         assert result.get("stylized", "top1").condition == {"styles": "held-out"}
         assert result.environment["seed"] == 0
     assert "warning: left out unreadable image" in capsys.readouterr().err
     comparison = json.loads((out / "comparison.json").read_text())
     assert comparison["models"] == ["right", "wrong", "same"]
-    pairs = {(p["a"], p["b"], p["benchmark"]): p for p in comparison["paired"]}
+    pairs = {(p["a"], p["b"], p["evaluator"]): p for p in comparison["paired"]}
     assert len(pairs) == 6
-    for (a, b, suite), pair in pairs.items():
-        values = {r.model["name"]: r.get(suite, "top1").value for r in found}
+    for (a, b, evaluator), pair in pairs.items():
+        values = {r.model["name"]: r.get(evaluator, "top1").value for r in found}
         assert pair["difference"] == pytest.approx(values[a] - values[b])
         assert pair["n"] == 11
     assert pairs["right", "same", "accuracy"]["ci95"] == [0.0, 0.0]
@@ -193,7 +193,7 @@ def test_several_networks_are_compared_on_the_same_copies(colours, tmp_path, mon
 def test_a_refused_network_is_left_in_training_mode(colours):
     network = ByColour().train()
     with pytest.raises(UserError, match="has 2 class names"):
-        evaluate(network, suites=["accuracy"], data=colours, classes=("a", "b"))
+        evaluate(network, evaluators=["accuracy"], data=colours, classes=("a", "b"))
     assert network.training
     assert network.head.training
 
@@ -203,60 +203,62 @@ def test_later_calls_add_to_what_is_there(colours, tmp_path, capsys):
     for number, network in enumerate(pair):
         network.identity = replace(network.identity, weights_sha256=str(number))
     for stage in (None, "head"):
-        evaluate_all(pair[:1], suites=["dimensionality"], data={"": colours}, out=out, stage=stage, pairs=100)
+        evaluate_all(pair[:1], evaluators=["dimensionality"], data={"": colours}, out=out, stage=stage, pairs=100)
         err = capsys.readouterr().err
         assert err.count("warning: dimensionality: 100 pairs of only 12 images") == 1
     stages = [e.condition.get("stage") for e in Results.load(out / "a/results.json").results]
     assert stages == [None] * 5 + ["head"] * 5
-    for suite in ("accuracy", "stylized", "accuracy"):
-        evaluate_all(pair, suites=[suite], data={"": colours}, out=out)
+    for evaluator in ("accuracy", "stylized", "accuracy"):
+        evaluate_all(pair, evaluators=[evaluator], data={"": colours}, out=out)
     rows = json.loads((out / "comparison.json").read_text())["paired"]
-    assert sorted(row["benchmark"] for row in rows) == ["accuracy", "stylized"]
+    assert sorted(row["evaluator"] for row in rows) == ["accuracy", "stylized"]
     (out / "comparison.json").write_text("[]")
     with pytest.raises(UserError, match="not a comparison of this version"):
-        evaluate_all(pair, suites=["accuracy"], data={"": colours}, out=out)
+        evaluate_all(pair, evaluators=["accuracy"], data={"": colours}, out=out)
 
 
 def test_stylized_folders_are_taken_as_given_when_finished(colours, tmp_path, stylizer, bank):
     given = tmp_path / "given"
     stylize_folder(colours, given, stylizer, bank, StylizeSettings(per_image=2))
-    found = evaluate(by_colour("net"), suites=["stylized"], data=given).get("stylized", "top1")
+    found = evaluate(by_colour("net"), evaluators=["stylized"], data=given).get("stylized", "top1")
     assert found.condition == {"styles": "as given"}
     assert found.n == 24
     (given / "styles.csv").unlink()
     with pytest.raises(UserError, match="not finished"):
-        evaluate(by_colour("net"), suites=["stylized"], data=given)
+        evaluate(by_colour("net"), evaluators=["stylized"], data=given)
 
 
-def test_data_by_suite_and_its_test_part(colours, tmp_path):
+def test_data_by_evaluator_and_its_test_part(colours, tmp_path):
     class_folder(tmp_path / "split" / "train", CLASSES, 1)
     colours.rename(tmp_path / "split" / "val")
-    found = evaluate(by_colour("net"), suites=["accuracy"], data={"accuracy": tmp_path / "split"})
+    found = evaluate(by_colour("net"), evaluators=["accuracy"], data={"accuracy": tmp_path / "split"})
     assert found.get("accuracy", "top1").value == 11 / 12
-    with pytest.raises(UserError, match="suite 'stylized' has no data"):
-        evaluate(by_colour("net"), suites=["stylized"], data={"accuracy": tmp_path / "split"})
-    with pytest.raises(UserError, match="'stylized' is not among --suites"):
-        evaluate(by_colour("net"), suites=["accuracy"], data={"": colours, "stylized": tmp_path / "split"})
+    with pytest.raises(UserError, match="evaluator 'stylized' has no data"):
+        evaluate(by_colour("net"), evaluators=["stylized"], data={"accuracy": tmp_path / "split"})
+    with pytest.raises(UserError, match="'stylized' is not among --evaluators"):
+        evaluate(by_colour("net"), evaluators=["accuracy"], data={"": colours, "stylized": tmp_path / "split"})
     with pytest.raises(UserError, match="did you mean 'accuracy'"):
-        evaluate(by_colour("net"), suites=["accuracy"], data={"acuracy": tmp_path, "": tmp_path / "split"})
+        evaluate(by_colour("net"), evaluators=["accuracy"], data={"acuracy": tmp_path, "": tmp_path / "split"})
 
 
 @pytest.mark.parametrize("numbers", [{"seed": -1}, {"batch_size": 0}, {"batch_size": -3}])
 def test_numbers_out_of_range_are_refused(colours, numbers):
     with pytest.raises(UserError, match=f"--{next(iter(numbers))} must be at least"):
-        evaluate(by_colour("net"), suites=["accuracy"], data=colours, **numbers)
+        evaluate(by_colour("net"), evaluators=["accuracy"], data=colours, **numbers)
 
 
 def test_networks_of_one_name_and_unwritable_folders_are_refused_first(colours, tmp_path):
     with pytest.raises(UserError, match="two models are called 'net'"):
-        evaluate_all([by_colour("net"), by_colour("net")], suites=["accuracy"], data={"": colours}, out=tmp_path / "o")
+        evaluate_all(
+            [by_colour("net"), by_colour("net")], evaluators=["accuracy"], data={"": colours}, out=tmp_path / "o"
+        )
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="is a file: choose another --out"):
-        evaluate_all([by_colour("net")], suites=["accuracy"], data={"": colours}, out=tmp_path / "file")
+        evaluate_all([by_colour("net")], evaluators=["accuracy"], data={"": colours}, out=tmp_path / "file")
 
 
-def test_suites_are_named():
-    with pytest.raises(UserError, match="no suites given"):
+def test_evaluators_are_named():
+    with pytest.raises(UserError, match="no evaluators given"):
         check_evaluators([])
     with pytest.raises(UserError, match="did you mean 'shape-bias'"):
         check_evaluators(["shape_bias"])
@@ -272,7 +274,7 @@ def test_killed_and_called_again_it_measures_what_was_left(colours, tmp_path, mo
         return run(self, model)
 
     monkeypatch.setattr(Accuracy, "run", killed)
-    arguments = {"suites": ["accuracy"], "data": {"": colours}, "out": tmp_path / "out", "device": "cpu"}
+    arguments = {"evaluators": ["accuracy"], "data": {"": colours}, "out": tmp_path / "out", "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         evaluate_all([by_colour("a"), by_colour("b")], **arguments)
     found = evaluate_all([by_colour("a"), by_colour("b")], **arguments)
@@ -284,7 +286,7 @@ def test_killed_and_called_again_it_measures_what_was_left(colours, tmp_path, mo
 
 
 def test_figures_on_other_images_do_not_stay_beside_new_ones(colours, tmp_path):
-    arguments = {"suites": ["accuracy"], "out": tmp_path / "out", "device": "cpu"}
+    arguments = {"evaluators": ["accuracy"], "out": tmp_path / "out", "device": "cpu"}
     more = nn.Linear(3, 6)  # with a top-5, and figures among the folder's classes
     for limit in (None, 6):
         network = by_colour("a", classes=(*CLASSES, "x", "y", "z"))
@@ -294,7 +296,7 @@ def test_figures_on_other_images_do_not_stay_beside_new_ones(colours, tmp_path):
     assert {entry.n for entry in found.results} == {6}
 
 
-def test_a_suites_figures_go_together_when_its_images_change():
+def test_an_evaluators_figures_go_together_when_its_images_change():
     def entries(count, *epsilons):
         clean = Result("white-box", "top1", 1.0, count, details={"data": {"fingerprint": "f", "images": count}})
         return [clean, *(Result("white-box", "top1", 0.5, count, condition={"epsilon": e}) for e in epsilons)]
@@ -305,7 +307,7 @@ def test_a_suites_figures_go_together_when_its_images_change():
 
 
 def test_results_under_another_normalisation_are_not_mixed(colours, tmp_path):
-    arguments = {"suites": ["accuracy"], "data": {"": colours}, "out": tmp_path / "out", "device": "cpu"}
+    arguments = {"evaluators": ["accuracy"], "data": {"": colours}, "out": tmp_path / "out", "device": "cpu"}
     evaluate_all([by_colour("a")], **arguments)
     other = by_colour("a")
     other.mean = other.mean + 1
@@ -313,11 +315,11 @@ def test_results_under_another_normalisation_are_not_mixed(colours, tmp_path):
         evaluate_all([other], **arguments)
 
 
-def test_a_folder_of_data_sets_is_searched_for_each_suites_own(colours, tmp_path):
+def test_a_folder_of_data_sets_is_searched_for_each_evaluators_own(colours, tmp_path):
     root = tmp_path / "datasets"
     one_conflict(root / "cue-conflict")
     colours.rename(root / "val")
     network = by_colour("a", classes=(*CLASSES, "cat", "dog"))
     network.network.head = nn.Linear(3, 5)
-    found = evaluate(network, suites=["accuracy", "shape-bias"], data=root, device="cpu")
-    assert {entry.benchmark for entry in found.results} == {"accuracy", "shape-bias"}
+    found = evaluate(network, evaluators=["accuracy", "shape-bias"], data=root, device="cpu")
+    assert {entry.evaluator for entry in found.results} == {"accuracy", "shape-bias"}

@@ -91,7 +91,7 @@ def random_says(seed, cells=CELLS, classes=3, per_class=2):
 
 
 def entries_of(outcome):
-    return {(e.metric, e.condition.get("corruption"), e.condition.get("severity")): e for e in outcome.entries}
+    return {(e.metric, e.condition.get("corruption"), e.condition.get("severity")): e for e in outcome.results}
 
 
 @pytest.mark.parametrize("groups", [False, True])
@@ -100,7 +100,7 @@ def test_figures_counted_by_hand(tmp_path, groups):
     data = corrupted(tmp_path / "data", says, groups=groups)
     outcome = Corruptions(EvalConfig(data, tmp_path / "out", batch_size=4)).run(reading())
     entries = entries_of(outcome)
-    assert len(entries) == len(outcome.entries) == 75 + 15 + 1
+    assert len(entries) == len(outcome.results) == 75 + 15 + 1
     for n, cell in enumerate(CELLS):
         entry = entries["top1", *cell]
         count = int(right[:, n].sum())
@@ -167,7 +167,7 @@ def test_a_part_of_the_classes_is_answered_among_them_and_mce_is_imagenets_alone
     data = corrupted(tmp_path / "data", {cell: [[3, 5], [250, 5]] for cell in CELLS}, some)
     outcome = Corruptions(EvalConfig(data, tmp_path / "out")).run(reading(wnids, second=3))
     entries = entries_of(outcome)
-    assert {json.dumps(e.condition.get("answers")) for e in outcome.entries} == {'"2 of 1000 classes"'}
+    assert {json.dumps(e.condition.get("answers")) for e in outcome.results} == {'"2 of 1000 classes"'}
     assert entries["mean_top1", None, None].value == pytest.approx(0.75)
     assert entries["mean_top1", None, None].details["classes"] == {"in_folder": 2, "of_network": 1000}
     mce = entries["mce", None, None]
@@ -281,7 +281,7 @@ def test_a_killed_measurement_goes_on_where_it_was(tmp_path, monkeypatch):
     again = reading(weights_sha256="a")
     outcome = Corruptions(setting).run(again)
     assert len(again.network.shapes) == 75 - done
-    assert outcome.entries == whole.entries
+    assert outcome.results == whole.results
     assert not (tmp_path / "out" / "net" / "unfinished" / "corruptions").exists()
     fresh = reading(weights_sha256="a")
     Corruptions(setting).run(fresh)
@@ -327,7 +327,7 @@ def test_a_limit_takes_the_same_images_of_every_severity(tmp_path):
     mean = entries_of(outcome)["mean_top1", None, None]
     assert (mean.n, mean.value, mean.details["limit"]) == (6, pytest.approx(right[rows].mean()), 6)
     two = Corruptions(EvalConfig(data, tmp_path / "out2", limit=2)).run(reading())  # two of three classes are left:
-    assert "answers" not in two.entries[0].condition  # the answers are among all of the folder's
+    assert "answers" not in two.results[0].condition  # the answers are among all of the folder's
     assert len(two.images) == 2
 
 
@@ -390,7 +390,7 @@ def test_two_networks_are_compared_by_images(tmp_path):
     measured = []
     for model in (good, bad):
         outcome = evaluator.run(model)
-        measured.append((Results({"name": model.identity.name}, {}, outcome.entries), {"corruptions": outcome}))
+        measured.append((Results({"name": model.identity.name}, {}, outcome.results), {"corruptions": outcome}))
     rows = paired(measured, seed=0)
     assert len(rows) == 16
     (mean,) = (row for row in rows if row["metric"] == "mean_top1")
@@ -425,7 +425,7 @@ def test_other_data_are_corrupted_once_and_measured(tmp_path, monkeypatch):
     assert len(times) == 75 * kept
     again = Corruptions(setting).run(reading(classes, "other", Preprocessing(32)))
     assert {path: path.stat().st_mtime_ns for path in made.root.rglob("*.JPEG")} == times
-    assert [entry.value for entry in again.entries] == [entry.value for entry in outcome.entries]
+    assert [entry.value for entry in again.results] == [entry.value for entry in outcome.results]
     with pytest.raises(UserError, match="--limit 1 leaves one class"):
         Corruptions(EvalConfig(tmp_path / "data", tmp_path / "out", limit=1))
 

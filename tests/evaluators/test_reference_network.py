@@ -59,10 +59,10 @@ def test_its_preprocessing_is_the_published_one(model):
 
 def test_accuracy(model, expected, shared, tmp_path):
     outcome = Accuracy(EvalConfig(shared / "data" / "imagenet-sample", tmp_path)).run(model)
-    found = {f"{e.metric}_correct": round(e.value * e.n) for e in outcome.entries if not e.condition}
+    found = {f"{e.metric}_correct": round(e.value * e.n) for e in outcome.results if not e.condition}
     assert found == {key: expected["imagenet_sample"][key] for key in ("top1_correct", "top5_correct")}
-    assert [e.n for e in outcome.entries] == [expected["imagenet_sample"]["n"]] * 4
-    among = {e.metric: round(e.value * e.n) for e in outcome.entries if e.condition}
+    assert [e.n for e in outcome.results] == [expected["imagenet_sample"]["n"]] * 4
+    among = {e.metric: round(e.value * e.n) for e in outcome.results if e.condition}
     assert among == {"top1": 118, "top5": 120}  # of logits that timm's own transform and network gave
 
 
@@ -73,7 +73,7 @@ def test_shape_bias(model, expected, shared, tmp_path, monkeypatch, mapping, sho
     if shown == "as-is":  # what --crop 1 does
         monkeypatch.setattr(model, "preprocessing", replace(model.preprocessing, crop=1.0))
     outcome = ShapeBias(EvalConfig(shared / "data" / "cue-conflict", tmp_path, mapping=mapping)).run(model)
-    bias = next(entry for entry in outcome.entries if entry.metric == "shape_bias")
+    bias = next(entry for entry in outcome.results if entry.metric == "shape_bias")
     assert {key: bias.details[key] for key in ("conflict_images", "shape", "texture")} == {
         key: wanted[key] for key in ("conflict_images", "shape", "texture")
     }

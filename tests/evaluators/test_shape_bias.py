@@ -27,7 +27,7 @@ from testkit.images import noise_image
 
 def counted(answers, shapes, textures, seed=0):
     outcome = score(answers, shapes, textures, tuple(map(str, range(len(answers)))), {}, mapping="own", seed=seed)
-    return {entry.metric: entry for entry in outcome.entries}, outcome
+    return {entry.metric: entry for entry in outcome.results}, outcome
 
 
 def test_counted_by_hand():
@@ -44,8 +44,8 @@ def test_counted_by_hand():
     assert (entries["shape_decisions"].value, entries["shape_decisions"].n) == (3 / 6, 6)
     assert entries["texture_decisions"].value == pytest.approx(1 / 6)
     assert entries["texture_decisions"].ci95 == wilson(1, 6)
-    assert outcome.per_image[outcome.entries[0].key].tolist() == [[1, 1], [0, 1], [0, 0], [1, 1], [1, 1], [0, 0]]
-    assert {entry.condition["mapping"] for entry in outcome.entries} == {"own"}
+    assert outcome.per_image[outcome.results[0].key].tolist() == [[1, 1], [0, 1], [0, 0], [1, 1], [1, 1], [0, 0]]
+    assert {entry.condition["mapping"] for entry in outcome.results} == {"own"}
 
 
 def test_undecided_is_nan_without_interval():
@@ -160,9 +160,9 @@ def test_own_classes_to_figures_and_responses(tmp_path, below):
     model = fixed(logits, ("cat", "dog", "bear"), "a_net")  # shape, texture?, ...
     setting = EvalConfig(tmp_path / "data", tmp_path / "out", batch_size=2)
     outcome = ShapeBias(setting).run(model)
-    bias = outcome.entries[0]
+    bias = outcome.results[0]
     assert outcome.images == ("cat/cat1-dog2.png", "cat/cat7-bear1.png", "dog/dog3-cat2.png")
-    assert outcome.per_image[outcome.entries[0].key].tolist() == [[1, 1], [0, 1], [1, 1]]
+    assert outcome.per_image[outcome.results[0].key].tolist() == [[1, 1], [0, 1], [1, 1]]
     assert bias.value == pytest.approx(2 / 3)
     assert bias.condition == {"mapping": "own"}
     assert bias.details["same_category_left_out"] == 1
@@ -188,15 +188,15 @@ def test_a_thousand_outputs_are_mapped(tmp_path, mapping, classes):
     logits[0, MEMBERS["cat"][0]] = logits[1, MEMBERS["bear"][3]] = logits[2, MEMBERS["truck"][0]] = 5.0
     setting = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out", mapping=mapping)
     outcome = ShapeBias(setting).run(fixed(logits, classes))
-    assert outcome.per_image[outcome.entries[0].key].tolist() == [[1, 1], [0, 1], [0, 0]]
-    assert outcome.entries[0].condition == {"mapping": mapping}
+    assert outcome.per_image[outcome.results[0].key].tolist() == [[1, 1], [0, 1], [0, 0]]
+    assert outcome.results[0].condition == {"mapping": mapping}
 
 
 def test_decisions_are_written_for_the_page_of_pictures(tmp_path):
     logits = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.25, 0.25, 0.5]]))
     setting = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out")
     outcome = ShapeBias(setting).run(fixed(logits, ("cat", "dog", "bear")))
-    assert outcome.entries[0].details["decisions"] == "decisions.json"
+    assert outcome.results[0].details["decisions"] == "decisions.json"
     found = json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())
     assert found["folder"] == str(tmp_path / "data")
     keys = ("image", "shape", "texture", "decision", "p_decision", "p_shape", "p_texture")
@@ -287,7 +287,7 @@ def test_confidence_is_the_share_in_the_decisions_file(tmp_path, mapping):
     conflict_folder(tmp_path / "data")
     torch.manual_seed(0)
     setting = EvalConfig(tmp_path / "data", tmp_path / "out", mapping=mapping)
-    bias = ShapeBias(setting).run(fixed(5 * torch.randn(3, 1000), None)).entries[0]
+    bias = ShapeBias(setting).run(fixed(5 * torch.randn(3, 1000), None)).results[0]
     rows = json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())["images"]
     for cue in ("shape", "texture"):
         shares = [row[f"p_{cue}"] for row in rows]

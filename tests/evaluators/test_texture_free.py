@@ -28,7 +28,7 @@ def saying(*names):
     return logits
 
 
-def test_the_suites_are_named():
+def test_the_evaluators_are_named():
     assert {name: EVALUATORS[name] for name in ("silhouettes", "edges", "sketches")} == {
         "silhouettes": Silhouettes,
         "edges": Edges,
@@ -43,15 +43,15 @@ def test_imagenet_networks_answer_by_the_16_categories(tmp_path, evaluator, clas
     data = class_folder(tmp_path / "data", ("bear", "cat"), 2)
     setting = EvalConfig(data, tmp_path / "out", batch_size=3, mapping=mapping)
     outcome = evaluator(setting).run(fixed(saying("bear", "truck", "cat", "cat"), classes, "a_net"))
-    (entry,) = outcome.entries
-    assert (entry.benchmark, entry.metric, entry.value, entry.n) == (evaluator.benchmark, "top1", 0.75, 4)
+    (entry,) = outcome.results
+    assert (entry.evaluator, entry.metric, entry.value, entry.n) == (evaluator.name, "top1", 0.75, 4)
     assert entry.ci95 == wilson(3, 4)
     assert entry.condition == {"mapping": mapping}
     assert entry.details["per_category"] == {"bear": {"n": 2, "value": 0.5}, "cat": {"n": 2, "value": 1.0}}
     assert entry.details["chance"] == 1 / 16
     assert outcome.images == ("bear/0.png", "bear/1.png", "cat/0.png", "cat/1.png")
     assert outcome.per_image[entry.key].tolist() == [[1], [0], [1], [1]]
-    assert entry.details["responses"] == f"{evaluator.benchmark}_a-net_session-1.csv"
+    assert entry.details["responses"] == f"{evaluator.name}_a-net_session-1.csv"
     with (tmp_path / "out" / "a_net" / entry.details["responses"]).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["object_response"] for row in rows] == ["bear", "truck", "cat", "cat"]
@@ -61,25 +61,25 @@ def test_imagenet_networks_answer_by_the_16_categories(tmp_path, evaluator, clas
 def test_own_classes_skip_the_mapping(tmp_path):
     data = class_folder(tmp_path / "data", ("songbird", "yak"), 1)
     logits = torch.tensor([[0.0, 1.0, 3.0], [0.0, 2.0, 1.0]])
-    (entry,) = Sketches(EvalConfig(data, tmp_path)).run(fixed(logits, ("ant", "yak", "songbird"))).entries
+    (entry,) = Sketches(EvalConfig(data, tmp_path)).run(fixed(logits, ("ant", "yak", "songbird"))).results
     assert (entry.value, entry.condition, entry.details["answers"]) == (1.0, {"mapping": "own"}, 3)
 
 
 def test_sketchys_names_are_their_categories(tmp_path):
     data = class_folder(tmp_path / "data" / "sketchy", (*SKETCHY, "bear"), 1)
     wanted = [SKETCHY.get(name, name) for name in sorted((*SKETCHY, "bear"))]
-    (entry,) = Sketches(EvalConfig(data.parent, tmp_path)).run(fixed(saying(*wanted), None)).entries
+    (entry,) = Sketches(EvalConfig(data.parent, tmp_path)).run(fixed(saying(*wanted), None)).results
     assert entry.value == 1.0
     assert set(entry.details["per_category"]) == {*SKETCHY.values(), "bear"}
     sixteen = torch.eye(16)[[CATEGORIES.index(name) for name in wanted]]
-    (entry,) = Sketches(EvalConfig(data, tmp_path)).run(fixed(sixteen, CATEGORIES)).entries
+    (entry,) = Sketches(EvalConfig(data, tmp_path)).run(fixed(sixteen, CATEGORIES)).results
     assert (entry.value, entry.condition) == (1.0, {"mapping": "own"})
 
 
 def test_folders_of_other_things_are_left_out_and_counted(tmp_path, capsys):
     data = class_folder(tmp_path / "data", ("bear", "church", "oven"), 2)
     network = fixed(saying("bear", "bear", "oven", "bear"), None)
-    (found,) = evaluate_all([network], suites=["edges"], data={"": data}, out=tmp_path / "out")
+    (found,) = evaluate_all([network], evaluators=["edges"], data={"": data}, out=tmp_path / "out")
     (entry,) = found.results
     assert (entry.n, entry.value) == (4, 0.75)
     assert entry.details["other_categories_left_out"] == {"church": 2}
@@ -112,7 +112,9 @@ def test_networks_are_compared_and_parts_found_below_one_root(tmp_path):
         fixed(saying(*["bear"] * 12), None, "bears"),
         fixed(saying(*["bear"] * 3, *["cat"] * 3).repeat(2, 1), None, "both"),
     ]
-    found = evaluate_all(networks, suites=["silhouettes", "edges"], data={"": tmp_path / "data"}, out=tmp_path / "out")
+    found = evaluate_all(
+        networks, evaluators=["silhouettes", "edges"], data={"": tmp_path / "data"}, out=tmp_path / "out"
+    )
     assert [[entry.value for entry in one.results] for one in found] == [[0.5, 0.5], [1.0, 1.0]]
     assert {entry.details["data"]["folder"] for entry in found[0].results} == {
         str(tmp_path / "data" / name) for name in ("silhouettes", "edges")
@@ -127,6 +129,6 @@ def test_shared_sets_are_read_whole(shared, tmp_path):
         (Sketches, shared / "data" / "sketchy", 140),
     ):
         logits = torch.from_numpy(np.random.default_rng(0).normal(size=(count, 1000)))
-        (entry,) = evaluator(EvalConfig(folder, tmp_path / "out")).run(fixed(logits, None)).entries
+        (entry,) = evaluator(EvalConfig(folder, tmp_path / "out")).run(fixed(logits, None)).results
         assert entry.n == count
         assert set(entry.details["per_category"]) <= set(CATEGORIES)

@@ -54,7 +54,7 @@ def levels(path):
 
 
 def figures(outcome):
-    return {entry.key: (entry.value, entry.n, entry.ci95) for entry in outcome.entries}
+    return {entry.key: (entry.value, entry.n, entry.ci95) for entry in outcome.results}
 
 
 def contents(folder):
@@ -125,15 +125,15 @@ def test_networks_are_shown_the_whole_images(setting, size, shown):
     model = classifier(size=size, crop=0.5)
     found = TransferAttack(setting).run(model)
     made = only_set(setting)
-    clean = found.entries[0]
+    clean = found.results[0]
     called = f"source-{weights_sha256(setting.source.network)[:8]}"
     assert clean.condition == {"attack": "none", "source": called}
     assert clean.details["source"]["name"] == "source"
     assert clean.details["shown"] == shown
-    assert [entry.condition for entry in found.entries[1:]] == [
+    assert [entry.condition for entry in found.results[1:]] == [
         {"attack": a, "epsilon": e, "source": called} for a in ("fgsm", "pgd") for e in (2.0, 8.0)
     ]
-    for entry in found.entries:
+    for entry in found.results:
         attack, epsilon = entry.condition["attack"], entry.condition.get("epsilon")
         below = made / "clean" if epsilon is None else made / attack / f"{epsilon:g}"
         right = []
@@ -143,23 +143,23 @@ def test_networks_are_shown_the_whole_images(setting, size, shown):
                 picture = picture.resize((size, size), Image.Resampling.BILINEAR)
             right.append(CLASSES[int(model(to_tensor(picture)[None]).argmax())] == name.split("/")[0])
         assert found.per_image[entry.key][:, 0].tolist() == right
-        assert (entry.benchmark, entry.metric, entry.value, entry.n) == ("transfer-attack", "top1", np.mean(right), 8)
+        assert (entry.evaluator, entry.metric, entry.value, entry.n) == ("transfer-attack", "top1", np.mean(right), 8)
     assert not (setting.out / "net" / "unfinished" / "transfer-attack").exists()
 
 
 def test_several_networks_share_one_set(setting, monkeypatch):
-    suite = TransferAttack(setting)
+    evaluator = TransferAttack(setting)
     networks = [classifier(), classifier(Small(seed=5), "other"), setting.source]
     for model in networks:
-        suite.check(model)
-    first = suite.run(networks[0])
+        evaluator.check(model)
+    first = evaluator.run(networks[0])
     before = contents(only_set(setting))
-    monkeypatch.setattr(making, "_make", None)  # not called again, by this suite or a later one
-    suite.run(networks[1])
+    monkeypatch.setattr(making, "_make", None)  # not called again, by this evaluator or a later one
+    evaluator.run(networks[1])
     assert figures(TransferAttack(setting).run(networks[0])) == figures(first)
     itself = TransferAttack(setting).run(networks[2])
     assert contents(only_set(setting)) == before
-    values = [entry.value for entry in itself.entries]
+    values = [entry.value for entry in itself.results]
     assert values[0] > values[-1]  # the source is misled itself
 
 
@@ -213,24 +213,24 @@ def test_a_killed_making_goes_on_and_makes_no_whole_image_again(setting, monkeyp
 def test_sources_of_one_name_have_figures_of_their_own(setting):
     other = replace(setting, source=classifier(Small(seed=9), "source"))
     one, two = (TransferAttack(s).run(classifier()) for s in (setting, other))
-    assert not {entry.key for entry in one.entries} & {entry.key for entry in two.entries}
+    assert not {entry.key for entry in one.results} & {entry.key for entry in two.results}
 
 
 def test_images_that_went_missing_are_made_again(setting):
-    suite = TransferAttack(setting)
-    suite.run(classifier())
+    evaluator = TransferAttack(setting)
+    evaluator.run(classifier())
     before = contents(only_set(setting))
     (only_set(setting) / "pgd" / "8" / "cat" / "1.png.png").unlink()
     (only_set(setting) / "clean" / "owl" / "0.png.png").write_bytes(b"")  # as a full disk leaves it
-    suite.run(classifier())
+    evaluator.run(classifier())
     assert contents(only_set(setting)) == before
 
 
 def test_names_need_not_be_utf8(setting, folder):
     odd = os.fsdecode(b"caf\xe9.png")
     (folder / "cat" / "1.png").rename(folder / "cat" / odd)
-    for suite in (WhiteBox, TransferAttack):
-        assert f"cat/{odd}" in suite(setting).run(classifier()).images
+    for evaluator in (WhiteBox, TransferAttack):
+        assert f"cat/{odd}" in evaluator(setting).run(classifier()).images
 
 
 def test_another_process_at_work_is_waited_for_by_the_user(setting):
@@ -247,7 +247,7 @@ def test_images_that_cannot_be_made_are_listed_and_left_out(setting, folder):
         found = TransferAttack(setting).run(classifier())
         assert len(found.images) == 6
         assert not {"cat/1.png", "owl/0.png"} & set(found.images)
-        details = found.entries[0].details
+        details = found.results[0].details
         assert details["gradients_not_finite"] == ["cat/1.png"]
         assert "the gradient of source is not finite for 1 of the images" in details["warning"]
         assert [reason.partition(": ")[0] for reason in details["data"]["unreadable"]] == [str(folder / "owl/0.png")]
@@ -280,12 +280,12 @@ def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(s
     for _ in range(2):  # the second time from the manifest
         found = TransferAttack(setting).run(classifier())
         assert len(found.images) == 8
-        details = found.entries[0].details
+        details = found.results[0].details
         assert details["zero_gradients"] == {"count": 2, "names": ["bear/1.png", "owl/0.png"]}
         assert "the gradient of source is exactly zero for 2 of the images" in details["warning"]
     part = TransferAttack(EvalConfig(only_set(setting), setting.out / "again", limit=2)).run(classifier())
     shown = [name for name in ("bear/1.png", "owl/0.png") if name in part.images]
-    assert part.entries[0].details["zero_gradients"] == {"count": len(shown), "names": shown}
+    assert part.results[0].details["zero_gradients"] == {"count": len(shown), "names": shown}
     monkeypatch.setattr(making, "clean_gradient", None)  # nothing is looked at again
     TransferAttack(setting).run(classifier())
 
@@ -300,10 +300,10 @@ def test_of_a_set_made_before_what_is_asked_for_is_shown(setting):
         ({"attacks": ("pgd",), "epsilons": (2.0,)}, {("pgd", 2.0)}),
     ):
         found = TransferAttack(replace(ready, **change)).run(classifier())
-        shown = {(e.condition["attack"], e.condition["epsilon"]) for e in found.entries[1:]}
+        shown = {(e.condition["attack"], e.condition["epsilon"]) for e in found.results[1:]}
         assert shown == wanted
         assert figures(found).items() <= figures(whole).items()
-        details = found.entries[0].details
+        details = found.results[0].details
         assert (set(details["attacks"]), set(details["epsilons"])) == ({a for a, _ in wanted}, {e for _, e in wanted})
     for change, words in (
         ({"epsilons": (2.0, 4.0)}, r"was made without --epsilon 4: it has 2, 8; choose from these"),
@@ -334,28 +334,28 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
         data, tmp_path / "out", attacks=("ifgsm",), epsilons=(16.0,), targeted=True, source=source, batch_size=2
     )
     made = TransferAttack(setting).run(model)
-    assert {entry.metric for entry in made.entries} == {"top1", "target_rate"}
+    assert {entry.metric for entry in made.results} == {"top1", "target_rate"}
     called = f"source-{weights_sha256(source.network)[:8]}"
-    assert made.entries[1].condition == {"attack": "ifgsm", "epsilon": 16.0, "targeted": True, "source": called}
+    assert made.results[1].condition == {"attack": "ifgsm", "epsilon": 16.0, "targeted": True, "source": called}
     moved = shutil.copytree(only_set(setting), tmp_path / "elsewhere" / "set")
     shutil.rmtree(data)
-    suite = TransferAttack(EvalConfig(moved, tmp_path / "again"))
-    suite.check(model)
-    found = suite.run(model)
+    evaluator = TransferAttack(EvalConfig(moved, tmp_path / "again"))
+    evaluator.check(model)
+    found = evaluator.run(model)
     assert figures(found) == figures(made)
     assert found.images == made.images == tuple(f"i{n}" for n in range(5))
     assert TransferAttack.find(moved) == moved
     assert "i3, A3, https://x.example, CC BY 2.0" in (moved / "ATTRIBUTION.txt").read_text()
     limited = TransferAttack(EvalConfig(moved, tmp_path / "again", limit=2)).run(model)
-    assert limited.entries[0].n == 2
-    assert limited.entries[0].details["data"]["drawn"] == {"images": 2, "of": 5, "seed": 0}
+    assert limited.results[0].n == 2
+    assert limited.results[0].details["data"]["drawn"] == {"images": 2, "of": 5, "seed": 0}
     with pytest.raises(UserError, match="made against source, not other: leave out --source"):
         TransferAttack(EvalConfig(moved, tmp_path / "again", source=classifier(Small(5, seed=7), "other", classes)))
     (moved / "ifgsm" / "16" / "i2.png").write_bytes(b"")
     partly = TransferAttack(EvalConfig(moved, tmp_path / "again")).run(model)
-    assert {entry.n for entry in partly.entries} == {4}
+    assert {entry.n for entry in partly.results} == {4}
     assert "i2" not in partly.images
-    assert "i2.png: empty file" in partly.entries[0].details["data"]["unreadable"][0]
+    assert "i2.png: empty file" in partly.results[0].details["data"]["unreadable"][0]
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_what_cannot_be_measured_is_refused_first(setting, folder):
 
 def test_examples_are_what_was_shown(setting):
     found = TransferAttack(setting).run(classifier(size=20))
-    examples, made = found.entries[0].details["examples"], only_set(setting)
+    examples, made = found.results[0].details["examples"], only_set(setting)
     folder = setting.out / "net" / "transfer-attack"
     assert examples["folder"] == str(folder.resolve())
     for row in examples["images"]:
@@ -422,5 +422,5 @@ def test_examples_are_what_was_shown(setting):
         assert np.array_equal(clean, levels(made / "clean" / f"{row['image']}.png"))
         assert np.array_equal(changed, levels(made / "pgd" / "8" / f"{row['image']}.png"))
         assert np.abs(levels(folder / row["difference"]) - (127.5 + (changed - clean) / 8 * 127.5)).max() <= 0.5
-        right = [found.per_image[found.entries[n].key][found.images.index(row["image"]), 0] for n in (0, -1)]
+        right = [found.per_image[found.results[n].key][found.images.index(row["image"]), 0] for n in (0, -1)]
         assert [row["answer_clean"] == row["label"], row["answer_adversarial"] == row["label"]] == right

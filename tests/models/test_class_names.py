@@ -90,7 +90,7 @@ def test_a_folder_of_some_of_imagenets_classes(tmp_path):
     network = mean_colour(1000)
     network[2].weight.data.zero_()
     network[2].bias.data = torch.eye(1000)[998]
-    found = evaluate(network, suites=["accuracy"], data=class_folder(tmp_path / "f", chosen, per_class=3))
+    found = evaluate(network, evaluators=["accuracy"], data=class_folder(tmp_path / "f", chosen, per_class=3))
     top1 = found.get("accuracy", "top1")
     assert (top1.value, top1.n, top1.details["classes"]) == (0.5, 6, {"in_folder": 2, "of_network": 1000})
 
@@ -111,7 +111,7 @@ def test_a_folder_of_some_of_imagenets_classes(tmp_path):
 )
 def test_folders_that_are_not_called_by_the_networks_classes(tmp_path, names, message):
     with pytest.raises(UserError, match=message):
-        evaluate(mean_colour(1000), suites=["accuracy"], data=class_folder(tmp_path / "f", names))
+        evaluate(mean_colour(1000), evaluators=["accuracy"], data=class_folder(tmp_path / "f", names))
 
 
 def test_classes_are_checked_before_anything_is_stylized(images, tmp_path, monkeypatch):
@@ -121,7 +121,7 @@ def test_classes_are_checked_before_anything_is_stylized(images, tmp_path, monke
         (wrap(mean_colour(2), classes=["x", "y"]), "has no bear, cat"),
     ):
         with pytest.raises(UserError, match=message):
-            evaluate(network, suites=["stylized"], data=images)
+            evaluate(network, evaluators=["stylized"], data=images)
 
 
 def test_outputs_follow_names_in_any_order(tmp_path):

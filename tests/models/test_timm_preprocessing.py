@@ -55,7 +55,7 @@ def test_what_timm_says_of_a_network_is_recorded(images):
         "crop_pct": 0.9,
         "interpolation": "bilinear",
     }
-    found = evaluate(network, suites=["accuracy"], data=images, classes=("bear", "cat"))
+    found = evaluate(network, evaluators=["accuracy"], data=images, classes=("bear", "cat"))
     size = network.pretrained_cfg["input_size"][-1]
     stated = {"size": size, "crop": 0.9, "interpolation": "bilinear", "crop_mode": "squash"}
     assert found.model["preprocessing"] == stated

@@ -71,7 +71,7 @@ def full(tmp_path: Path) -> Path:
         trained(root / "runs" / name, name, weights=name, views=2 if name == "ours" else 0)
         measured(root / "out" / name, name, weights=name, bias=bias, pictures=pictures, rows=answers(rule))
     measured(root / "out" / "theirs", "theirs", weights="zz", bias=0.5, pictures=pictures, rows=answers("dog"))
-    paired = {"benchmark": "shape-bias", "metric": "shape_bias", "condition": {}, "a": "ours", "b": "plain", "n": 6}
+    paired = {"evaluator": "shape-bias", "metric": "shape_bias", "condition": {}, "a": "ours", "b": "plain", "n": 6}
     paired |= {"difference": 0.675, "ci95": [0.6, 0.75]}
     comparison = {"schema": "shapebias/comparison/1", "paired": [paired, paired | {"a": "ours", "b": "absent"}]}
     (root / "out" / "comparison.json").write_text(json.dumps(comparison))
@@ -326,7 +326,7 @@ def test_hidden_folders_are_left_out(tmp_path: Path) -> None:
         ('{"schema": "shapebias/results/1", "model": {"name": "x"}, "results": [7]}', "results[0]"),
         (
             '{"schema": "shapebias/results/1", "model": {"name": "x"},'
-            ' "results": [{"benchmark": "b", "metric": "m", "value": "high"}]}',
+            ' "results": [{"evaluator": "b", "metric": "m", "value": "high"}]}',
             "'high'",
         ),
     ],

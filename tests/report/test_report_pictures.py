@@ -195,7 +195,7 @@ def test_networks_are_compared_with_the_first(two: Path, tmp_path: Path) -> None
     measured(two / "near", "near", weights="near", bias=0.85)
     measured(two / "alone", "alone", weights="alone", bias=0.5)
     assert "Side by side" not in report(two)[0].text
-    paired = {"benchmark": "shape-bias", "metric": "shape_bias", "condition": {}, "n": 6}
+    paired = {"evaluator": "shape-bias", "metric": "shape_bias", "condition": {}, "n": 6}
     differences = [
         paired | {"a": "ours", "b": "plain", "difference": 0.675, "ci95": [0.6, 0.75]},
         paired | {"a": "near", "b": "ours", "difference": -0.025, "ci95": [-0.1, 0.05]},

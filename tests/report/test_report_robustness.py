@@ -273,7 +273,7 @@ def test_differences_under_corruption_are_the_paired_ones(tmp_path: Path, turned
     network(tmp_path / "in", "b", 0.6, *corrupted(0.6))
     a, b, sign = ("a", "b", -1) if turned else ("b", "a", 1)
     rows = [
-        {"benchmark": "corruptions", "metric": "top1", "condition": {"corruption": name}, "a": a, "b": b, "n": 9}
+        {"evaluator": "corruptions", "metric": "top1", "condition": {"corruption": name}, "a": a, "b": b, "n": 9}
         | {"difference": sign * 0.04, "ci95": sorted([sign * 0.02, sign * 0.06])}
         for name in CORRUPTIONS[1:]
     ]
@@ -332,8 +332,8 @@ def test_known_metrics_are_fractions_and_may_exceed_one(tmp_path: Path) -> None:
 def audit(path: Path, **changes: Any) -> None:
     record = {
         "schema": "shapebias/audit/1",
-        "missing": [{"suite": "sketches", "reason": "no such folder", "needs": "the 16 categories"}],
-        "refused": [{"suite": "edges", "network": "a", "reason": "other classes"}, {"suite": 7}, "odd"],
+        "missing": [{"evaluator": "sketches", "reason": "no such folder", "needs": "the 16 categories"}],
+        "refused": [{"evaluator": "edges", "model": "a", "reason": "other classes"}, {"evaluator": 7}, "odd"],
     }
     path.write_text(json.dumps(record | changes))
 
@@ -345,7 +345,7 @@ def test_what_an_audit_left_out_is_listed_once(tmp_path: Path) -> None:
     source = section(page, "unmeasured")
     assert cells(source) == ["no such folder", "the 16 categories", "other classes", "\u2013"]
     assert "only for a" in source and source.count("sketches") == 1
-    assert any("without the name of its suite" in w for w in warnings)
+    assert any("without the name of its evaluator" in w for w in warnings)
     assert section(report(tmp_path / "in" / "a")[0], "unmeasured") == source  # beside the network's folder
 
 
@@ -375,8 +375,8 @@ def test_hostile_names_are_escaped_in_every_part(tmp_path: Path) -> None:
         results += attacked(examples=examples, answers=ATTRIBUTE) + attacked("transfer-attack", source=EVIL)
         results.append(entry("white-box", "top1", 0.5, condition={"attack": EVIL, "epsilon": 1}))
         measured(root / str(bias), name, weights=name, results=results)
-    missing = [{"suite": EVIL, "reason": EVIL, "needs": ATTRIBUTE}]
-    audit(root / "audit.json", missing=missing, refused=[{"suite": ATTRIBUTE, "network": EVIL, "reason": EVIL}])
+    missing = [{"evaluator": EVIL, "reason": EVIL, "needs": ATTRIBUTE}]
+    audit(root / "audit.json", missing=missing, refused=[{"evaluator": ATTRIBUTE, "model": EVIL, "reason": EVIL}])
     page, _ = report(root)
     for name in ("glance", "attacked", "corrupted", "unmeasured"):
         assert section(page, name), name

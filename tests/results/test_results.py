@@ -33,7 +33,7 @@ def test_the_file_has_its_schema_and_no_nan(tmp_path):
     assert found["schema"] == "shapebias/results/1"
     assert set(found) == {"schema", "model", "environment", "results"}
     top1, shape = found["results"]
-    assert list(top1) == ["benchmark", "metric", "condition", "value", "ci95", "n", "details"]
+    assert list(top1) == ["evaluator", "metric", "condition", "value", "ci95", "n", "details"]
     assert (top1["value"], top1["ci95"], top1["n"]) == (0.5, [0.25, 0.75], 10)
     assert shape["value"] is None
     assert shape["ci95"] is None
@@ -105,15 +105,15 @@ def test_comparison_names_the_networks(tmp_path):
 
 
 def test_a_comparison_keeps_rows_of_unchanged_networks(tmp_path):
-    def write(benchmark, a, b, **more):
+    def write(evaluator, a, b, **more):
         networks = [results(name=name) for name in (a[0], b[0])]
         for network, name in zip(networks, (a, b), strict=True):
             network.model["weights_sha256"] = None if name.endswith("?") else name
             network.save(tmp_path / network.model["name"] / "results.json")
-        row = {"benchmark": benchmark, "metric": "top1", "condition": {}, "a": a[0], "b": b[0], **more}
+        row = {"evaluator": evaluator, "metric": "top1", "condition": {}, "a": a[0], "b": b[0], **more}
         write_comparison(tmp_path / "comparison.json", [row], networks)
         found = json.loads((tmp_path / "comparison.json").read_text())
-        return [(r["benchmark"], r["a"], r["b"]) for r in found["paired"]], found["models"]
+        return [(r["evaluator"], r["a"], r["b"]) for r in found["paired"]], found["models"]
 
     assert write("one", "x", "y") == ([("one", "x", "y")], ["x", "y"])
     assert write("two", "x", "z") == ([("one", "x", "y"), ("two", "x", "z")], ["x", "z", "y"])
@@ -126,7 +126,7 @@ def test_a_comparison_keeps_rows_of_unchanged_networks(tmp_path):
 
 def test_a_difference_goes_with_the_figure_that_it_was_of(tmp_path):
     def row(a, b, metric="top1", **conditions):
-        return {"benchmark": "x", "metric": metric, "condition": {}, "a": a, "b": b, **conditions}
+        return {"evaluator": "x", "metric": metric, "condition": {}, "a": a, "b": b, **conditions}
 
     own = {"condition_a": {"m": 1}, "condition_b": {"m": 2}}
     rows_given = [row("p", "q"), row("q", "r"), row("p", "r", "top5"), row("r", "p", **own)]

@@ -89,7 +89,7 @@ def test_from_the_command_line_to_a_figure(tmp_path, textures, classes, monkeypa
     assert (status, "dimensionality=" in capsys.readouterr().err) == (0, True)
     (tmp_path / "small_network.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(tmp_path)
-    command = ["evaluate", "small_network:make", "--suites", "dimensionality", "--data", f"dimensionality={grid}"]
+    command = ["evaluate", "small_network:make", "--evaluators", "dimensionality", "--data", f"dimensionality={grid}"]
     status = main([*command, "--out", str(out), "--device", "cpu", "--pairs", "30", "--stage", "0"])
     assert status == 0, capsys.readouterr().err
     (path,) = out.glob("*/neurons.json")

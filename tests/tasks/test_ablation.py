@@ -122,7 +122,7 @@ def test_a_stand_in_for_an_unreadable_image_brings_its_own_classes(voc):
 
 def test_the_images_are_transfers_named_as_their_copies_are(voc):
     task, other = find_voc12(voc), find_task("voc12", voc)
-    assert (task.benchmark, other.benchmark) == ("ablation-voc12", "transfer-voc12")
+    assert (task.evaluator, other.evaluator) == ("ablation-voc12", "transfer-voc12")
     assert task.train.names[0] == "2012_000000.jpg" and task.train.paths == other.train.paths
     assert task.test.fingerprint == other.test.fingerprint
 

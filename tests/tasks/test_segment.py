@@ -68,7 +68,7 @@ def test_both_kinds_of_backbone_stand_in_one_results_file(both):
         assert [entry.condition for entry in found.results] == [{"backbone": "finetuned"}, {"backbone": "frozen"}]
         assert found.model["architecture"] == "test_resnet"
         for entry in found.results:
-            assert (entry.benchmark, entry.metric, entry.n) == ("segmentation", "miou", 4)
+            assert (entry.evaluator, entry.metric, entry.n) == ("segmentation", "miou", 4)
             assert entry.value is not None and 0 <= entry.value <= 1
             assert entry.details["trained_on"]["images"] == 6
 

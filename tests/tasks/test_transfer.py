@@ -198,7 +198,7 @@ def test_several_classes_per_image_give_three_kinds_of_mean_ap_and_differences(d
     networks = [network("one"), network("two", seed=1)]
     settings = config(data, tmp_path, task="voc12", epochs=1)
     results = transfer(networks, settings, method=method, rates=(0.01,))
-    found = [entry for entry in results[0].results if entry.benchmark == "transfer-voc12"]
+    found = [entry for entry in results[0].results if entry.evaluator == "transfer-voc12"]
     assert [entry.condition["kind"] for entry in found] == ["ap", "ap_voc2010", "ap_voc2007"]
     assert all(entry.metric == "map" and entry.ci95 is not None for entry in found)
     rows = read_comparison(tmp_path / "comparison.json")["paired"]

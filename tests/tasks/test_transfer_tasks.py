@@ -40,7 +40,7 @@ def test_a_divided_folder_keeps_its_division_and_the_numbers_of_the_training_cla
     class_folder(tmp_path / "train", ("ant", "bee", "cow"), 3)
     class_folder(tmp_path / test, ("bee", "cow"), 2)
     task = find_task("folder", tmp_path)
-    assert (task.name, task.benchmark, task.metric) == (tmp_path.name, f"transfer-{tmp_path.name}", "top1")
+    assert (task.name, task.evaluator, task.metric) == (tmp_path.name, f"transfer-{tmp_path.name}", "top1")
     assert task.test.targets.tolist() == [1, 1, 2, 2]
     assert all(task.classes[label] in name for name, label in zip(task.test.names, task.test.targets, strict=True))
     assert task.notes == ("classes without a test image: 1, first ant",)

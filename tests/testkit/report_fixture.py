@@ -42,11 +42,11 @@ def answers(rule: str) -> list[tuple[str, str, str]]:
     return rows
 
 
-def entry(benchmark: str, metric: str, value: float | None, n: int | None = 200, **more: Any) -> dict[str, Any]:
+def entry(evaluator: str, metric: str, value: float | None, n: int | None = 200, **more: Any) -> dict[str, Any]:
     """One result with an interval of five points either side."""
     bounds = None if value is None else [max(value - 0.05, 0.0), min(value + 0.05, 1.0)]
     fields = {"condition": {}, "ci95": bounds, "details": {}} | more
-    return {"benchmark": benchmark, "metric": metric, "value": value, "n": n} | fields
+    return {"evaluator": evaluator, "metric": metric, "value": value, "n": n} | fields
 
 
 def measured(
@@ -138,17 +138,17 @@ WHITE_BOX = {attack: (0.1, 0.2, 0.3, 0.4, 0.5) for attack in ("fgsm", "pgd", "if
 
 
 def attacked(
-    benchmark: str = "white-box", level: float = 0.7, examples: dict[str, Any] | None = None, **condition: Any
+    evaluator: str = "white-box", level: float = 0.7, examples: dict[str, Any] | None = None, **condition: Any
 ) -> list[dict[str, Any]]:
     """Entries of a network under attack: clean, then every attack, the accuracy falling with every epsilon."""
-    grid = WHITE_BOX if benchmark == "white-box" else {attack: (2, 4, 8, 16) for attack in WHITE_BOX}
+    grid = WHITE_BOX if evaluator == "white-box" else {attack: (2, 4, 8, 16) for attack in WHITE_BOX}
     details = {} if examples is None else {"examples": examples}
-    entries = [entry(benchmark, "top1", level, 1000, condition={"attack": "none"}, details=details)]
+    entries = [entry(evaluator, "top1", level, 1000, condition={"attack": "none"}, details=details)]
     for number, (attack, epsilons) in enumerate(grid.items()):
         for power, epsilon in enumerate(epsilons, 1):
             value = level * 0.8 ** (power + number)
             cell = {"attack": attack, "epsilon": epsilon} | condition
-            entries.append(entry(benchmark, "top1", value, 1000, condition=cell))
+            entries.append(entry(evaluator, "top1", value, 1000, condition=cell))
     return entries
 
 

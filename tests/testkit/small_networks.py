@@ -1,4 +1,4 @@
-"""Small networks that the tests of the suites of attacks share."""
+"""Small networks that the tests of the evaluators of attacks share."""
 
 from __future__ import annotations
 

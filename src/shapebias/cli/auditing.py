@@ -9,8 +9,8 @@ from typing import Any
 from shapebias.cli.arguments import Parser, new_parser
 from shapebias.cli.measuring import parse_data
 from shapebias.cli.networks import (
+    EVALUATORS,
     MODELS,
-    SUITES,
     add_measuring_arguments,
     add_network_arguments,
     load_networks,
@@ -24,9 +24,9 @@ EXAMPLES = f"""examples:
   shapebias audit timm:resnet50 runs/mmsi --data datasets --source timm:resnet50 --out audit
   shapebias audit timm:resnet50 --data shape-bias=cue-conflict --data corruptions=imagenet-c --out audit
 
-A bare folder is searched for each suite's data by their usual names: cue-conflict, nips17, imagenet-c, edges ...
+A bare folder is searched for each evaluator's data by their usual names: cue-conflict, nips17, imagenet-c, edges ...
 {MODELS}
-{SUITES}
+{EVALUATORS}
 Attacks and corruptions are measured on at most 1000 images unless --limit says otherwise.
 What has been measured is not measured again when the same command is given again."""
 
@@ -34,7 +34,7 @@ What has been measured is not measured again when the same command is given agai
 def audit_arguments() -> Parser:
     """What ``audit`` takes."""
     parser = new_parser(
-        "Measure networks by every suite whose data is there, say what is missing, and write one page.", EXAMPLES
+        "Measure networks by every evaluator whose data is there, say what is missing, and write one page.", EXAMPLES
     )
     add_network_arguments(parser)
     parser.add_argument(
@@ -42,10 +42,10 @@ def audit_arguments() -> Parser:
         type=str,
         action="append",
         required=True,
-        metavar="[SUITE=]DIR",
-        help="repeatable; below a bare folder each suite finds its own",
+        metavar="[EVALUATOR=]DIR",
+        help="repeatable; below a bare folder each evaluator finds its own",
     )
-    parser.add_argument("--suites", type=str, default=None, help="only these, separated by commas")
+    parser.add_argument("--evaluators", type=str, default=None, help="only these, separated by commas")
     add_measuring_arguments(parser)
     return parser
 
@@ -53,7 +53,7 @@ def audit_arguments() -> Parser:
 def audit(
     models: Sequence[str],
     data: Sequence[str],
-    suites: str | None,
+    evaluators: str | None,
     out: Path,
     checkpoint: Path | None,
     remap_by_order: bool,
@@ -70,19 +70,19 @@ def audit(
     from shapebias.report import build_report
     from shapebias.results.table import print_table
 
-    names = split(suites) if suites else list(ALL)
+    names = split(evaluators) if evaluators else list(ALL)
     check_evaluators(names)
     folders = parse_data(data)
     options = measuring_options(given)
     networks, against = load_networks(
         models, source, checkpoint=checkpoint, remap_by_order=remap_by_order, classes=classes, crop=crop
     )
-    found = measure(networks, data=folders, out=out, suites=names, source=against, **options)
+    found = measure(networks, data=folders, out=out, evaluators=names, source=against, **options)
     print_table(found.results)
     for missing in found.missing:
-        say(f"not measured: {missing.suite}: {missing.reason}; it takes {missing.needs}")
+        say(f"not measured: {missing.evaluator}: {missing.reason}; it takes {missing.needs}")
     for refused in found.refused:
-        say(f"not measured: {refused.suite} of {refused.network}: {refused.reason}")
+        say(f"not measured: {refused.evaluator} of {refused.model}: {refused.reason}")
     page = out / "report.html"
     for warning in build_report([out], page):
         say(f"warning: {warning}")

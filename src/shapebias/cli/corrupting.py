@@ -11,7 +11,7 @@ from shapebias.errors import UserError
 CORRUPT_EXAMPLES = """examples:
   shapebias corrupt photos photos-c --workers 8
   shapebias corrupt photos photos-c-small --limit 1000 --corruptions fog,frost --severities 1,3,5
-  shapebias evaluate timm:resnet50 --suites corruptions --data photos-c --out results
+  shapebias evaluate timm:resnet50 --evaluators corruptions --data photos-c --out results
 
 OUT has ImageNet-C's layout: CORRUPTION/SEVERITY/CLASS/NAME.JPEG, 224 pixels at JPEG quality 85; images whose shorter
 side is below that keep their size. Needs the library imagecorruptions-imaug: pip install "shapebias[corruptions]".

@@ -8,8 +8,8 @@ from typing import Any
 
 from shapebias.cli.arguments import Parser, new_parser
 from shapebias.cli.networks import (
+    EVALUATORS,
     MODELS,
-    SUITES,
     add_measuring_arguments,
     add_network_arguments,
     load_networks,
@@ -20,34 +20,34 @@ from shapebias.cli.output import print_json, say
 from shapebias.errors import UserError
 
 EVALUATE_EXAMPLES = f"""examples:
-  shapebias evaluate runs/in runs/mmsi --suites accuracy,stylized --data photos --out results
-  shapebias evaluate timm:resnet50 --suites shape-bias --data shape-bias=cue-conflict --out results --json
-  shapebias evaluate timm:resnet50 timm:resnet50=mine.pth --suites white-box --data nips17 --out results
-  shapebias evaluate runs/mmsi --suites transfer-attack --source timm:resnet50 --data nips17 --out results
+  shapebias evaluate runs/in runs/mmsi --evaluators accuracy,stylized --data photos --out results
+  shapebias evaluate timm:resnet50 --evaluators shape-bias --data shape-bias=cue-conflict --out results --json
+  shapebias evaluate timm:resnet50 timm:resnet50=mine.pth --evaluators white-box --data nips17 --out results
+  shapebias evaluate runs/mmsi --evaluators transfer-attack --source timm:resnet50 --data nips17 --out results
 
 {MODELS}
-{SUITES}"""
+{EVALUATORS}"""
 
 SCORE_EXAMPLES = """examples:
   shapebias score-responses responses/*.csv
   shapebias score-responses results/resnet50/cue-conflict_*.csv people/*.csv --out observers
 
 FILE has the columns subj,session,trial,rt,object_response,category,condition,imagename, as published by Geirhos et al.
-and as 'shapebias evaluate --suites shape-bias' writes it; each imagename ends in _shapeN-textureM.png."""
+and as 'shapebias evaluate --evaluators shape-bias' writes it; each imagename ends in _shapeN-textureM.png."""
 
 
 def evaluate_arguments() -> Parser:
     """What ``evaluate`` takes."""
     parser = new_parser("Measure networks; writes OUT/NAME/results.json for each.", EVALUATE_EXAMPLES)
     add_network_arguments(parser)
-    parser.add_argument("--suites", type=str, required=True, help="what to measure, separated by commas")
+    parser.add_argument("--evaluators", type=str, required=True, help="what to measure, separated by commas")
     parser.add_argument(
         "--data",
         type=str,
         action="append",
         required=True,
-        metavar="[SUITE=]DIR",
-        help="repeatable; a bare folder serves every suite without its own",
+        metavar="[EVALUATOR=]DIR",
+        help="repeatable; a bare folder serves every evaluator without its own",
     )
     add_measuring_arguments(parser)
     return parser
@@ -55,7 +55,7 @@ def evaluate_arguments() -> Parser:
 
 def evaluate(
     models: Sequence[str],
-    suites: str,
+    evaluators: str,
     data: Sequence[str],
     out: Path,
     checkpoint: Path | None,
@@ -71,14 +71,14 @@ def evaluate(
     from shapebias.evaluators.names import check_evaluators
     from shapebias.results.table import print_table
 
-    names = split(suites)
+    names = split(evaluators)
     check_evaluators(names)
     folders = parse_data(data)
     options = measuring_options(given)
     networks, against = load_networks(
         models, source, checkpoint=checkpoint, remap_by_order=remap_by_order, classes=classes, crop=crop
     )
-    results = evaluate_all(networks, suites=names, data=folders, out=out, source=against, **options)
+    results = evaluate_all(networks, evaluators=names, data=folders, out=out, source=against, **options)
     print_table(results)
     for result in results:
         say(f"wrote {out / result.model['name'] / 'results.json'}")
@@ -114,21 +114,23 @@ def score_responses(files: Sequence[Path], out: Path | None, seed: int, json: bo
 
 
 def parse_data(data: Sequence[str]) -> dict[str, Path]:
-    """``["DIR", "suite=DIR"]`` as folders by suite; the bare folder has the key "".
+    """``["DIR", "evaluator=DIR"]`` as folders by evaluator; the bare folder has the key "".
 
     Raises:
-        UserError: a suite or the bare folder given twice, or nothing after the sign.
+        UserError: an evaluator or the bare folder given twice, or nothing after the sign.
     """
     folders: dict[str, Path] = {}
     for value in data:
-        suite, sign, folder = value.partition("=")
+        evaluator, sign, folder = value.partition("=")
         if not sign:
-            suite, folder = "", value
+            evaluator, folder = "", value
         if not folder:
-            raise UserError(f"--data {value} names no folder: give --data SUITE=DIR or --data DIR")
-        if suite in folders:
-            raise UserError(f"--data gives {'suite ' + suite if suite else 'a folder for all suites'} twice")
-        folders[suite] = Path(folder)
+            raise UserError(f"--data {value} names no folder: give --data EVALUATOR=DIR or --data DIR")
+        if evaluator in folders:
+            raise UserError(
+                f"--data gives {'evaluator ' + evaluator if evaluator else 'a folder for all evaluators'} twice"
+            )
+        folders[evaluator] = Path(folder)
     return folders
 
 

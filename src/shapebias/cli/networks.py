@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MODELS = """MODEL is a run folder or checkpoint of ours, timm:NAME, torchvision:NAME or package.module:callable;
 timm:NAME=FILE takes the weights from a file."""
-SUITES = """Suites, and what data each takes:
+EVALUATORS = """Evaluators, and what data each takes:
   accuracy, stylized              photographs in folders of classes, or ImageNet as published
   stylized-imagenet               Stylized-ImageNet's val/
   imagenet-sketch                 ImageNet-Sketch

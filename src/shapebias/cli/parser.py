@@ -44,7 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 EXAMPLES = """examples:
   shapebias demo
   shapebias train --scheme mmsi-sin-in --model resnet18 --data photos --size 128 --out runs/mmsi
-  shapebias evaluate runs/mmsi timm:resnet50 --suites shape-bias --data cue-conflict --out results
+  shapebias evaluate runs/mmsi timm:resnet50 --evaluators shape-bias --data cue-conflict --out results
   shapebias stylize photos photos-stylized --per-image 2
   shapebias audit runs/mmsi timm:resnet50 --data datasets --out audit
   shapebias report runs results --out report.html

@@ -20,7 +20,7 @@ where they are called vgg_normalised.pth and decoder.pth. It needs --styles: the
 CUE_CONFLICT_EXAMPLES = """examples:
   shapebias cue-conflict photos/val photos-conflict
   shapebias cue-conflict photos/val photos-conflict --per-pair 2 --no-same --size 128
-  shapebias evaluate runs/mmsi runs/in --suites shape-bias --data photos-conflict --out results
+  shapebias evaluate runs/mmsi runs/in --evaluators shape-bias --data photos-conflict --out results
 
 The categories' folders are named with small letters only: the names of the files are made of them (cat1-elephant2.png).
 Like the published set, it has 5 images for each pair, pairs of equals included; the paper stylizes with vgg19 at 0.5.
@@ -30,7 +30,7 @@ Pairs of equals carry no conflict; measuring leaves them out."""
 TEXTURE_GRID_EXAMPLES = """examples:
   shapebias texture-grid photos/val photos-textures --textures dtd-five
   shapebias texture-grid VOC2012/JPEGImages voc-textures --textures dtd-five --stylizer vgg19
-  shapebias evaluate timm:resnet50 --suites dimensionality --data dimensionality=voc-textures --out results
+  shapebias evaluate timm:resnet50 --evaluators dimensionality --data dimensionality=voc-textures --out results
 
 Of a folder per texture, one image is drawn of each. Images of two classes are told apart by SRC's class folders;
 without them, by being different images."""
@@ -133,7 +133,7 @@ def cue_conflict(
     for reason in unreadable:
         say(f"warning: took another image for the unreadable {reason}")
     taken = read_json(out / MANIFEST)["source"]
-    say(f"wrote {out}: {count} images of {taken}, {MANIFEST}, {TABLE}; measure with --suites shape-bias")
+    say(f"wrote {out}: {count} images of {taken}, {MANIFEST}, {TABLE}; measure with --evaluators shape-bias")
 
 
 def texture_grid_arguments() -> Parser:

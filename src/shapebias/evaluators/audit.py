@@ -24,19 +24,19 @@ LIMIT = 1000  # images for these, unless it is said
 
 @dataclass(frozen=True)
 class Missing:
-    """A suite that was not measured at all: why, and what data it takes."""
+    """An evaluator that was not measured at all: why, and what data it takes."""
 
-    suite: str
+    evaluator: str
     reason: str
     needs: str
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A suite that one network could not be measured by, and why."""
+    """An evaluator that one network could not be measured by, and why."""
 
-    suite: str
-    network: str
+    evaluator: str
+    model: str
     reason: str
 
 
@@ -54,38 +54,38 @@ def audit(
     *,
     data: Mapping[str, Path],
     out: Path,
-    suites: Sequence[str] = tuple(EVALUATORS),
+    evaluators: Sequence[str] = tuple(EVALUATORS),
     device: str | None = None,
     batch_size: int | None = None,
     **options: Any,
 ) -> Audit:
-    """Measure networks by every suite whose data is there; what is not becomes part of the findings.
+    """Measure networks by every evaluator whose data is there; what is not becomes part of the findings.
 
     Args:
         models: the networks.
-        data: folders by suite; under "" a folder below which each suite finds its own by its usual name.
+        data: folders by evaluator; under "" a folder below which each evaluator finds its own by its usual name.
         out: as for ``evaluate_all``, and ``audit.json``. What an audit into the same folder measured before, with the
             same settings on the same data, is not measured again.
-        suites: those to try.
+        evaluators: those to try.
         device: as for ``evaluate_all``.
         batch_size: as for ``evaluate_all``.
         options: other fields of ``Setting``; without a ``limit`` attacks and corruptions get 1000 images at most.
 
     Raises:
-        UserError: unknown suites, no data at all, or no suite that could be measured.
+        UserError: unknown evaluators, no data at all, or no evaluator that could be measured.
     """
-    check_evaluators(suites)
+    check_evaluators(evaluators)
     for name, folder in data.items():
-        if name and name not in suites:
+        if name and name not in evaluators:
             check_evaluators([name])
-            raise UserError(f"--data {name}={folder}: '{name}' is not among --suites: add it, or leave this out")
+            raise UserError(f"--data {name}={folder}: '{name}' is not among --evaluators: add it, or leave this out")
         if not folder.exists():
             raise UserError(f"--data {name + '=' if name else ''}{folder}: there is no such folder")
     check_networks(models, out)
     make = settings(out, device, batch_size, options)
-    evaluators, missing = _found(suites, data, make)
-    refused = _refusals(models, evaluators)
-    pairs = {(r.suite, r.network) for r in refused}
+    chosen, missing = _found(evaluators, data, make)
+    refused = _refusals(models, chosen)
+    pairs = {(r.evaluator, r.model) for r in refused}
 
     def run(name: str, evaluator: Evaluator, model: Classifier) -> EvalResult | None:
         network = model.identity.name
@@ -93,28 +93,28 @@ def audit(
             return None
         path = out / network / "audit" / f"{name}.json"
         try:
-            return load_or_run(path, name, evaluator, model)
+            return load_or_run(path, evaluator, model)
         except UserError as error:
             if options.get("strict"):
                 raise
             refused.append(Refused(name, network, str(error)))
             return None
 
-    results = measure(models, evaluators, run, out=out, device=device, seed=options.get("seed", 0))
+    results = measure(models, chosen, run, out=out, device=device, seed=options.get("seed", 0))
     found = Audit([result for result in results if result.results], missing, refused)
     lists = {"missing": [asdict(m) for m in missing], "refused": [asdict(r) for r in refused]}
     write_json(out / FILE, {"schema": SCHEMA, **lists})
     if not found.results:
-        reasons = [f"{m.suite}: {m.reason}" for m in missing] + [f"{r.suite}: {r.reason}" for r in refused]
+        reasons = [f"{m.evaluator}: {m.reason}" for m in missing] + [f"{r.evaluator}: {r.reason}" for r in refused]
         raise UserError(f"nothing could be measured; {'; '.join(reasons[:3])} ({out / FILE} has all reasons)")
     return found
 
 
-def _found(suites: Sequence[str], data: Mapping[str, Path], make: Any) -> tuple[dict[str, Evaluator], list[Missing]]:
+def _found(names: Sequence[str], data: Mapping[str, Path], make: Any) -> tuple[dict[str, Evaluator], list[Missing]]:
     """The evaluators whose data are there, and the others."""
     evaluators: dict[str, Evaluator] = {}
     missing = []
-    for name in suites:
+    for name in names:
         kind = EVALUATORS[name]
         folder = data.get(name) or (kind.find(data[""]) if "" in data else None)
         if folder is None:

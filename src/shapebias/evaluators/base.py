@@ -80,11 +80,11 @@ class EvalConfig:
 class EvalResult:
     """An evaluator's figures, and per-image values (by image name) for paired comparisons.
 
-    ``per_image[entry.key]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
+    ``per_image[result.key]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
     order of ``images``.
     """
 
-    entries: list[Result]
+    results: list[Result]
     images: tuple[str, ...] = ()
     per_image: dict[ResultKey, np.ndarray] = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class Evaluator(Protocol):
     sentence what data it takes, for who has none of it.
     """
 
-    benchmark: str
+    name: str
     needs: str
     setting: EvalConfig
 

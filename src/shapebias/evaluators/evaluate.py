@@ -1,4 +1,4 @@
-"""Measure networks: suites by name, one results file each, paired differences between them."""
+"""Measure networks: evaluators by name, one results file each, paired differences between them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Run = Callable[[str, Evaluator, Classifier], EvalResult | None]
 def evaluate(
     model: nn.Module | str,
     *,
-    suites: Sequence[str],
+    evaluators: Sequence[str],
     data: Path | str | Mapping[str, Path | str],
     out: Path | str | None = None,
     device: str | None = None,
@@ -53,8 +53,8 @@ def evaluate(
     Args:
         model: an ``nn.Module`` (its inputs normalised as ImageNet's unless it is a ``Classifier`` or a timm
             network), or what ``shapebias evaluate`` takes as MODEL.
-        suites: names of measurements, those of ``shapebias evaluate --help``.
-        data: one folder for all suites, or a folder per suite; the key "" serves those without their own.
+        evaluators: names of measurements, those of ``shapebias evaluate --help``.
+        data: one folder for all evaluators, or a folder per evaluator; the key "" serves those without their own.
         out: folder for the results file and what belongs to it (raw responses, pictures); by default they go.
         device: "cpu", "cuda" or "mps"; by default cuda if there, else cpu. The network is moved there; whether
             its modules were in training mode is put back.
@@ -67,7 +67,7 @@ def evaluate(
         The figures; ``Results.save`` writes them.
 
     Raises:
-        UserError: unknown suites, unusable data or networks.
+        UserError: unknown evaluators, unusable data or networks.
     """
     modes = [(module, module.training) for module in ([] if isinstance(model, str) else model.modules())]
     folders = {"": data} if isinstance(data, str | Path) else data
@@ -76,7 +76,7 @@ def evaluate(
         with tempfile.TemporaryDirectory(prefix="shapebias-") if out is None else nullcontext(out) as place:
             return evaluate_all(
                 [network],
-                suites=suites,
+                evaluators=evaluators,
                 data={key: Path(folder) for key, folder in folders.items()},
                 out=Path(place),
                 device=device,
@@ -91,7 +91,7 @@ def evaluate(
 def evaluate_all(
     models: Sequence[Classifier],
     *,
-    suites: Sequence[str],
+    evaluators: Sequence[str],
     data: Mapping[str, Path],
     out: Path,
     device: str | None = None,
@@ -100,26 +100,26 @@ def evaluate_all(
 ) -> list[Results]:
     """Measure networks on the same data and write ``out/NAME/results.json`` and, for several, a comparison.
 
-    What earlier calls left there stays, save for figures of the same benchmark, metric and condition, or of the same
-    benchmark on other images. Killed and called again, it goes on where it was; finished, it measures anew.
-    ``data`` maps suite names to folders; the key "" serves suites without their own. Each network's file is
+    What earlier calls left there stays, save for figures of the same evaluator, metric and condition, or of the same
+    evaluator on other images. Killed and called again, it goes on where it was; finished, it measures anew.
+    ``data`` maps evaluator names to folders; the key "" serves evaluators without their own. Each network's file is
     written as soon as it is measured. ``options`` are the other fields of ``EvalConfig``.
     """
     check_networks(models, out)
-    evaluators = build(suites, data, settings(out, device, batch_size, options))
+    chosen = build(evaluators, data, settings(out, device, batch_size, options))
     for model in models:
-        for evaluator in evaluators.values():
+        for evaluator in chosen.values():
             evaluator.check(model)
 
     def unfinished(model: Classifier) -> Path:
         return out / model.identity.name / "unfinished"
 
     def run(name: str, evaluator: Evaluator, model: Classifier) -> EvalResult:
-        return load_or_run(unfinished(model) / f"{name}.json", name, evaluator, model)
+        return load_or_run(unfinished(model) / f"{name}.json", evaluator, model)
 
-    results = measure(models, evaluators, run, out=out, device=device, seed=options.get("seed", 0))
+    results = measure(models, chosen, run, out=out, device=device, seed=options.get("seed", 0))
     for model in models:  # what is finished is measured anew the next time
-        for name in evaluators:
+        for name in chosen:
             (unfinished(model) / f"{name}.json").unlink(missing_ok=True)
         with suppress(OSError):  # not empty: another command's
             unfinished(model).rmdir()
@@ -174,9 +174,9 @@ def measure(
             if outcome is None:
                 continue
             outcomes[name] = outcome
-            entries = [entry for found in outcomes.values() for entry in found.entries]
+            entries = [entry for found in outcomes.values() for entry in found.results]
             results = record(results.model, results.environment, entries, out)
-            print_warnings(outcome.entries)
+            print_warnings(outcome.results)
         measured.append((results, outcomes))
     if len(measured) > 1:
         write_comparison(out / COMPARISON_FILE, paired(measured, seed), [results for results, _ in measured])
@@ -196,21 +196,21 @@ def record(model: dict[str, Any], environment: dict[str, Any], entries: Sequence
 
 
 def _staying(earlier: Sequence[Result], new: Sequence[Result]) -> list[Result]:
-    """The earlier figures but those measured again, and those of a suite that is now measured on other images."""
+    """The earlier figures but those measured again, and those of an evaluator that is now measured on other images."""
     keys = {entry.key for entry in new}
-    images = {(entry.benchmark, data) for entry in new for data in _images(entry)}
-    again = {benchmark for benchmark, _ in images}
+    images = {(entry.evaluator, data) for entry in new for data in _images(entry)}
+    again = {evaluator for evaluator, _ in images}
     moved = {
-        entry.benchmark
+        entry.evaluator
         for entry in earlier
         for data in _images(entry)
-        if entry.benchmark in again and (entry.benchmark, data) not in images
+        if entry.evaluator in again and (entry.evaluator, data) not in images
     }
-    return [entry for entry in earlier if entry.key not in keys and entry.benchmark not in moved]
+    return [entry for entry in earlier if entry.key not in keys and entry.evaluator not in moved]
 
 
 def _images(entry: Result) -> list[tuple[Any, ...]]:
-    """What images a figure says it is of: none where it leaves that to the suite's first one."""
+    """What images a figure says it is of: none where it leaves that to the evaluator's first one."""
     data = entry.details.get("data")
     return [(data.get("fingerprint"), data.get("images"))] if data else []
 

@@ -33,42 +33,44 @@ EVALUATORS: dict[str, type[Evaluator]] = {
 }
 
 
-def check_evaluators(suites: Sequence[str]) -> None:
-    """Refuse suites that do not exist, with the nearest name."""
-    if not suites:
-        raise UserError("no suites given: choose from X")
-    for name in suites:
+def check_evaluators(evaluators: Sequence[str]) -> None:
+    """Refuse evaluators that do not exist, with the nearest name."""
+    if not evaluators:
+        raise UserError(f"no evaluators given: choose from {', '.join(EVALUATORS)}")
+    for name in evaluators:
         if name not in EVALUATORS:
-            raise unknown("suite", name, EVALUATORS)
+            raise unknown("evaluator", name, EVALUATORS)
 
 
 def build(
-    suites: Sequence[str],
+    evaluators: Sequence[str],
     data: Mapping[str, Path],
     setting: Callable[[Path], EvalConfig],
 ) -> dict[str, Evaluator]:
-    """The evaluators of ``suites``; ``data`` maps their names to folders, "" serves those without their own.
+    """Build the evaluators of these names; ``data`` maps names to folders, "" serves those without their own.
 
     Raises:
-        UserError: unknown suites, one without data, data for one that is not asked for, or data that do not fit.
+        UserError: unknown evaluators, one without data, data for one that is not asked for, or data that do not fit.
     """
-    check_evaluators(suites)
+    check_evaluators(evaluators)
     for name in data:
         if name:
             check_evaluators([name])
-    for name in suites:
+    for name in evaluators:
         if name not in data and "" not in data:
-            raise UserError(f"suite '{name}' has no data: add --data {name}=DIR, or --data DIR for all suites")
+            raise UserError(f"evaluator '{name}' has no data: add --data {name}=DIR, or --data DIR for all evaluators")
     for name in data:
-        if name and name not in suites:
-            raise UserError(f"--data {name}={data[name]}: '{name}' is not among --suites: add it, or leave this out")
-    folders = {name: data[name] if name in data else _below(EVALUATORS[name], data[""]) for name in suites}
+        if name and name not in evaluators:
+            raise UserError(
+                f"--data {name}={data[name]}: '{name}' is not among --evaluators: add it, or leave this out"
+            )
+    folders = {name: data[name] if name in data else _below(EVALUATORS[name], data[""]) for name in evaluators}
     return {name: EVALUATORS[name](setting(folder)) for name, folder in folders.items()}
 
 
-def _below(suite: type[Evaluator], root: Path) -> Path:
-    """Where in a folder of several data sets a suite's own is by its usual name, else the folder itself."""
+def _below(evaluator: type[Evaluator], root: Path) -> Path:
+    """Where in a folder of several data sets an evaluator's own is by its usual name, else the folder itself."""
     try:
-        return suite.find(root) or root
-    except UserError:  # the suite says it better
+        return evaluator.find(root) or root
+    except UserError:  # the evaluator says it better
         return root

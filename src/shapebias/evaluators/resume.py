@@ -21,13 +21,13 @@ from shapebias.results.results import Result, without_nan
 _APART = ("data", "out", "batch_size", "device", "workers", "source")  # not in a key, or not as they are
 
 
-def load_or_run(path: Path, suite: str, evaluator: Evaluator, model: Classifier) -> EvalResult:
+def load_or_run(path: Path, evaluator: Evaluator, model: Classifier) -> EvalResult:
     """What ``evaluator`` measures of ``model``, from the file at ``path`` where it holds just that, else measured now.
 
     Of a callable's network nothing is taken from a file: its code could have changed.
     """
     kind, sign, _ = model.identity.spec.partition(":")
-    key = _key(suite, evaluator, model)
+    key = _key(evaluator, model)
     found = load_result(path, key) if not sign or kind in ("timm", "torchvision") else None
     if found is None:
         found = evaluator.run(model)
@@ -35,12 +35,12 @@ def load_or_run(path: Path, suite: str, evaluator: Evaluator, model: Classifier)
     return found
 
 
-def _key(suite: str, evaluator: Evaluator, model: Classifier) -> dict[str, Any]:
+def _key(evaluator: Evaluator, model: Classifier) -> dict[str, Any]:
     """All that an outcome depends on, as JSON."""
     setting = evaluator.setting
     chosen = {f.name: getattr(setting, f.name) for f in fields(setting) if f.name not in _APART}
     return {
-        "suite": suite,
+        "evaluator": evaluator.name,
         "version": version("shapebias"),
         "data": evaluator.fingerprint,
         **{name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
@@ -56,8 +56,8 @@ def _of_network(model: Classifier) -> dict[str, Any]:
 def save_result(path: Path, key: Mapping[str, Any], outcome: EvalResult) -> None:
     """Write ``outcome`` with the ``key`` of all that it depends on; NaN becomes null."""
     values = [{"of": list(of), "values": rows.tolist()} for of, rows in outcome.per_image.items()]
-    entries = [asdict(entry) for entry in outcome.entries]
-    content = {"key": key, "entries": entries, "images": list(outcome.images), "per_image": values}
+    entries = [asdict(entry) for entry in outcome.results]
+    content = {"key": key, "results": entries, "images": list(outcome.images), "per_image": values}
     write_json(path, without_nan(content))
 
 
@@ -69,7 +69,7 @@ def load_result(path: Path, key: Mapping[str, Any]) -> EvalResult | None:
         content = read_json(path)
         if content["key"] != json.loads(json.dumps(key)):
             return None
-        entries = [Result(**{**entry, "ci95": entry["ci95"] and tuple(entry["ci95"])}) for entry in content["entries"]]
+        entries = [Result(**{**entry, "ci95": entry["ci95"] and tuple(entry["ci95"])}) for entry in content["results"]]
         found = {tuple(row["of"]): np.array(row["values"], dtype=np.float64) for row in content["per_image"]}
         return EvalResult(entries, tuple(content["images"]), found)
     except (UserError, KeyError, TypeError, ValueError):

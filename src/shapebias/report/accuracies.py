@@ -35,7 +35,7 @@ class Accuracies:
 
 def accuracies_of(networks: Sequence[Network]) -> list[Accuracies]:
     """The charts in the order of ``TITLES``, one for every condition."""
-    keys = {e.key for n in networks for e in n.entries if e.benchmark in TITLES and e.metric == "top1"}
+    keys = {e.key for n in networks for e in n.entries if e.evaluator in TITLES and e.metric == "top1"}
     found = []
     for key in sorted(keys, key=lambda key: (list(TITLES).index(key[0]), key)):
         rows = [(n, e) for n in networks for e in n.entries if e.key == key and e.value is not None]
@@ -52,7 +52,7 @@ def accuracies_of(networks: Sequence[Network]) -> list[Accuracies]:
 def _guess(network: Network, entry: Entry) -> float | None:
     """How often a network that guesses among its answers is right, None where that is not known."""
     chance = number(entry.details.get("chance"))
-    if entry.benchmark in ("silhouettes", "edges", "sketches"):
+    if entry.evaluator in ("silhouettes", "edges", "sketches"):
         return chance if chance is not None and 0 < chance <= 1 else None
     if (among := re.match(r"0*([1-9]\d{0,6}) of ", text(entry.condition.get("answers")) or "")) is not None:
         return 1 / int(among[1])

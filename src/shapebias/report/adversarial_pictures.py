@@ -72,7 +72,7 @@ def read_galleries(networks: Sequence[Network], warnings: list[str]) -> list[Gal
                 images = [(network, table(image)) for image in listing(examples.get("images"))]
                 folder = _folder(text(examples.get("folder")), measurement.path.parent, warnings) if images else None
                 if folder is not None:
-                    transferred = entry.benchmark != "white-box"
+                    transferred = entry.evaluator != "white-box"
                     folders.setdefault((transferred, folder, _source(network, entry)), []).extend(images)
     found: list[Gallery] = []
     for (transferred, folder, source), images in sorted(folders.items(), key=lambda item: item[0][0]):
@@ -108,7 +108,7 @@ def _is_ours(folder: Path) -> bool:
 
 def _source(network: Network, clean: Entry) -> str:
     """The network that transferred pictures were made against: that of ``clean``, or of all attacks beside it."""
-    entries = [e for e in network.entries if e.benchmark == clean.benchmark]
+    entries = [e for e in network.entries if e.evaluator == clean.evaluator]
     sources = dict.fromkeys(source for e in entries if (source := text(e.condition.get("source"))))
     return text(clean.condition.get("source")) or (next(iter(sources)) if len(sources) == 1 else "")
 

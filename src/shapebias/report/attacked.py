@@ -13,7 +13,7 @@ from shapebias.report.format import MISSING, percent, percent_interval, plain
 from shapebias.report.notes import classes_note, joined
 from shapebias.report.records import Entry, number, text
 
-BENCHMARKS = ("white-box", "transfer-attack")
+EVALUATORS = ("white-box", "transfer-attack")
 TITLES = {"fgsm": "FGSM", "pgd": "PGD", "ifgsm": "I-FGSM", "mim": "MIM", "autoattack": "AutoAttack"}
 CLEAN = "none"
 _RATE = "target_rate"
@@ -24,7 +24,7 @@ _LARGEST = 255.0
 class Setting:
     """How networks were attacked: each itself, or all with pictures made against ``source``."""
 
-    benchmark: str
+    evaluator: str
     source: str
     targeted: bool
 
@@ -32,7 +32,7 @@ class Setting:
     def title(self) -> str:
         """A heading."""
         towards = ", towards a chosen wrong answer" if self.targeted else ""
-        if self.benchmark == "white-box":
+        if self.evaluator == "white-box":
             return f"Each network attacked itself{towards}"
         return f"Made against {self.source or 'another network'}, shown to every network{towards}"
 
@@ -86,7 +86,7 @@ def attacked_of(networks: Sequence[Network]) -> list[Attacked]:
         for setting, one in mine.items():
             if one.top1:
                 found.setdefault(setting, []).append(one)
-    order = sorted(found, key=lambda s: (BENCHMARKS.index(s.benchmark), s.source, s.targeted))
+    order = sorted(found, key=lambda s: (EVALUATORS.index(s.evaluator), s.source, s.targeted))
     return [_attacked(setting, found[setting]) for setting in order]
 
 
@@ -150,27 +150,27 @@ def _shown(entry: Entry | None) -> Cell:
 
 
 def _setting(entry: Entry) -> Setting:
-    source = text(entry.condition.get("source")) if entry.benchmark == "transfer-attack" else None
-    return Setting(entry.benchmark, source or "", entry.condition.get("targeted") is True)
+    source = text(entry.condition.get("source")) if entry.evaluator == "transfer-attack" else None
+    return Setting(entry.evaluator, source or "", entry.condition.get("targeted") is True)
 
 
 def _cell_of(entry: Entry) -> tuple[str, float] | None:
     """The attack and epsilon of an entry, None where it is of no attack or its condition makes no sense."""
     attack, epsilon = text(entry.condition.get("attack")), number(entry.condition.get("epsilon"))
-    if entry.benchmark not in BENCHMARKS or attack is None or attack == CLEAN:
+    if entry.evaluator not in EVALUATORS or attack is None or attack == CLEAN:
         return None
     return (attack, epsilon) if epsilon is not None and 0 < epsilon <= _LARGEST else None
 
 
 def clean_entries(entries: Sequence[Entry]) -> list[Entry]:
     """The accuracies on the pictures as they were before any attack."""
-    top1 = [e for e in entries if e.benchmark in BENCHMARKS and e.metric == "top1"]
+    top1 = [e for e in entries if e.evaluator in EVALUATORS and e.metric == "top1"]
     return [e for e in top1 if e.condition.get("attack") == CLEAN]
 
 
 def _clean(network: Network, setting: Setting) -> Entry | None:
     """The clean accuracy of that setting: of the same source, or of none."""
-    entries = [e for e in clean_entries(network.entries) if e.benchmark == setting.benchmark]
+    entries = [e for e in clean_entries(network.entries) if e.evaluator == setting.evaluator]
     return next((e for e in entries if _setting(e).source in (setting.source, "")), None)
 
 

@@ -14,9 +14,9 @@ FILE, SCHEMA = "audit.json", "shapebias/audit/1"
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A suite that was not measured, for all networks or (refused) for one."""
+    """An evaluator that was not measured, for all networks or (refused) for one."""
 
-    suite: str
+    evaluator: str
     network: str
     reason: str
     needs: str
@@ -35,10 +35,12 @@ def read_audits(paths: Sequence[Path], warnings: list[str]) -> tuple[Unmeasured,
             continue
         for kind in ("missing", "refused"):
             for item in map(table, listing(record.get(kind))):
-                suite, network, reason, needs = (text(item.get(k)) for k in ("suite", "network", "reason", "needs"))
-                if suite is None:
-                    warnings.append(f"{path} holds a row without the name of its suite (left out)")
+                evaluator, network, reason, needs = (
+                    text(item.get(k)) for k in ("evaluator", "model", "reason", "needs")
+                )
+                if evaluator is None:
+                    warnings.append(f"{path} holds a row without the name of its evaluator (left out)")
                     continue
                 of_one = network or "" if kind == "refused" else ""
-                rows[Unmeasured(suite, of_one, reason or "", needs or "")] = None
+                rows[Unmeasured(evaluator, of_one, reason or "", needs or "")] = None
     return tuple(rows)

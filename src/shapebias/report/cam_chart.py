@@ -43,7 +43,7 @@ class CamCurve:
 
 def cam_charts(networks: Sequence[Network]) -> list[CamCharts]:
     """The charts of each choice of scales, the protocol's four first."""
-    entries = [(n, e) for n in networks for e in n.entries if e.benchmark == "cam" and e.value is not None]
+    entries = [(n, e) for n in networks for e in n.entries if e.evaluator == "cam" and e.value is not None]
     kinds = dict.fromkeys(text(e.condition.get("scales")) or "" for _, e in entries)
     found = []
     for kind in sorted(kinds, key=lambda kind: (kind != "multi", kind)):

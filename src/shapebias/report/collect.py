@@ -36,9 +36,9 @@ class Network:
         """Every measured number of this network."""
         return [entry for measurement in self.measurements for entry in measurement.entries]
 
-    def entry(self, benchmark: str, metric: str) -> Entry | None:
-        """The first entry of that benchmark and metric, None where it was not measured."""
-        return next((e for e in self.entries if (e.benchmark, e.metric) == (benchmark, metric)), None)
+    def entry(self, evaluator: str, metric: str) -> Entry | None:
+        """The first entry of that evaluator and metric, None where it was not measured."""
+        return next((e for e in self.entries if (e.evaluator, e.metric) == (evaluator, metric)), None)
 
     @property
     def shape_bias(self) -> float | None:

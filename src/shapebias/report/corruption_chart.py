@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from shapebias.report.collect import Collection, Network
-from shapebias.report.corruption_map import BENCHMARK, TITLES, cells_of
+from shapebias.report.corruption_map import EVALUATOR, TITLES, cells_of
 from shapebias.report.format import plain, points, points_interval
 from shapebias.report.records import Difference
 from shapebias.report.svg import mark, share, tag
@@ -43,7 +43,7 @@ def _paired(
 ) -> tuple[float, tuple[float, float] | None] | None:
     """``network`` minus ``first`` under one corruption."""
     for item in differences:
-        of_this = (item.benchmark, item.metric, item.condition.get("corruption")) == (BENCHMARK, "top1", corruption)
+        of_this = (item.evaluator, item.metric, item.condition.get("corruption")) == (EVALUATOR, "top1", corruption)
         if of_this and "severity" not in item.condition and {item.a, item.b} == {network, first}:
             if item.value is None:
                 return None

@@ -28,7 +28,7 @@ GROUPS = {
 }
 TITLES = {name: title for group in GROUPS.values() for name, title in group.items()}
 SEVERITIES = (1, 2, 3, 4, 5)
-BENCHMARK = "corruptions"
+EVALUATOR = "corruptions"
 _MCE = "mCE"
 _FULL = 60  # percent from which the colour is so full that white (in the dark: black) is read better on it
 
@@ -70,7 +70,7 @@ class CorruptionMap:
 
 def corruption_maps(networks: Sequence[Network]) -> list[CorruptionMap]:
     """The map of every network that was measured on corrupted pictures."""
-    return [_map(network) for network in networks if any(e.benchmark == BENCHMARK for e in network.entries)]
+    return [_map(network) for network in networks if any(e.evaluator == EVALUATOR for e in network.entries)]
 
 
 def cells_of(network: Network) -> dict[tuple[str, int | None], Entry]:
@@ -78,7 +78,7 @@ def cells_of(network: Network) -> dict[tuple[str, int | None], Entry]:
     found: dict[tuple[str, int | None], Entry] = {}
     for entry in network.entries:
         name, severity = text(entry.condition.get("corruption")), entry.condition.get("severity")
-        if entry.benchmark != BENCHMARK or entry.metric != "top1" or name not in TITLES or entry.value is None:
+        if entry.evaluator != EVALUATOR or entry.metric != "top1" or name not in TITLES or entry.value is None:
             continue
         if severity is None or (number(severity) in SEVERITIES):
             found.setdefault((name, None if severity is None else int(severity)), entry)
@@ -101,7 +101,7 @@ def _map(network: Network) -> CorruptionMap:
         )
         for group, names in GROUPS.items()
     )
-    of_all = [entry for entry in network.entries if entry.benchmark == BENCHMARK]
+    of_all = [entry for entry in network.entries if entry.evaluator == EVALUATOR]
     notes = dict.fromkeys(note for entry in of_all if (note := classes_note(entry)))
     return CorruptionMap(network, groups, _figures(of_all), ", ".join(notes), _missing(cells))
 

@@ -49,9 +49,9 @@ class LabelledImage:
 
 @dataclass
 class LabelGallery:
-    """Images of one benchmark in one setting, and the ``numbers`` of the classes that occur."""
+    """Images of one evaluator in one setting, and the ``numbers`` of the classes that occur."""
 
-    benchmark: str
+    evaluator: str
     setting: str
     images: dict[tuple[str, str, str], LabelledImage] = field(default_factory=dict)
     numbers: set[int] = field(default_factory=set)
@@ -79,11 +79,11 @@ class LabelGallery:
 def read_label_galleries(networks: Sequence[Network], warnings: list[str]) -> list[LabelGallery]:
     """The pictures beside the results that they are of, segmentation first; an image has one card for all networks."""
     found: _Found = {}
-    for benchmark, index, schema, read in _INDEXES:
+    for evaluator, index, schema, read in _INDEXES:
         for network in networks:
             for home in network.measurements:
                 path = inside(home.path.parent, FOLDER, index)
-                entries = [e for e in home.entries if e.benchmark == benchmark]
+                entries = [e for e in home.entries if e.evaluator == evaluator]
                 if path is None or not entries:
                     continue
                 try:

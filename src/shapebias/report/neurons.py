@@ -73,7 +73,7 @@ def _read(path: Path, network: Network, warnings: list[str]) -> NeuronStrips | N
 
 def _folders(home: Path, network: Network) -> list[Path]:
     """Where the pictures may lie: below the output folder ``home``, or what the neurons were measured on."""
-    names = [table(e.details.get("data")).get("folder") for e in network.entries if e.benchmark == "dimensionality"]
+    names = [table(e.details.get("data")).get("folder") for e in network.entries if e.evaluator == "dimensionality"]
     return list(dict.fromkeys([home, *(Path(name) for name in map(text, names) if name)]))
 
 

@@ -19,9 +19,9 @@ _LABELLED = 10  # with more networks the numbers above the bars would overlap
 
 @dataclass(frozen=True)
 class Way:
-    """One benchmark that can fill a panel: its first metric with a value counts."""
+    """One evaluator that can fill a panel: its first metric with a value counts."""
 
-    benchmark: str
+    evaluator: str
     metrics: tuple[str, ...]
     title: str
     unit: str
@@ -68,7 +68,7 @@ def _panel(networks: Sequence[Network], ways: Sequence[Way]) -> Overview | None:
 def _entry(network: Network, way: Way) -> Entry | None:
     """The entry without a condition, or the first."""
     for metric in way.metrics:
-        entries = [e for e in network.entries if (e.benchmark, e.metric) == (way.benchmark, metric)]
+        entries = [e for e in network.entries if (e.evaluator, e.metric) == (way.evaluator, metric)]
         entries = [e for e in entries if e.value is not None]
         if entries:
             return next((e for e in entries if not e.condition), entries[0])

@@ -175,14 +175,14 @@ def _summary(collection: Collection) -> str | None:
 
 
 def _different_data(networks: Sequence[Network]) -> list[str]:
-    """A warning for every benchmark whose networks were measured on different files."""
+    """A warning for every evaluator whose networks were measured on different files."""
     prints: dict[tuple[str, str], set[str]] = {}
     for entry in (e for network in networks for e in network.entries):
         fingerprint = table(entry.details.get("data")).get("fingerprint")
         if isinstance(fingerprint, str):
-            prints.setdefault((entry.benchmark, entry.key[2]), set()).add(fingerprint)
+            prints.setdefault((entry.evaluator, entry.key[2]), set()).add(fingerprint)
     differing = [key for key, found in sorted(prints.items()) if len(found) > 1]
-    many = Counter(benchmark for benchmark, _ in differing)
+    many = Counter(evaluator for evaluator, _ in differing)
     said = (b if many[b] > 2 else " ".join(filter(None, (b, condition))) for b, condition in differing)
     return [
         f"the networks were measured on different data for {what}: their numbers are not comparable"

@@ -43,8 +43,8 @@ def origin(network: Network) -> Origin:
     for measurement in network.measurements:
         facts += _measuring(measurement)
         for entry in measurement.entries:
-            warnings += _unreadable(f"{entry.benchmark} data", table(entry.details.get("data")))
-            warnings += [f"{entry.benchmark}: {w}" for w in [text(entry.details.get("warning"))] if w]
+            warnings += _unreadable(f"{entry.evaluator} data", table(entry.details.get("data")))
+            warnings += [f"{entry.evaluator}: {w}" for w in [text(entry.details.get("warning"))] if w]
     return Origin(network, tuple(f for f in facts if f.rows), tuple(dict.fromkeys(warnings)))
 
 
@@ -81,7 +81,7 @@ def _measuring(measurement: Measurement) -> list[Facts]:
     for entry in measurement.entries:
         single = is_single(entry.condition)
         what = f" ({describe(entry.condition)})" if entry.condition and not single else ""
-        title = f"{entry.benchmark}, {entry.metric}{what}" + (", one by one" if single else "")
+        title = f"{entry.evaluator}, {entry.metric}{what}" + (", one by one" if single else "")
         alike.setdefault(title, []).append(entry)
     for title, entries in alike.items():
         rows = [_details(entry) for entry in entries]

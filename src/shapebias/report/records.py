@@ -21,7 +21,7 @@ COMPARISON_SCHEMA = "shapebias/comparison/1"
 class Entry:
     """One measured number; ``value`` and ``ci95`` are None where it is not defined."""
 
-    benchmark: str
+    evaluator: str
     metric: str
     condition: Mapping[str, Any]
     value: float | None
@@ -32,7 +32,7 @@ class Entry:
     @property
     def key(self) -> tuple[str, str, str]:
         """What was measured, as text that can be sorted and compared between networks."""
-        return self.benchmark, self.metric, describe(self.condition)
+        return self.evaluator, self.metric, describe(self.condition)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Run:
 class Difference:
     """One paired difference, ``a`` minus ``b``, measured on the same images."""
 
-    benchmark: str
+    evaluator: str
     metric: str
     condition: Mapping[str, Any]
     a: str
@@ -114,14 +114,14 @@ def read_differences(path: Path, warnings: list[str]) -> tuple[Difference, ...]:
     found = []
     for item in listing(record.get("paired")):
         entry = table(item)
-        names = [entry.get(key) for key in ("benchmark", "metric", "a", "b")]
+        names = [entry.get(key) for key in ("evaluator", "metric", "a", "b")]
         if not all(isinstance(name, str) for name in names):
             warnings.append(f"{path} holds a paired difference without names (left out)")
             continue
-        benchmark, metric, a, b = (str(name) for name in names)
+        evaluator, metric, a, b = (str(name) for name in names)
         found.append(
             Difference(
-                benchmark,
+                evaluator,
                 metric,
                 table(entry.get("condition")),
                 a,
@@ -194,14 +194,14 @@ def describe(condition: Mapping[str, Any]) -> str:
 
 def _entry(path: Path, index: int, entry: Any) -> Entry:
     fields = table(entry)
-    benchmark, metric = fields.get("benchmark"), fields.get("metric")
-    if not isinstance(benchmark, str) or not isinstance(metric, str):
-        raise UserError(f"{path} has no benchmark and metric in results[{index}]: measure the network again")
+    evaluator, metric = fields.get("evaluator"), fields.get("metric")
+    if not isinstance(evaluator, str) or not isinstance(metric, str):
+        raise UserError(f"{path} has no evaluator and metric in results[{index}]: measure the network again")
     value = fields.get("value")
     if value is not None and not isinstance(value, int | float):
         raise UserError(f"{path} has the value {value!r} in results[{index}], not a number: measure the network again")
     return Entry(
-        benchmark,
+        evaluator,
         metric,
         table(fields.get("condition")),
         number(value),

@@ -47,7 +47,7 @@ _ORDER = (
     "cam",
     "dimensionality",
 )
-_MANY = 6  # conditions of one benchmark; more of them are folded away
+_MANY = 6  # conditions of one evaluator; more of them are folded away
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One benchmark, metric and condition, with a cell per network (None where not measured)."""
+    """One evaluator, metric and condition, with a cell per network (None where not measured)."""
 
-    benchmark: str
+    evaluator: str
     metric: str
     condition: str
     cells: tuple[Cell | None, ...]
@@ -84,7 +84,7 @@ class PairedRow:
 
 @dataclass(frozen=True)
 class Folded(Generic[R]):
-    """Rows of one benchmark that would swamp the others, behind their title."""
+    """Rows of one evaluator that would swamp the others, behind their title."""
 
     title: str
     rows: tuple[R, ...]
@@ -116,15 +116,15 @@ def full_table(networks: Sequence[Network]) -> Table[Row]:
 
 
 def paired_table(collection: Collection) -> Table[PairedRow]:
-    """The paired differences, those whose interval excludes zero marked; many conditions of a benchmark folded away."""
+    """The paired differences, those whose interval excludes zero marked; many conditions folded away."""
     conditions: dict[str, set[str]] = {}
     for item in collection.differences:
-        conditions.setdefault(item.benchmark, set()).add(describe(item.condition))
+        conditions.setdefault(item.evaluator, set()).add(describe(item.condition))
     rows: list[PairedRow] = []
     folded: dict[str, list[PairedRow]] = {}
     for item in collection.differences:
-        away = is_single(item.condition) and len(conditions[item.benchmark]) > _MANY
-        (folded.setdefault(item.benchmark, []) if away else rows).append(_paired(item))
+        away = is_single(item.condition) and len(conditions[item.evaluator]) > _MANY
+        (folded.setdefault(item.evaluator, []) if away else rows).append(_paired(item))
     parts = (Folded(f"{name}, {_kind(name)}", tuple(of_one)) for name, of_one in folded.items())
     return Table(tuple(rows), tuple(parts))
 
@@ -134,8 +134,8 @@ def is_single(condition: Mapping[str, Any]) -> bool:
     return "severity" in condition or "corruption" in condition or condition.get("attack", "none") != "none"
 
 
-def _kind(benchmark: str) -> str:
-    return "attack by attack" if "attack" in benchmark or benchmark == "white-box" else "one by one"
+def _kind(evaluator: str) -> str:
+    return "attack by attack" if "attack" in evaluator or evaluator == "white-box" else "one by one"
 
 
 def is_clear(difference: Difference) -> bool | None:
@@ -144,7 +144,7 @@ def is_clear(difference: Difference) -> bool | None:
 
 
 def _paired(item: Difference) -> PairedRow:
-    what = f"{item.benchmark}, {item.metric}" + (f" ({describe(item.condition)})" if item.condition else "")
+    what = f"{item.evaluator}, {item.metric}" + (f" ({describe(item.condition)})" if item.condition else "")
     fraction = _known(item.metric) or _within([item.value, *(item.ci95 or ())], -1.0)
     return PairedRow(
         what,
@@ -158,14 +158,14 @@ def _paired(item: Difference) -> PairedRow:
 
 
 def _place(key: tuple[str, str, str]) -> tuple[int, str, int, str, list[tuple[float, str]]]:
-    """Known benchmarks in the order of the page, shape before texture, then the rest by name and by number."""
-    benchmark, metric, condition = key
+    """Known evaluators in the order of the page, shape before texture, then the rest by name and by number."""
+    evaluator, metric, condition = key
     known = list(_FRACTIONS)
-    group = "transfer-" if benchmark.startswith("transfer-") and benchmark not in _ORDER else benchmark
+    group = "transfer-" if evaluator.startswith("transfer-") and evaluator not in _ORDER else evaluator
     first = _ORDER.index(group) if group in _ORDER else len(_ORDER)
     second = known.index(metric) if metric in known else len(known)
     parts = re.findall(r"\d{1,9}(?:\.\d{1,9})?|\D+", condition, re.ASCII)
-    return first, benchmark, second, metric, [(float(p), "") if p[0] in "0123456789" else (-1.0, p) for p in parts]
+    return first, evaluator, second, metric, [(float(p), "") if p[0] in "0123456789" else (-1.0, p) for p in parts]
 
 
 def _known(metric: str) -> bool:

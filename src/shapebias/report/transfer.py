@@ -54,8 +54,8 @@ def transfer_models(networks: Sequence[Network]) -> list[TransferModel]:
             if is_transfer(entry) and entry.value is not None:
                 found.setdefault(_key(entry), []).append((network, entry))
     kinds: dict[tuple[str, str], list[str]] = {}
-    for benchmark, way, kind in found:
-        kinds.setdefault((benchmark, way), []).append(kind)
+    for evaluator, way, kind in found:
+        kinds.setdefault((evaluator, way), []).append(kind)
     shown = [(*of, min(several, key=_place(_KINDS))) for of, several in kinds.items()]
     task, way = _place(TASKS), _place((*_METHODS, *_BACKBONES))
     shown.sort(key=lambda key: (not key[0].startswith("transfer-"), task(key[0]), way(key[1])))
@@ -64,16 +64,16 @@ def transfer_models(networks: Sequence[Network]) -> list[TransferModel]:
 
 def is_transfer(entry: Entry) -> bool:
     """Whether an entry is the main figure of a task that a network was a start for."""
-    wanted = {"segmentation": "miou", "ablation-voc12": "map"}.get(entry.benchmark)
+    wanted = {"segmentation": "miou", "ablation-voc12": "map"}.get(entry.evaluator)
     if wanted is not None:
         return entry.metric == wanted
     told = "method" in entry.condition  # which attacks that transfer have not
-    return entry.benchmark.startswith("transfer-") and told and entry.metric in ("top1", "map")
+    return entry.evaluator.startswith("transfer-") and told and entry.metric in ("top1", "map")
 
 
-def transfer_title(benchmark: str) -> str:
+def transfer_title(evaluator: str) -> str:
     """What the task is called on the page."""
-    return TASKS.get(benchmark, benchmark.removeprefix("transfer-"))
+    return TASKS.get(evaluator, evaluator.removeprefix("transfer-"))
 
 
 def backbone_words(backbone: str) -> str:
@@ -83,7 +83,7 @@ def backbone_words(backbone: str) -> str:
 
 def _key(entry: Entry) -> tuple[str, str, str]:
     way = text(entry.condition.get("method")) or text(entry.condition.get("backbone")) or ""
-    return entry.benchmark, way, text(entry.condition.get("kind")) or ""
+    return entry.evaluator, way, text(entry.condition.get("kind")) or ""
 
 
 def _place(known: Iterable[str]) -> Callable[[str], tuple[int, str]]:
@@ -93,14 +93,14 @@ def _place(known: Iterable[str]) -> Callable[[str], tuple[int, str]]:
 
 
 def _start(rows: Sequence[tuple[Network, Entry]]) -> TransferModel:
-    benchmark, way, kind = _key(rows[0][1])
+    evaluator, way, kind = _key(rows[0][1])
     figure = {"map": "mean average precision", "miou": "mean IoU of all classes"}.get(
         rows[0][1].metric, "right answers"
     )
     details = [_KINDS.get(kind, kind), _METHODS.get(way) or backbone_words(way)]
     figure = "; ".join(filter(None, [figure, *details]))
     guesses = {_guess(entry) for _, entry in rows}
-    title = transfer_title(benchmark)
+    title = transfer_title(evaluator)
     said = ", ".join(f"{n.name} {percent(e.value)}" for n, e in rows)
     guess = guesses.pop() if len(guesses) == 1 else None
     chart = interval_chart(rows, guess=guess, label=f"{title}, {figure}: {said}")
@@ -112,7 +112,7 @@ def transfer_note(entry: Entry) -> str:
     seeds = entry.details.get("seeds")
     many = len(seeds) if isinstance(seeds, dict | list) else 0
     trainings = f"{'mean of ' if many > 1 else ''}{plural(many, 'seed')}" if many else ""
-    images = f"{counted(entry.n)} {'' if entry.benchmark == 'cam' else 'test '}images" if entry.n else ""
+    images = f"{counted(entry.n)} {'' if entry.evaluator == 'cam' else 'test '}images" if entry.n else ""
     background = number(entry.details.get("all_background"))
     floor = f"answering background everywhere: {percent(background)}" if background is not None else ""
     return ", ".join(filter(None, [trainings, images, _covered(entry), floor]))

@@ -22,8 +22,8 @@ def paired(measured: Sequence[tuple[Results, dict[str, EvalResult]]], seed: int)
     """
     found = []
     for (first, outcomes_a), (second, outcomes_b) in combinations(measured, 2):
-        for suite, a in outcomes_a.items():
-            b = outcomes_b.get(suite, EvalResult([]))
+        for evaluator, a in outcomes_a.items():
+            b = outcomes_b.get(evaluator, EvalResult([]))
             for key, values in a.per_image.items():
                 other_key = _same(key, a, b)
                 if other_key is None:
@@ -37,11 +37,11 @@ def paired(measured: Sequence[tuple[Results, dict[str, EvalResult]]], seed: int)
                     difference, interval = paired_difference(left[:, 0], right[:, 0], seed=seed)
                 else:
                     difference, interval = ratio_difference(left, right, seed=seed)
-                entry = next(e for e in a.entries if e.key == key)
-                other = next(e for e in b.entries if e.key == other_key)
+                entry = next(e for e in a.results if e.key == key)
+                other = next(e for e in b.results if e.key == other_key)
                 found.append(
                     {
-                        "benchmark": entry.benchmark,
+                        "evaluator": entry.evaluator,
                         "metric": entry.metric,
                         **_conditions(entry.condition, other.condition),
                         "a": first.model["name"],

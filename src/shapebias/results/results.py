@@ -15,18 +15,18 @@ from shapebias.files import read_json, write_json
 SCHEMA = "shapebias/results/1"
 COMPARISON_SCHEMA = "shapebias/comparison/1"
 COMPARISON_FILE = "comparison.json"
-ResultKey = tuple[str, str, str]  # benchmark, metric, condition as sorted JSON
+ResultKey = tuple[str, str, str]  # evaluator, metric, condition as sorted JSON
 
 
 @dataclass(frozen=True)
 class Result:
-    """One figure: unique in its file by (benchmark, metric, condition).
+    """One figure: unique in its file by (evaluator, metric, condition).
 
     Fractions lie in [0, 1]; ``n`` counts what the figure is over (named in the evaluator's text), ``ci95``
     is a 95 % interval or None; ``details`` hold what else a reader may want.
     """
 
-    benchmark: str
+    evaluator: str
     metric: str
     value: float | None
     n: int
@@ -37,7 +37,7 @@ class Result:
     @property
     def key(self) -> ResultKey:
         """What the figure is of, for comparing networks."""
-        return self.benchmark, self.metric, json.dumps(self.condition, sort_keys=True)
+        return self.evaluator, self.metric, json.dumps(self.condition, sort_keys=True)
 
 
 @dataclass
@@ -48,8 +48,8 @@ class Results:
     environment: dict[str, Any]
     results: list[Result]
 
-    def get(self, benchmark: str, metric: str, **condition: Any) -> Result:
-        """The one figure of that benchmark, metric and (if given) condition: of several the one of just this condition.
+    def get(self, evaluator: str, metric: str, **condition: Any) -> Result:
+        """The one figure of that evaluator, metric and (if given) condition: of several the one of just this condition.
 
         Raises:
             KeyError: none or several.
@@ -57,25 +57,25 @@ class Results:
         found = [
             entry
             for entry in self.results
-            if (entry.benchmark, entry.metric) == (benchmark, metric) and condition.items() <= entry.condition.items()
+            if (entry.evaluator, entry.metric) == (evaluator, metric) and condition.items() <= entry.condition.items()
         ]
         if len(found) > 1:
             found = [entry for entry in found if entry.condition == condition] or found
         if len(found) != 1:
-            raise KeyError(f"{len(found)} figures of {benchmark}/{metric} {condition or ''}".rstrip())
+            raise KeyError(f"{len(found)} figures of {evaluator}/{metric} {condition or ''}".rstrip())
         return found[0]
 
     def to_json(self) -> dict[str, Any]:
         """The file's content; NaN becomes null.
 
         Raises:
-            ValueError: two figures of one benchmark, metric and condition.
+            ValueError: two figures of one evaluator, metric and condition.
         """
         keys = [entry.key for entry in self.results]
         if len(set(keys)) != len(keys):
             raise ValueError(f"figures given twice: {sorted({key for key in keys if keys.count(key) > 1})}")
         entries = [without_nan(asdict(entry)) for entry in self.results]
-        order = ("benchmark", "metric", "condition", "value", "ci95", "n", "details")
+        order = ("evaluator", "metric", "condition", "value", "ci95", "n", "details")
         return {
             "schema": SCHEMA,
             "model": without_nan(self.model),
@@ -147,7 +147,7 @@ def drop_rows(path: Path, name: str, keys: Collection[ResultKey]) -> None:
 
     def stale(row: dict[str, Any]) -> bool:
         sides = [row.get(f"condition_{side}", row.get("condition")) for side in ("a", "b") if row[side] == name]
-        return any((row["benchmark"], row["metric"], json.dumps(c, sort_keys=True)) in keys for c in sides)
+        return any((row["evaluator"], row["metric"], json.dumps(c, sort_keys=True)) in keys for c in sides)
 
     content = {**read_json(path), "paired": [row for row in read_comparison(path)["paired"] if not stale(row)]}
     write_json(path, content)
@@ -173,13 +173,13 @@ def read_comparison(path: Path) -> dict[str, Any]:
     return {"weights_sha256": digests, "paired": named}
 
 
-_NAMES = ("benchmark", "metric", "a", "b")
+_NAMES = ("evaluator", "metric", "a", "b")
 
 
 def _row_key(row: dict[str, Any]) -> tuple[Any, ...]:
     """What a row compares, in either order."""
     sides = ((row.get(side), row.get(f"condition_{side}", row.get("condition"))) for side in ("a", "b"))
-    return row.get("benchmark"), row.get("metric"), *sorted(json.dumps(side, sort_keys=True) for side in sides)
+    return row.get("evaluator"), row.get("metric"), *sorted(json.dumps(side, sort_keys=True) for side in sides)
 
 
 def without_nan(value: Any) -> Any:

@@ -28,7 +28,7 @@ def ordered(results: Sequence[Results]) -> list[Results]:
     """By shape bias, highest first; those without one stay behind, in their order."""
 
     def place(result: Results) -> float:
-        found = [e.value for e in result.results if (e.benchmark, e.metric) == ("shape-bias", "shape_bias")]
+        found = [e.value for e in result.results if (e.evaluator, e.metric) == ("shape-bias", "shape_bias")]
         value = found[-1] if found else None
         return 1.0 if value is None or value != value else -value
 
@@ -50,8 +50,8 @@ def rows(results: Sequence[Results]) -> list[tuple[str, ...]]:
             cells[column] = _cell(entry)
     alike = Counter(key[:2] for key in found)
     return [
-        (f"{benchmark} {metric}" + (_said(condition) if alike[benchmark, metric] > 1 else ""), *cells)
-        for (benchmark, metric, condition), cells in found.items()
+        (f"{evaluator} {metric}" + (_said(condition) if alike[evaluator, metric] > 1 else ""), *cells)
+        for (evaluator, metric, condition), cells in found.items()
     ]
 
 

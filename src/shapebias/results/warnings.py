@@ -11,7 +11,7 @@ from shapebias.results.results import Result
 def warnings_of(entry: Result) -> list[str]:
     """One line each: images left out, and the figure's own ``details.warning``."""
     own = entry.details.get("warning")
-    return [f"left out {text}" for text in _left_out(entry)] + ([f"{entry.benchmark}: {own}"] if own else [])
+    return [f"left out {text}" for text in _left_out(entry)] + ([f"{entry.evaluator}: {own}"] if own else [])
 
 
 def print_warnings(entries: Sequence[Result]) -> None:

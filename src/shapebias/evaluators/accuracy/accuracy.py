@@ -23,7 +23,7 @@ Answering = tuple[Tensor | None, dict[str, Any]]  # the outputs that can be the 
 
 
 class Accuracy:
-    """Benchmark ``accuracy``: share of images whose class is the network's first (top5: first five) answer.
+    """Evaluator ``accuracy``: share of images whose class is the network's first (top5: first five) answer.
 
     The data folder has one folder per class, or ``val/`` or ``test/`` of such, or is ImageNet as published; a
     class is called by its name in the network, ImageNet's by its WordNet identifier. Where the folder holds some
@@ -32,7 +32,7 @@ class Accuracy:
     ``condition.answers``. ``n`` counts images; intervals are Wilson's.
     """
 
-    benchmark = "accuracy"
+    name = "accuracy"
     needs = "ImageNet's validation images (in any published layout), or photographs in folders of the network's classes"
     condition: dict[str, Any] = {}  # noqa: RUF012 - overridden whole, never changed
 
@@ -75,7 +75,7 @@ class Accuracy:
             check_logits(logits, len(names))
             return torch.cat([first_answers(logits, outputs) for outputs, _ in ways], dim=1)
 
-        indices, found, unreadable = predict(model, self.folder.paths, self.setting, self.benchmark, read=read)
+        indices, found, unreadable = predict(model, self.folder.paths, self.setting, self.name, read=read)
         targets = among.outputs.numpy()[among.labels(self.folder)[indices]]
         data = data_details(self.folder.root, len(indices), self.folder.fingerprint, [*self.left_out, *unreadable])
         details = {
@@ -91,13 +91,13 @@ class Accuracy:
             right = answers == targets[:, None]
             told = {"per_category": self._per_category(right[:, 0], targets, names), **details}
             warning = order_warning(answers[:, 0], targets, names, answerable)
-            if warning and not outcome.entries:
+            if warning and not outcome.results:
                 told["warning"] = warning
             top1 = self._entry("top1", right[:, 0], condition, told)
-            outcome.entries.append(top1)
+            outcome.results.append(top1)
             outcome.per_image[top1.key] = right[:, :1].astype(np.float64)
             if answered(answerable) > 1:
-                outcome.entries.append(self._entry("top5", right.any(axis=1), condition, {}))
+                outcome.results.append(self._entry("top5", right.any(axis=1), condition, {}))
         return outcome
 
     def _per_category(self, right: np.ndarray, targets: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Accuracy:
 
     def _entry(self, metric: str, right: np.ndarray, condition: dict[str, Any], details: dict[str, Any]) -> Result:
         return Result(
-            benchmark=self.benchmark,
+            evaluator=self.name,
             metric=metric,
             value=float(right.mean()),
             n=len(right),

@@ -25,9 +25,9 @@ class OutOfDistribution(Accuracy):
 
 
 class StylizedImageNet(OutOfDistribution):
-    """Benchmark ``stylized-imagenet``: the published Stylized-ImageNet (Geirhos et al. 2019), its ``val/`` as it is."""
+    """Evaluator ``stylized-imagenet``: the published Stylized-ImageNet (Geirhos et al. 2019), its ``val/`` as it is."""
 
-    benchmark = "stylized-imagenet"
+    name = "stylized-imagenet"
     needs = "Stylized-ImageNet's val/ in folders of WordNet identifiers (github rgeirhos/Stylized-ImageNet)"
 
     @classmethod
@@ -37,9 +37,9 @@ class StylizedImageNet(OutOfDistribution):
 
 
 class ImageNetSketch(OutOfDistribution):
-    """Benchmark ``imagenet-sketch``: black and white sketches of ImageNet's classes (Wang et al. 2019)."""
+    """Evaluator ``imagenet-sketch``: black and white sketches of ImageNet's classes (Wang et al. 2019)."""
 
-    benchmark = "imagenet-sketch"
+    name = "imagenet-sketch"
     needs = "ImageNet-Sketch, sketch/WNID/*.JPEG (github HaohanWang/ImageNet-Sketch)"
 
     @classmethod

@@ -25,14 +25,14 @@ from shapebias.stylize.folder import (
 
 
 class Stylized(OutOfDistribution):
-    """Benchmark ``stylized``: accuracy on images stylized in styles held out from training.
+    """Evaluator ``stylized``: accuracy on images stylized in styles held out from training.
 
     A folder made by ``shapebias stylize`` is taken as it is; any other is stylized once, one style per
     image, below the output folder, when the first network has been found to have its classes: of a limit
     only the images that are drawn. The copies have the classes of the images that they were made from.
     """
 
-    benchmark = "stylized"
+    name = "stylized"
     needs = "what 'accuracy' takes, which is stylized first, or a folder made of it by 'shapebias stylize'"
 
     def __init__(self, setting: EvalConfig) -> None:

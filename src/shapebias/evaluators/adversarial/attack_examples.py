@@ -94,7 +94,7 @@ def exact_examples(
     answers: np.ndarray,
     columns: Sequence[Column],
     setting: EvalConfig,
-    benchmark: str,
+    evaluator: str,
 ) -> dict[str, Any]:
     """Examples of attacks that 8 bits cannot hold, made once more: the picture is rounded, the difference is exact.
 
@@ -124,7 +124,7 @@ def exact_examples(
         )
         for i, adversarial in zip(there, changed if changed is not None else (), strict=True)
     ]
-    return write_examples(setting.out / model.identity.name / benchmark, examples, column, images)
+    return write_examples(setting.out / model.identity.name / evaluator, examples, column, images)
 
 
 def save_png(picture: Image.Image, path: Path) -> None:

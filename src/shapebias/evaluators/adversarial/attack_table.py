@@ -40,7 +40,7 @@ def columns_of(attacks: Sequence[str], epsilons: Sequence[float]) -> tuple[Colum
 
 
 def outcome_of(
-    benchmark: str,
+    evaluator: str,
     columns: Sequence[Column],
     answers: np.ndarray,
     truth: tuple[np.ndarray, np.ndarray | None],
@@ -51,7 +51,7 @@ def outcome_of(
     """The figures of a table: top-1, and of targeted attacks the share of images answered as their target.
 
     Args:
-        benchmark: whose they are.
+        evaluator: whose they are.
         columns: what was done to the images.
         answers: (images, columns), the network's outputs that were largest.
         truth: (images,), the right outputs; and those that the attacks go to, None where they go away from the right.
@@ -67,7 +67,7 @@ def outcome_of(
             targeted = {"targeted": True} if targets is not None and column != CLEAN else {}
             hit = answers[:, number] == right
             entry = Result(
-                benchmark=benchmark,
+                evaluator=evaluator,
                 metric=metric,
                 value=float(hit.mean()),
                 n=len(hit),

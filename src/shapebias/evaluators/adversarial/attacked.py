@@ -1,4 +1,4 @@
-"""What both suites of attacks share: their images, a network's outputs for them, and the attacks by name."""
+"""What both evaluators of attacks share: their images, a network's outputs for them, and the attacks by name."""
 
 from __future__ import annotations
 

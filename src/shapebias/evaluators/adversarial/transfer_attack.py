@@ -38,7 +38,7 @@ EPSILONS = (2.0, 4.0, 8.0, 16.0)
 
 
 class TransferAttack:
-    """Benchmark ``transfer-attack``: accuracy on images that were changed to mislead another network, the source.
+    """Evaluator ``transfer-attack``: accuracy on images that were changed to mislead another network, the source.
 
     They are made once, on what the source receives after its own resize and crop, by at most epsilon in units of
     1/255, and stored as PNG below the output folder, every value rounded towards the original. Each network is shown
@@ -48,7 +48,7 @@ class TransferAttack:
     source; of its attacks and epsilons those that are asked for are shown, by default all.
     """
 
-    benchmark = "transfer-attack"
+    name = "transfer-attack"
     needs = f"{NEEDS}; and --source MODEL to attack, ResNet-50 in the paper"
 
     @classmethod
@@ -66,10 +66,10 @@ class TransferAttack:
             self.images = self.made.images.drawn(setting.limit, setting.seed)
             return
         if setting.source is None:
-            raise UserError(f"{self.benchmark} needs a network to make the images against: add --source MODEL")
+            raise UserError(f"{self.name} needs a network to make the images against: add --source MODEL")
         if small := [epsilon for epsilon in self.epsilons if epsilon < 1]:
             raise UserError(
-                f"--epsilon {small[0]:g} is less than a level of 8 bits, in which {self.benchmark} stores its images: "
+                f"--epsilon {small[0]:g} is less than a level of 8 bits, in which {self.name} stores its images: "
                 "give 1 or more, or measure white-box"
             )
         self.source, self.images = setting.source, images_to_attack(setting)
@@ -99,8 +99,8 @@ class TransferAttack:
         truth = Truth.of(model, images, targeted=made.targeted)
         preprocessing = replace(model.preprocessing, crop=1.0)
         paths, called = zip(*made.paths(images), strict=True)
-        kept = BatchCache(setting.out / name / "unfinished" / self.benchmark, self._key(model, made, images))
-        with progress(f"{name}: {self.benchmark}", total=len(paths)) as bar:
+        kept = BatchCache(setting.out / name / "unfinished" / self.name, self._key(model, made, images))
+        with progress(f"{name}: {self.name}", total=len(paths)) as bar:
 
             def look(rows: list[int], shown: Tensor) -> dict[str, np.ndarray]:
                 with torch.inference_mode():
@@ -124,9 +124,7 @@ class TransferAttack:
             "data": data_of(images, len(rows), [*made.unreadable, *unreadable], setting.seed),
             "examples": self._examples(model, made, images.rows(rows), answers),
         }
-        outcome = outcome_of(
-            self.benchmark, made.columns, answers, truth.rows(rows), names, details, source=made.told_apart
-        )
+        outcome = outcome_of(self.name, made.columns, answers, truth.rows(rows), names, details, source=made.told_apart)
         kept.clear()
         return outcome
 
@@ -185,4 +183,4 @@ class TransferAttack:
             )
             for row in drawn_examples(images.names, self.setting.seed)
         ]
-        return write_examples(self.setting.out / model.identity.name / self.benchmark, examples, column, images)
+        return write_examples(self.setting.out / model.identity.name / self.name, examples, column, images)

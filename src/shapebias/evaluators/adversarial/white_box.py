@@ -47,7 +47,7 @@ LEFT_OUT, NO_ANSWER = -1, -2  # in place of an answer: a gradient, outputs that 
 
 
 class WhiteBox:
-    """Benchmark ``white-box``: accuracy on images that were changed to mislead the very network that answers.
+    """Evaluator ``white-box``: accuracy on images that were changed to mislead the very network that answers.
 
     The attacks change what the network receives after its own resize and crop, by at most epsilon, which is in units
     of 1/255 and by default below one level of 8 bits: nothing is rounded to these. Metric ``top1`` over all of the
@@ -57,7 +57,7 @@ class WhiteBox:
     was killed goes on after the last batch it finished.
     """
 
-    benchmark = "white-box"
+    name = "white-box"
     needs = NEEDS
 
     @classmethod
@@ -86,9 +86,9 @@ class WhiteBox:
         setting, images, name = self.setting, self.images, model.identity.name
         truth = Truth.of(model, images, targeted=setting.targeted)
         columns = columns_of(setting.attacks, self.epsilons)
-        kept = BatchCache(setting.out / name / "unfinished" / self.benchmark, self._key(model))
+        kept = BatchCache(setting.out / name / "unfinished" / self.name, self._key(model))
         total = len(images) * len(columns)
-        with counting(model) as count, progress(f"{name}: {self.benchmark}", total=total, unit="answers") as bar:
+        with counting(model) as count, progress(f"{name}: {self.name}", total=total, unit="answers") as bar:
 
             def look(rows: list[int], shown: Tensor) -> dict[str, np.ndarray]:
                 before = count.images
@@ -113,10 +113,10 @@ class WhiteBox:
                 name,
             ),
             "data": data_of(images, len(rows), unreadable, setting.seed),
-            "examples": exact_examples(model, images, truth, rows, answers, columns, setting, self.benchmark),
+            "examples": exact_examples(model, images, truth, rows, answers, columns, setting, self.name),
         }
         names = [images.names[row] for row in rows]
-        outcome = outcome_of(self.benchmark, columns, answers, truth.rows(rows), names, details)
+        outcome = outcome_of(self.name, columns, answers, truth.rows(rows), names, details)
         kept.clear()
         return outcome
 

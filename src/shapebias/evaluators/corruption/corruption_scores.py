@@ -12,7 +12,7 @@ from shapebias.corruptions.protocol import ALEXNET_ERRORS, CORRUPTIONS, SEVERITI
 from shapebias.results.results import Result, ResultKey
 from shapebias.stats.intervals import bootstrap, wilson
 
-BENCHMARK = "corruptions"
+EVALUATOR = "corruptions"
 ALEXNET = "errors of AlexNet on the full public set: 1000 classes of 50 images, answers among all 1000"
 NOT_PUBLIC = (
     "AlexNet's errors are of 1000 classes of the full public set: this mce is not comparable with published mCE"
@@ -69,7 +69,7 @@ def corruption_entries(
         n, right = int(there.sum()), int((answered.right[:, column] == 1).sum())
         where = {**condition, "corruption": corruption, "severity": severity}
         entries.append(
-            Result(BENCHMARK, "top1", right / n if n else None, n, wilson(right, n), where, {"right": right})
+            Result(EVALUATOR, "top1", right / n if n else None, n, wilson(right, n), where, {"right": right})
         )
     for corruption in CORRUPTIONS:
         if corruption not in answered.missing:
@@ -80,7 +80,7 @@ def corruption_entries(
     shares = answered.shares(answered.cells)
     if answered.missing:
         lacking = {"missing": dict(answered.missing), "warning": _lacking(answered)}
-        entries.append(Result(BENCHMARK, "mean_top1", None, 0, None, condition, {**details, **lacking}))
+        entries.append(Result(EVALUATOR, "mean_top1", None, 0, None, condition, {**details, **lacking}))
         present: dict[str, list[int]] = {}
         for corruption, severity in answered.cells:
             present.setdefault(corruption, []).append(severity)
@@ -125,7 +125,7 @@ def mean_corruption_error(answered: Answered, condition: dict[str, Any], *, full
 def _mean(metric: str, shares: np.ndarray, condition: dict[str, Any], details: dict[str, Any], seed: int) -> Result:
     interval = bootstrap(lambda means: means[:, 0], shares[:, None], seed=seed)
     value = float(shares.mean()) if len(shares) else None
-    return Result(BENCHMARK, metric, value, len(shares), interval, condition, dict(details))
+    return Result(EVALUATOR, metric, value, len(shares), interval, condition, dict(details))
 
 
 def _uneven(answered: Answered) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from shapebias.evaluators.accuracy.class_images import class_images, find_imagen
 from shapebias.evaluators.accuracy.class_subset import ClassSubset, answering_among
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.corruption.corruption_scores import (
-    BENCHMARK,
+    EVALUATOR,
     Answered,
     corruption_entries,
     mean_corruption_error,
@@ -38,7 +38,7 @@ UNREAD = -1
 
 
 class Corruptions:
-    """Benchmark ``corruptions``: top-1 accuracy on 15 corruptions x 5 severities, and its means (P Table 4).
+    """Evaluator ``corruptions``: top-1 accuracy on 15 corruptions x 5 severities, and its means (P Table 4).
 
     The data folder is ImageNet-C, or a part of it, as published; ``shapebias corrupt`` writes the same layout. Of any
     other folder of classes the corrupted copies are made once, below the output folder, when the first network has
@@ -50,7 +50,7 @@ class Corruptions:
     Each severity's answers are kept on disk until all are there: the same command goes on where it was killed.
     """
 
-    benchmark = BENCHMARK
+    name = EVALUATOR
     needs = (
         "ImageNet-C as published (CORRUPTION/SEVERITY/CLASS), or any folder of classes and the library that makes the "
         'corruptions: pip install "shapebias[corruptions]"'
@@ -92,13 +92,13 @@ class Corruptions:
         place = {name: number for number, name in enumerate(among.classes)}
         targets = np.array([place[name] for name in images.classes])
         rows = {name: row for row, name in enumerate(images.names)}
-        kept = BatchCache(setting.out / model.identity.name / "unfinished" / BENCHMARK, self._key(model, among))
+        kept = BatchCache(setting.out / model.identity.name / "unfinished" / EVALUATOR, self._key(model, among))
         answers = {cell: kept.get(_part(cell)) for cell in images.cells}
         done = sum(len(cell.names) for cell, found in answers.items() if found is not None)
         right = np.full((len(rows), len(images.cells)), UNREAD, dtype=np.int8)
         unreadable = list(images.unreadable)
         total = sum(len(cell.names) for cell in images.cells)
-        with progress(f"{model.identity.name}: {BENCHMARK}", total=total, done=done) as bar:
+        with progress(f"{model.identity.name}: {EVALUATOR}", total=total, done=done) as bar:
             for column, cell in enumerate(images.cells):
                 found = answers.pop(cell)
                 if found is None:
@@ -125,7 +125,7 @@ class Corruptions:
         if self.images is None:
             setting = self.setting
             limited = f"-{len(self.drawn)}-seed{setting.seed}" if self.drawn is not self.folder else ""
-            out = setting.out / "images" / f"{BENCHMARK}{limited}"
+            out = setting.out / "images" / f"{EVALUATOR}{limited}"
             corrupt_folder(self.drawn, out, seed=setting.seed, workers=setting.workers, strict=setting.strict)
             self._take(read_corrupted(out))
         assert self.images is not None

@@ -45,7 +45,7 @@ NEURONS_FILE = "neurons.json"
 
 
 class Dimensionality:
-    """Benchmark ``dimensionality``: the share of neurons that encode shape, texture, or neither.
+    """Evaluator ``dimensionality``: the share of neurons that encode shape, texture, or neither.
 
     Every image of the data folder (or its ``val/`` or ``test/``) is stylized in the same five held-out
     styles, below the output folder, when the first network has been found to have the stage; a folder made by
@@ -58,7 +58,7 @@ class Dimensionality:
     ``neurons.json``.
     """
 
-    benchmark = "dimensionality"
+    name = "dimensionality"
     needs = "any folder of some hundred photographs (the paper's: VOC 2012), or one of 'shapebias texture-grid'"
 
     @classmethod
@@ -141,7 +141,7 @@ class Dimensionality:
         condition = {"textures": self.textures, **({"stage": setting.stage} if setting.stage else {})}
         entries = [
             Result(
-                self.benchmark,
+                self.name,
                 f"{factor}_neurons",
                 share[factor],
                 setting.pairs,
@@ -161,9 +161,7 @@ class Dimensionality:
                 "images": NEURONS_FILE,
             }
             value = float(found.double().mean())
-            entries.append(
-                Result(self.benchmark, f"{factor}_correlated_neurons", value, len(found), None, condition, told)
-            )
+            entries.append(Result(self.name, f"{factor}_correlated_neurons", value, len(found), None, condition, told))
         return EvalResult(entries)
 
     def _latents(self, model: Classifier, copies: Sequence[Path], highest: TopActivations) -> Iterator[Tensor]:
@@ -172,7 +170,7 @@ class Dimensionality:
         batches = ImageBatches(
             copies, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
         )
-        with torch.inference_mode(), progress(f"{name}: {self.benchmark}", total=len(copies)) as bar:
+        with torch.inference_mode(), progress(f"{name}: {self.name}", total=len(copies)) as bar:
             for numbers, images in batches:
                 if batches.unreadable:
                     break

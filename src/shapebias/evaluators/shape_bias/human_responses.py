@@ -33,7 +33,7 @@ class Scored:
     @property
     def shape_bias(self) -> float:
         """Shape decisions among those for either cue; NaN where there are none."""
-        value = self.outcome.entries[0].value
+        value = self.outcome.results[0].value
         return float("nan") if value is None else value
 
 
@@ -55,9 +55,9 @@ def score_files(paths: Sequence[Path], *, seed: int = 0) -> list[Scored]:
     for observer, trials in by_observer.items():
         check_once(trials)
         outcome = score_trials(trials, seed=seed)
-        outcome.entries[0].details["files"] = files[observer]
+        outcome.results[0].details["files"] = files[observer]
         model = {"name": observer, "spec": ", ".join(Path(name).name for name in files[observer])}
-        scored.append(Scored(Results(model, {**environment("cpu"), "seed": seed}, outcome.entries), outcome))
+        scored.append(Scored(Results(model, {**environment("cpu"), "seed": seed}, outcome.results), outcome))
     return sorted(scored, key=lambda one: (one.shape_bias != one.shape_bias, one.shape_bias, one.name))
 
 
@@ -124,7 +124,7 @@ def print_observers(scored: Sequence[Scored]) -> None:
 
 def row(one: Scored) -> tuple[str, ...]:
     """An observer's cells; "-" for a shape bias of no decisions."""
-    entry = one.outcome.entries[0]
+    entry = one.outcome.results[0]
     shown = "-" if one.shape_bias != one.shape_bias else f"{100 * one.shape_bias:.1f}"
     if entry.ci95 is not None:
         shown += f" [{100 * entry.ci95[0]:.1f}, {100 * entry.ci95[1]:.1f}]"

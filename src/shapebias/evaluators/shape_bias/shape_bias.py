@@ -31,7 +31,7 @@ def shape_bias(shape: int, texture: int) -> float:
 
 
 class ShapeBias:
-    """Benchmark ``shape-bias``: which of two conflicting cues a network decides by.
+    """Evaluator ``shape-bias``: which of two conflicting cues a network decides by.
 
     The data folder has the published naming (``SHAPE/shapeN-textureM.png``), or a ``cue-conflict/`` of
     it. Images whose cues agree are left out and counted. A network whose classes hold all of the images'
@@ -41,7 +41,7 @@ class ShapeBias:
     Wilson).
     """
 
-    benchmark = "shape-bias"
+    name = "shape-bias"
     needs = "cue-conflict images: the published set (github rgeirhos/texture-vs-shape), or 'shapebias cue-conflict'"
 
     @classmethod
@@ -66,7 +66,7 @@ class ShapeBias:
         """Decide every conflict image, write the raw responses and decisions, and count."""
         folder, name = self.folder, model.identity.name
         how = self._answering(model)
-        indices, kept, unreadable = predict(model, folder.paths, self.setting, self.benchmark, read=how.scores)
+        indices, kept, unreadable = predict(model, folder.paths, self.setting, self.name, read=how.scores)
         scores = kept.numpy()
         answers = [how.names[int(n)] for n in scores.argmax(1)]
         shapes, textures = ([values[i] for i in indices] for values in (folder.shapes, folder.textures))

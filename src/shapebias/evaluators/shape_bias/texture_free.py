@@ -33,21 +33,21 @@ SKETCHY = {
 
 
 class TextureFree:
-    """Share of images whose category is the network's answer; the benchmarks differ in their images only.
+    """Share of images whose category is the network's answer; the evaluators differ in their images only.
 
-    The data folder has one folder per category, or a folder of the benchmark's name with them; folders of other
+    The data folder has one folder per category, or a folder of the evaluator's name with them; folders of other
     things are left out and counted. Answers and
     their mapping are those of ``shape-bias``: the network's own classes where these hold all the folder's,
     else the 16 categories. Metric: ``top1`` (n: images; Wilson). The raw responses are written beside it.
     """
 
-    benchmark = ""
+    name = ""
     needs = ""
     below: Sequence[str] = ()
 
     @classmethod
     def find(cls, root: Path) -> Path | None:
-        """The folder of the benchmark's name below ``root``."""
+        """The folder of the evaluator's name below ``root``."""
         return part(root, cls.below)
 
     def __init__(self, setting: EvalConfig) -> None:
@@ -72,16 +72,16 @@ class TextureFree:
             (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
         ]
         paths = [path for path, _ in asked]
-        indices, scores, unreadable = predict(model, paths, self.setting, self.benchmark, read=how.scores)
+        indices, scores, unreadable = predict(model, paths, self.setting, self.name, read=how.scores)
         answers = [how.names[n] for n in scores.argmax(1).tolist()]
         targets = [asked[int(i)][1] for i in indices]
         images = [paths[int(i)] for i in indices]
-        file = f"{self.benchmark}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
+        file = f"{self.name}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
         write_responses(self.setting.out / name / file, trials_of(name, answers, targets, images))
         right = np.array([a == t for a, t in zip(answers, targets, strict=True)])
         truth = np.array(targets)
         entry = Result(
-            benchmark=self.benchmark,
+            evaluator=self.name,
             metric="top1",
             value=float(right.mean()),
             n=len(right),
@@ -117,24 +117,24 @@ class TextureFree:
 
 
 class Silhouettes(TextureFree):
-    """Benchmark ``silhouettes``: filled outlines."""
+    """Evaluator ``silhouettes``: filled outlines."""
 
-    benchmark = "silhouettes"
+    name = "silhouettes"
     needs = "filled silhouettes in folders of the 16 categories (github rgeirhos/texture-vs-shape)"
     below = ("silhouettes", "filled-silhouettes")
 
 
 class Edges(TextureFree):
-    """Benchmark ``edges``: contours."""
+    """Evaluator ``edges``: contours."""
 
-    benchmark = "edges"
+    name = "edges"
     needs = "contours in folders of the 16 categories (github rgeirhos/texture-vs-shape)"
     below = ("edges",)
 
 
 class Sketches(TextureFree):
-    """Benchmark ``sketches``: drawings by people."""
+    """Evaluator ``sketches``: drawings by people."""
 
-    benchmark = "sketches"
+    name = "sketches"
     needs = "drawings in folders of categories, as the Sketchy Database has them"
     below = ("sketches", "sketch", "sketchy")

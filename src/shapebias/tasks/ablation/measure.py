@@ -12,7 +12,7 @@ from shapebias.tasks.ablation.run import Trained
 from shapebias.tasks.classification.figures import Measured, entries
 from shapebias.tasks.classification.task import Task
 
-BENCHMARK = "ablation-voc12"
+EVALUATOR = "ablation-voc12"
 
 
 def measured_of(row: Row, runs: Sequence[Trained], chosen: Mapping[str, Any]) -> Measured:

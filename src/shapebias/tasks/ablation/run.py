@@ -81,7 +81,7 @@ def train_row(
     about = RunInfo(
         title=f"{row.name}, lr {config.lr:g}, seed {config.seed}",
         head={
-            **{"task": task.benchmark, "row": row.name, "model": config.model},
+            **{"task": task.evaluator, "row": row.name, "model": config.model},
             **{"seed": config.seed, "lr": config.lr},
         },
         data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},

@@ -8,7 +8,7 @@ from typing import Any
 
 from shapebias.results.results import Result, Results
 from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.ablation.measure import BENCHMARK
+from shapebias.tasks.ablation.measure import EVALUATOR
 from shapebias.tasks.ablation.rows import ROWS
 from shapebias.tasks.classification.score import KINDS
 
@@ -29,7 +29,7 @@ def cells(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> list[
     return [
         [
             *_settings(result),
-            *(_figure(result.get(BENCHMARK, "map", kind=kind)) for kind in KINDS),
+            *(_figure(result.get(EVALUATOR, "map", kind=kind)) for kind in KINDS),
             _difference(result.model["name"], first, paired),
         ]
         for result in results
@@ -40,7 +40,7 @@ def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], confi
     """table.md: what was trained on what, the table, and how to read its intervals."""
     names = headings(results)
     lines = [f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *cells(results, paired))]
-    details = results[0].get(BENCHMARK, "map", kind=KINDS[0]).details
+    details = results[0].get(EVALUATOR, "map", kind=KINDS[0]).details
     said = [f"- {result.model['name']}: {ROWS[result.model['name']].says}" for result in results]
     return "\n".join(
         [
@@ -85,7 +85,7 @@ def print_table(results: Sequence[Results], paired: Sequence[dict[str, Any]]) ->
 
 
 def _settings(result: Results) -> list[str]:
-    details = result.get(BENCHMARK, "map", kind=KINDS[0]).details
+    details = result.get(EVALUATOR, "map", kind=KINDS[0]).details
     compared = details["row"]["stages"] if details["lambda_m"] else []
     shown = bool(details["row"]["views"])
     return [

@@ -19,7 +19,7 @@ from shapebias.metrics.segmentation import miou_difference
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
 from shapebias.results.warnings import print_warnings
-from shapebias.tasks.cam.figures import BENCHMARK, Measured, at_given, entries, shared_images
+from shapebias.tasks.cam.figures import EVALUATOR, Measured, at_given, entries, shared_images
 from shapebias.tasks.cam.images import LabelledImages, read_labelled
 from shapebias.tasks.cam.pictures import write_pictures
 from shapebias.tasks.cam.pseudo_labels import outputs, write_pseudo_labels
@@ -104,7 +104,7 @@ class PseudoLabels:
         both = [at_given(runs, self.settings, images) for _, runs in (a, b)]
         difference, interval = miou_difference(*both, seed=self.setting.seed)
         return {
-            "benchmark": BENCHMARK,
+            "evaluator": EVALUATOR,
             "metric": "miou",
             "condition": {"threshold": self.settings.threshold, "scales": self.settings.kind},
             "a": a[0],

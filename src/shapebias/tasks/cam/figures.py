@@ -15,7 +15,7 @@ from shapebias.stats.seeds import interval_of
 from shapebias.tasks.cam.curve import CLASSES, Tally, confusion_at, confusions, thresholds_with
 from shapebias.tasks.cam.scales import CamSettings
 
-BENCHMARK = "cam"
+EVALUATOR = "cam"
 NAMES = ("background", *VOC_CLASSES)
 
 
@@ -109,7 +109,7 @@ def _entry(
     ]
     per_class = defined_mean(np.stack([one.per_class for one in found], axis=1))
     return Result(
-        BENCHMARK,
+        EVALUATOR,
         metric,
         value=float(np.mean(values)),
         n=len(stacks[0]),

@@ -65,7 +65,7 @@ def _entry(task: Task, method: str | None, measured: Measured, kind: Kind | None
     else:
         details["mean_over_classes"] = float(np.nanmean(means))
     return Result(
-        benchmark=task.benchmark,
+        evaluator=task.evaluator,
         metric=task.metric,
         value=float(np.mean(values)),
         n=len(first.rows),
@@ -109,7 +109,7 @@ def differences(task: Task, method: str | None, networks: Sequence[Measured], *,
                 interval = less_bias(draws, difference, -1.0, 1.0)
             found.append(
                 {
-                    **{"benchmark": task.benchmark, "metric": task.metric, "condition": condition, "a": a, "b": b},
+                    **{"evaluator": task.evaluator, "metric": task.metric, "condition": condition, "a": a, "b": b},
                     **{"difference": difference, "ci95": interval, "n": len(common)},
                 }
             )

@@ -67,7 +67,7 @@ class Task:
         return "top1" if self.kind == "single" else "map"
 
     @property
-    def benchmark(self) -> str:
+    def evaluator(self) -> str:
         """Its name among the figures."""
         return f"{self.use}-{self.name}"
 

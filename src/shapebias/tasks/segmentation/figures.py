@@ -13,7 +13,7 @@ from shapebias.metrics.segmentation import bootstrap_iou, defined_mean, iou, mio
 from shapebias.results.results import Result
 from shapebias.stats.seeds import interval_of
 
-BENCHMARK, METRIC = "segmentation", "miou"
+EVALUATOR, METRIC = "segmentation", "miou"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str,
     by_class = defined_mean(np.stack([one.per_class for one in found], axis=1)).tolist()
     means = [None if np.isnan(value) else value for value in by_class]
     return Result(
-        benchmark=BENCHMARK,
+        evaluator=EVALUATOR,
         metric=METRIC,
         value=float(np.mean([one.mean for one in found])),
         n=len(images),
@@ -87,7 +87,7 @@ def compared(networks: Mapping[str, Sequence[Measured]], *, backbone: str, seed:
         difference, interval = miou_difference(*stacks, seed=seed)
         rows.append(
             {
-                "benchmark": BENCHMARK,
+                "evaluator": EVALUATOR,
                 "metric": METRIC,
                 "condition": {"backbone": backbone},
                 "a": a,
