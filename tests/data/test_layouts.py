@@ -23,19 +23,9 @@ from shapebias.data.readers import class_folders as layouts
 from shapebias.data.readers.class_folders import check_same_classes, training_images
 from shapebias.errors import UserError
 from shapebias.libraries import torchvision
+from testkit.imagenet_layout import CLASS_OF, CSV, VAL, WNIDS
 from testkit.images import class_folder, noise_image
 
-WNIDS = ("n01440764", "n02102040", "n03000684")
-VAL = [f"ILSVRC2012_val_{n:08d}" for n in range(1, 7)]
-CLASS_OF = dict(zip(VAL, (2, 0, 1, 1, 0, 2), strict=True))
-
-
-def solution(rows: dict[str, str]) -> str:
-    lines = [f"{name},{wnid} 1 2 30 40 {wnid} 5 6 7 8 " for name, wnid in rows.items()]
-    return "\n".join(["ImageId,PredictionString", *lines]) + "\n"
-
-
-CSV = solution({name: WNIDS[c] for name, c in CLASS_OF.items()})
 TXT = "".join(f"{name}.JPEG {c}\n" for name, c in CLASS_OF.items())
 
 

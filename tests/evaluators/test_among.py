@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from test_shape_bias import WNIDS, fixed
 
 from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
@@ -16,6 +15,7 @@ from shapebias.evaluators.accuracy.out_of_distribution import ImageNetSketch, St
 from shapebias.evaluators.accuracy.stylized import Stylized
 from shapebias.evaluators.base import EvalConfig
 from shapebias.stats.intervals import wilson
+from testkit.fixed_networks import WNIDS, fixed
 from testkit.images import class_folder
 
 NAMES = tuple("abcdefghij")

@@ -6,7 +6,6 @@ import json
 import shutil
 
 import pytest
-from test_evaluate import by_colour, colours  # noqa: F401 - a fixture
 
 from shapebias.cli.main import main
 from shapebias.errors import UserError
@@ -15,13 +14,14 @@ from shapebias.evaluators.audit import Refused, audit
 from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.evaluators.names import EVALUATORS
 from shapebias.models.load import load_model
+from testkit.fixed_networks import by_colour
 from testkit.images import class_folder, noise_image
 
 SOME = ("accuracy", "shape-bias", "silhouettes", "edges")
 
 
 @pytest.fixture
-def data(tmp_path, colours):  # noqa: F811
+def data(tmp_path, colours):
     """Data for accuracy, shape bias and silhouettes, as a folder of data sets."""
     root = tmp_path / "data"
     shutil.copytree(colours, root / "val")

@@ -5,60 +5,26 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 import shapebias.evaluators.accuracy.stylized as stylized
-from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators import Result, Results, evaluate
 from shapebias.evaluators.accuracy.accuracy import Accuracy
 from shapebias.evaluators.evaluate import _staying, evaluate_all
 from shapebias.evaluators.names import check_evaluators
 from shapebias.libraries import timm
-from shapebias.models import Classifier, Identity, wrap
+from shapebias.models import wrap
 from shapebias.stats.intervals import wilson
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from testkit.fixed_networks import COLOURS, ByColour, by_colour
 from testkit.images import class_folder, noise_image
-
-CLASSES = ("blue", "green", "red")
-
-
-class ByColour(nn.Module):
-    """Answers with the colour that is strongest in the mean; ``turn`` shifts every answer."""
-
-    def __init__(self, turn=0):
-        super().__init__()
-        self.head = nn.Linear(3, 3, bias=False)
-        self.head.weight.data = torch.eye(3).flip(0).roll(turn, 0) * 20
-        self.dropout = nn.Dropout(0.0)
-
-    def forward(self, images):
-        return self.head(self.dropout(images).mean((2, 3)))
-
-
-def by_colour(name, turn=0, classes=CLASSES):
-    return Classifier(ByColour(turn), Identity(name, name, "ByColour", classes), Preprocessing(16), std=(1,) * 3)
-
-
-@pytest.fixture
-def colours(tmp_path):
-    """Blue, green and red pictures, four each, one of the red ones mislabelled as green."""
-    for c, name in enumerate(CLASSES):
-        for i in range(4):
-            channel = 2 if (name, i) == ("green", 0) else c
-            pixels = np.random.default_rng(10 * c + i).integers(0, 120, (24, 24, 3), dtype=np.uint8)
-            pixels[..., 2 - channel] += 100
-            (tmp_path / "colours" / name).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(tmp_path / "colours" / name / f"{i}.png")
-    return tmp_path / "colours"
 
 
 def test_accuracy_of_a_plain_module(colours):
-    network = wrap(ByColour(), name="mine", classes=CLASSES)
+    network = wrap(ByColour(), name="mine", classes=COLOURS)
     top1 = evaluate(network, evaluators=["accuracy"], data=colours, device="cpu").get("accuracy", "top1")
     assert (top1.value, top1.n) == (11 / 12, 12)
     assert top1.ci95 == wilson(11, 12)
@@ -82,7 +48,7 @@ def test_devices_that_are_not_here_are_refused(colours, device):
 def test_measuring_leaves_the_network_as_it_was(colours):
     module = ByColour()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    twice = [evaluate(wrap(module, classes=CLASSES), evaluators=["accuracy"], data=colours) for _ in range(2)]
+    twice = [evaluate(wrap(module, classes=COLOURS), evaluators=["accuracy"], data=colours) for _ in range(2)]
     assert twice[0].to_json()["results"] == twice[1].to_json()["results"]
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
@@ -115,7 +81,7 @@ def test_training_modes_are_put_back(tmp_path):
 def test_a_timm_network_keeps_its_own_habits(colours):
     torch.manual_seed(0)
     network = timm.create_model("test_resnet", num_classes=3)
-    found = evaluate(wrap(network, name="tiny", classes=CLASSES), evaluators=["accuracy"], data=colours, device="cpu")
+    found = evaluate(wrap(network, name="tiny", classes=COLOURS), evaluators=["accuracy"], data=colours, device="cpu")
     config = network.pretrained_cfg
     assert found.model["input_size"] == config["input_size"][-1]
     assert found.model["preprocessing"]["interpolation"] == config["interpolation"]
@@ -143,7 +109,7 @@ def test_top5_only_with_more_than_five_classes(tmp_path):
     [
         (None, "are not known"),
         (("blue", "green", "yellow"), "different classes: the network has no red"),
-        ((*CLASSES, "yellow"), "3 outputs but 4 class names"),
+        ((*COLOURS, "yellow"), "3 outputs but 4 class names"),
     ],
 )
 def test_classes_that_do_not_fit_are_refused(colours, classes, message):
@@ -229,7 +195,7 @@ def test_stylized_folders_are_taken_as_given_when_finished(colours, tmp_path, st
 
 
 def test_data_by_evaluator_and_its_test_part(colours, tmp_path):
-    class_folder(tmp_path / "split" / "train", CLASSES, 1)
+    class_folder(tmp_path / "split" / "train", COLOURS, 1)
     colours.rename(tmp_path / "split" / "val")
     found = evaluate(by_colour("net"), evaluators=["accuracy"], data={"accuracy": tmp_path / "split"})
     assert found.get("accuracy", "top1").value == 11 / 12
@@ -289,7 +255,7 @@ def test_figures_on_other_images_do_not_stay_beside_new_ones(colours, tmp_path):
     arguments = {"evaluators": ["accuracy"], "out": tmp_path / "out", "device": "cpu"}
     more = nn.Linear(3, 6)  # with a top-5, and figures among the folder's classes
     for limit in (None, 6):
-        network = by_colour("a", classes=(*CLASSES, "x", "y", "z"))
+        network = by_colour("a", classes=(*COLOURS, "x", "y", "z"))
         network.network.head = more
         (found,) = evaluate_all([network], data={"": colours}, limit=limit, **arguments)
     assert len(found.results) > 2
@@ -319,7 +285,7 @@ def test_a_folder_of_data_sets_is_searched_for_each_evaluators_own(colours, tmp_
     root = tmp_path / "datasets"
     one_conflict(root / "cue-conflict")
     colours.rename(root / "val")
-    network = by_colour("a", classes=(*CLASSES, "cat", "dog"))
+    network = by_colour("a", classes=(*COLOURS, "cat", "dog"))
     network.network.head = nn.Linear(3, 5)
     found = evaluate(network, evaluators=["accuracy", "shape-bias"], data=root, device="cpu")
     assert {entry.evaluator for entry in found.results} == {"accuracy", "shape-bias"}

@@ -22,6 +22,7 @@ from shapebias.evaluators.shape_bias.shape_bias import ShapeBias, score
 from shapebias.libraries import timm
 from shapebias.models import Classifier, Identity
 from shapebias.stats.intervals import wilson
+from testkit.fixed_networks import WNIDS, fixed
 from testkit.images import noise_image
 
 
@@ -130,23 +131,6 @@ def test_the_order_of_imagenet_is_timms():
     assert not is_imagenet([str(n) for n in range(1000)])
 
 
-class Fixed(nn.Module):
-    """Gives each image of a batch, in order of the calls, the logits that were set."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.logits, self.position = logits, 0
-        self.unused = nn.Linear(1, 1)
-
-    def forward(self, images):
-        start, self.position = self.position, self.position + len(images)
-        return self.logits[start : self.position]
-
-
-def fixed(logits, classes, name="net"):
-    return Classifier(Fixed(logits), Identity(name, name, "Fixed", classes), Preprocessing(16)).eval()
-
-
 def conflict_folder(root):
     for name in ("cat/cat1-dog2", "cat/cat1-cat2", "cat/cat7-bear1", "dog/dog3-cat2", "dog/odd"):
         noise_image(root / f"{name}.png", 0)
@@ -176,9 +160,6 @@ def test_own_classes_to_figures_and_responses(tmp_path, below):
     assert [row["category"] for row in rows] == ["cat", "cat", "dog"]
     assert [row["trial"] for row in rows] == ["1", "2", "3"]
     assert [row["imagename"].rsplit("_", 1)[1] for row in rows] == [image.split("/")[1] for image in outcome.images]
-
-
-WNIDS = tuple(timm.data.ImageNetInfo("imagenet-1k").label_names())
 
 
 @pytest.mark.parametrize("classes", [None, WNIDS])

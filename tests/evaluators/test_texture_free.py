@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from test_shape_bias import WNIDS, fixed
 
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
@@ -17,6 +16,7 @@ from shapebias.evaluators.names import EVALUATORS
 from shapebias.evaluators.shape_bias.categories16 import CATEGORIES, MEMBERS
 from shapebias.evaluators.shape_bias.texture_free import SKETCHY, Edges, Silhouettes, Sketches
 from shapebias.stats.intervals import wilson
+from testkit.fixed_networks import WNIDS, fixed
 from testkit.images import class_folder, noise_image
 
 

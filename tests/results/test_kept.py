@@ -53,15 +53,15 @@ def test_outcomes_come_back_as_they_were(tmp_path):
     save_result(tmp_path / "o.json", {"weights": "a"}, outcome)
     found = load_result(tmp_path / "o.json", {"weights": "a"})
     assert found is not None
-    assert found.entries[0] == entry
-    assert found.entries[1].value is None
+    assert found.results[0] == entry
+    assert found.results[1].value is None
     assert found.images == outcome.images
     assert found.per_image[entry.key].tolist() == [[1.0], [0.0]]
     assert load_result(tmp_path / "o.json", {"weights": "b"}) is None
     assert load_result(tmp_path / "none.json", {"weights": "a"}) is None
 
 
-@pytest.mark.parametrize("change", [{"entries": [{}]}, {"images": 3}, {"per_image": [{"of": 1}]}, {"entries": None}])
+@pytest.mark.parametrize("change", [{"results": [{}]}, {"images": 3}, {"per_image": [{"of": 1}]}, {"results": None}])
 def test_damaged_outcomes_are_measured_again(tmp_path, change):
     path = tmp_path / "o.json"
     save_result(path, {}, EvalResult([]))

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_layouts import CLASS_OF, CSV, VAL
-from test_layouts import WNIDS as THREE
-from test_shape_bias import WNIDS, fixed
 
 import shapebias.stylize.folder as stylizing
 from shapebias.data.readers.class_folders import LabelledImages
@@ -20,6 +17,9 @@ from shapebias.evaluators.accuracy.out_of_distribution import ImageNetSketch, St
 from shapebias.evaluators.accuracy.stylized import Stylized, held_out_copies
 from shapebias.evaluators.base import EvalConfig
 from shapebias.stylize.folder import StylizeSettings, stylize_folder, view_path
+from testkit.fixed_networks import WNIDS, fixed
+from testkit.imagenet_layout import CLASS_OF, CSV, VAL
+from testkit.imagenet_layout import WNIDS as THREE
 from testkit.images import class_folder, noise_image
 
 
