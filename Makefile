@@ -18,10 +18,10 @@ ifneq ($(shell cat $(READY) 2>/dev/null) $(shell $(BIN)/python -c 'print("runs")
 .PHONY: $(READY)
 endif
 
-.PHONY: help setup demo test lint bench clean lock
+.PHONY: help setup demo test test-slow lint bench clean lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with the command and every tool in it (PYTHON=python3)
 	@echo "ready: $(BIN)/shapebias"
@@ -29,8 +29,11 @@ setup: $(READY) ## make .venv with the command and every tool in it (PYTHON=pyth
 demo: $(READY) ## data, three trained networks, measurements and a page, in minutes
 	@$(BIN)/shapebias demo
 
-test: lint ## lint, then every test
-	@$(BIN)/pytest
+test: lint ## lint, then every test but the slow ones, on all cores (at most 8)
+	@$(BIN)/pytest -n auto --maxprocesses 8
+
+test-slow: $(READY) ## the slow tests: golden numbers, kills, builds
+	@$(BIN)/pytest -n auto --maxprocesses 8 -m slow
 
 lint: $(READY) ## style, format and types
 	@$(BIN)/ruff check .
