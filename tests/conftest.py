@@ -6,16 +6,19 @@ import os
 from pathlib import Path
 
 import pytest
-
-# Several test processes share the cores; torch reads this once, when it is imported.
-_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-if _PROCESSES > 1:
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _PROCESSES)))
-
 import torch
 
 from shapebias.stylize import AdaIN, StyleBank
 from testkit.images import class_folder
+
+
+def pytest_configure() -> None:
+    """Share the cores among the test processes, and the processes that they start."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
+        threads = max(1, (os.cpu_count() or 1) // processes)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture
