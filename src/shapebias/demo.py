@@ -19,7 +19,7 @@ from shapebias.results.results import Results
 from shapebias.results.table import print_table
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
-from shapebias.train.config import TrainConfig
+from shapebias.train.config import TrainConfig, configure
 from shapebias.train.run import train
 
 MODEL = "test_resnet"  # timm's smallest ResNet: minutes instead of hours on a CPU
@@ -80,7 +80,8 @@ def recipe(scheme: str, out: Path, *, seed: int = 0) -> TrainConfig:
     lambda_s is 0.5, not the paper's 0.1: from random weights, in so few steps, 0.1 leaves stylized images
     hardly learned and the MMSI term with nothing to work on (docs/training.md has the figures).
     """
-    return TrainConfig(
+    return configure(
+        TrainConfig,
         scheme=scheme,
         model=MODEL,
         data=out / "shapes16",

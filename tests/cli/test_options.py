@@ -46,12 +46,12 @@ def norm(tensors):
 
 
 @pytest.mark.parametrize("values", [{"axis": "channel"}, {"lambda_m": 0.0}])
-@pytest.mark.parametrize("views", ["joined", "apart"])
-def test_accumulated_parts_make_the_step_of_the_whole_batch(data, tmp_path, monkeypatch, values, views):
+@pytest.mark.parametrize("batchnorm", ["joint", "separate"])
+def test_accumulated_parts_make_the_step_of_the_whole_batch(data, tmp_path, monkeypatch, values, batchnorm):
     """For a network in which no image sees another, and a loss that is a mean over images."""
     seen = gradients_of(monkeypatch, torch.optim.SGD)
-    settings = {"model": NORM_FREE, "views": views, "epochs": 1, **values}
-    whole, parts = both(data, tmp_path, {"accumulate": 1}, {"accumulate": 2}, **settings)
+    settings = {"model": NORM_FREE, "batchnorm": batchnorm, "epochs": 1, **values}
+    whole, parts = both(data, tmp_path, {"grad_accum_steps": 1}, {"grad_accum_steps": 2}, **settings)
     assert len(seen) == 4
     for a, b in zip(seen[0], seen[2], strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
@@ -62,14 +62,14 @@ def test_accumulated_parts_make_the_step_of_the_whole_batch(data, tmp_path, monk
 
 def test_accumulation_is_noticed_by_batch_statistics(data, tmp_path):
     """That the test above can fail."""
-    whole, parts = both(data, tmp_path, {"accumulate": 1}, {"accumulate": 2}, scheme="in", epochs=1)
+    whole, parts = both(data, tmp_path, {"grad_accum_steps": 1}, {"grad_accum_steps": 2}, scheme="in", epochs=1)
     assert furthest(weights(whole), weights(parts)) > 1e-3
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_the_gradient_is_clipped_to_the_norm(data, tmp_path, monkeypatch, accumulate):
     seen = gradients_of(monkeypatch, torch.optim.SGD)
-    both(data, tmp_path, {"clip_norm": 0.0}, {"clip_norm": 0.01}, scheme="in", epochs=1, accumulate=accumulate)
+    both(data, tmp_path, {"clip_norm": 0.0}, {"clip_norm": 0.01}, scheme="in", epochs=1, grad_accum_steps=accumulate)
     assert norm(seen[0]) > 0.02
     assert [norm(step) for step in seen[2:]] == pytest.approx([0.01, 0.01], rel=1e-3)
     for free, clipped in zip(seen[0], seen[2], strict=True):

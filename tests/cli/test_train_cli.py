@@ -93,7 +93,7 @@ def given(monkeypatch, arguments):
     """The settings that ``train`` is given, without training."""
     seen = []
     monkeypatch.setattr(config_module.TrainConfig, "check", lambda self: seen.append(self))
-    monkeypatch.setattr("shapebias.train.run.train", lambda config: config.out)
+    monkeypatch.setattr("shapebias.train.run.train", lambda config: config.loop.out)
     assert main(["train", *arguments]) == 0
     return seen[-1]
 
@@ -105,11 +105,11 @@ def test_a_file_of_settings_and_options_that_win(tmp_path, monkeypatch):
         "epochs: 60\nlr: 0.1\nschedule: step\ndrop_every: 20\nstages:\n  - layer3\n  - layer4\nlambda_m: 0.4\n"
     )
     found = given(monkeypatch, ["--config", str(recipe), "--lr", "0.2", "--lambda-m=0", "--drop_every=30"])
-    assert (found.scheme, found.model, found.epochs, found.schedule) == ("mmsi", "resnet50", 60, "step")
-    assert (found.stages, found.lr, found.lambda_m, found.drop_every) == (("layer3", "layer4"), 0.2, 0.0, 30)
-    assert found.batch_size == config_module.TrainConfig.batch_size
+    assert (found.scheme, found.model, found.loop.epochs, found.loop.schedule) == ("mmsi", "resnet50", 60, "step")
+    assert (found.stages, found.loop.lr, found.lambda_m, found.loop.drop_every) == (("layer3", "layer4"), 0.2, 0.0, 30)
+    assert found.loop.batch_size == config_module.LoopConfig.batch_size
     assert given(monkeypatch, ["--config", str(recipe), "--stages", "layer2"]).stages == ("layer2",)
-    assert not found.strict
+    assert not found.loop.strict
 
 
 def test_a_stage_that_is_not_there_is_refused_with_those_that_are(images, tmp_path, capsys):
@@ -126,8 +126,8 @@ def test_a_stage_that_is_not_there_is_refused_with_those_that_are(images, tmp_pa
         (["--lr=0.1x"], "--lr"),
         (["--optimizer=adam"], "--optimizer"),
         (["--schedule=linear"], "--schedule"),
-        (["--accumulate=3"], "--batch_size 4 does not divide"),
-        (["--keep=0"], "--keep must lie between 1 and 1000, not 0"),
+        (["--grad-accum-steps=3"], "--batch-size 4 does not divide"),
+        (["--keep-checkpoints=0"], "--keep-checkpoints must lie between 1 and 1000, not 0"),
         (["--learning-rate=1"], "--learning_rate"),
         (["--resume=runs/a"], "there is no run to resume in runs/a"),
     ],
@@ -143,7 +143,7 @@ def test_what_cannot_be_is_refused_in_one_line(images, tmp_path, capsys, more, t
 def test_of_several_processes_the_first_tells_what_was_written(images, tmp_path, monkeypatch, capsys):
     assert typed(images, tmp_path / "one", "--scheme=in") == 0
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"wrote {tmp_path / 'one'}/model.safetensors")
-    monkeypatch.setattr("shapebias.train.run.train", lambda config: config.out)
+    monkeypatch.setattr("shapebias.train.run.train", lambda config: config.loop.out)
     monkeypatch.setenv("LOCAL_RANK", "1")
     options = {"scheme": "in", "model": "resnet18", "data": images, "out": tmp_path / "two"}
     training.train(stages=[], resume=False, **options)

@@ -14,6 +14,7 @@ from shapebias.models.checkpoint import load_classifier, save_classifier
 from shapebias.models.init_from import init_from
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.start import starting_network
+from shapebias.train.config import configure
 
 
 def source(architecture="test_resnet", spec="timm:test_resnet"):
@@ -70,7 +71,12 @@ def test_the_ablation_begins_with_the_mean_of_its_source(tmp_path):
     start = source()
     start.mean = start.mean + 0.1
     save_classifier(tmp_path / "m.safetensors", start)
-    config = AblationConfig(
-        model="test_resnet", data=tmp_path, out=tmp_path / "out", init=str(tmp_path / "m.safetensors"), size=32
+    config = configure(
+        AblationConfig,
+        model="test_resnet",
+        data=tmp_path,
+        out=tmp_path / "out",
+        init=str(tmp_path / "m.safetensors"),
+        size=32,
     )
     assert torch.equal(starting_network(config).mean, start.mean)

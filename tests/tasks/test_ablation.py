@@ -21,6 +21,7 @@ from shapebias.tasks.ablation.table import cells
 from shapebias.tasks.classification.finetune import TaskSamples, try_size
 from shapebias.tasks.classification.loss import task_loss
 from shapebias.tasks.classification.tasks import find_task
+from shapebias.train.config import configure
 from shapebias.train.samples import Batch
 from shapebias.train.step import forward_step
 from testkit.devkit import write_devkit
@@ -28,7 +29,7 @@ from testkit.devkit import write_devkit
 
 def config(**values):
     given = {"model": "test_resnet", "data": Path("voc"), "out": Path("out"), "size": 32, "batch_size": 4, **values}
-    return AblationConfig(**given)
+    return configure(AblationConfig, **given)
 
 
 @pytest.fixture
@@ -161,7 +162,9 @@ def test_weights_of_another_network_or_of_nothing_are_refused(tmp_path):
 
 def test_rows_with_views_get_a_third_of_the_epochs():
     def epochs(row, given, **options):
-        return settings_of(config(epochs=given), ROWS[row], ("a", "b"), **{"equal_epochs": False, **options}).epochs
+        return settings_of(
+            config(epochs=given), ROWS[row], ("a", "b"), **{"equal_epochs": False, **options}
+        ).loop.epochs
 
     assert [epochs("baseline", n) for n in (1, 30)] == [1, 30]
     assert [epochs("mmsi", n) for n in (1, 2, 5, 30)] == [1, 1, 2, 10]
@@ -181,7 +184,7 @@ def test_a_rows_settings_are_its_own_weights_and_stages():
     }
     assert made["stages-2"].stages == ("layer4", "layer3")
     run = run_of(made["mmsi"], 0.3, 3)
-    assert (run.out, run.lr, run.seed, run.row) == (Path("out/mmsi/seed-3"), 0.3, 3, "mmsi")
+    assert (run.loop.out, run.loop.lr, run.loop.seed, run.row) == (Path("out/mmsi/seed-3"), 0.3, 3, "mmsi")
     assert (made["mmsi"].select_epochs, run.select_epochs) == (5, 0)
 
 
@@ -241,8 +244,8 @@ def test_seeds_and_rates_that_cannot_be(options, message):
     ("values", "message"),
     [
         ({"lr": -1.0}, "--lr must lie between"),
-        ({"select_epochs": -1}, "--select_epochs must lie between 0"),
-        ({"split_seed": 2**32}, "--split_seed must lie between 0"),
+        ({"select_epochs": -1}, "--select-epochs must lie between 0"),
+        ({"split_seed": 2**32}, "--split-seed must lie between 0"),
         ({"batch_size": 2}, "at least 3 are needed"),
         ({"stages": ("layer4", "layer4")}, "--stages names a stage twice"),
         ({"stylized": Path("copies"), "alpha": 0.5}, "--stylized takes ready copies"),

@@ -28,6 +28,7 @@ from shapebias.tasks.ablation.ablate import ablate, find_voc12
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.classification.score import KINDS
 from shapebias.train import samples as samples_module
+from shapebias.train.config import configure
 from testkit.devkit import write_devkit
 from testkit.runs import same, weights
 
@@ -45,7 +46,7 @@ def config(voc, out, **values):
         "device": "cpu",
         **values,
     }
-    return AblationConfig(data=voc, out=out, **given)
+    return configure(AblationConfig, data=voc, out=out, **given)
 
 
 def read(path):

@@ -30,6 +30,7 @@ from shapebias.tasks.segmentation.segmenter import CLASSES, segmenter_from
 from shapebias.tasks.segmentation.train import forward
 from shapebias.tasks.segmentation.whole_images import confusions, predict
 from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.config import configure
 from testkit.runs import rows, same, weights
 from testkit.segmentation_data import small_voc, start
 
@@ -49,7 +50,7 @@ def data(tmp_path_factory):
 
 def config(data, out, **values):
     settings = {"size": 32, "epochs": 2, "batch_size": 3, "output_stride": 8, "device": "cpu"}
-    return SegmentConfig(data=data, out=out, **{**settings, **values})
+    return configure(SegmentConfig, data=data, out=out, **{**settings, **values})
 
 
 @pytest.fixture(scope="module")
@@ -313,8 +314,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(data, both, tmp_path, monkeypa
             assert attempts < 9
     place = f"one/{given.backbone}/seed-0"
     assert attempts == 5  # two epochs of two steps
-    assert same(weights(given.out / place), weights(undisturbed.out / place))
-    assert rows(given.out / place) == rows(undisturbed.out / place)
+    assert same(weights(given.loop.out / place), weights(undisturbed.loop.out / place))
+    assert rows(given.loop.out / place) == rows(undisturbed.loop.out / place)
 
 
 def test_training_learns_the_squares(data, tmp_path):
@@ -382,10 +383,10 @@ def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
         ({"lr": 0.0}, [0], "--lr must be above 0"),
         ({"lr": -1.0}, [0], "--lr must lie between"),
         ({"size": 16}, [0], "--size must lie between 32"),
-        ({"batch_size": 3, "accumulate": 2}, [0], "--batch_size 3 does not divide"),
+        ({"batch_size": 3, "grad_accum_steps": 2}, [0], "--batch-size 3 does not divide"),
         ({"nesterov": True, "momentum": 0.0}, [0], "--nesterov needs"),
-        ({"split_seed": -1}, [0], "--split_seed must lie between 0"),
-        ({"select_epochs": -1}, [0], "--select_epochs must lie between 0"),
+        ({"split_seed": -1}, [0], "--split-seed must lie between 0"),
+        ({"select_epochs": -1}, [0], "--select-epochs must lie between 0"),
         ({}, [], "--seeds is empty"),
         ({}, [1, 1], "--seeds names a number twice"),
         ({}, [-1], "--seed must lie between 0"),

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from shapebias.errors import NotFinite, UserError
 from shapebias.tasks.sweep import FAILED, Score, check_settings, last_score, select_lr
+from shapebias.train.config import LoopConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    out: Path
-    lr: float = 0.5
-    seed: int = 9
+    loop: LoopConfig
     split_seed: int = 4
-    epochs: int = 10
     select_epochs: int = 0
 
 
@@ -32,17 +29,19 @@ def choose(tmp_path, scores, *, fabric=ALONE, **values):
 
     def train(run, fit, held_out):
         runs.append((run, fit, held_out))
-        score = scores[run.lr]
+        score = scores[run.loop.lr]
         if isinstance(score, Exception):
             raise score
-        run.out.mkdir(parents=True)
-        (run.out / "metrics.csv").write_text(f"epoch,held_out,held_out_loss\n1,0,0\n2,{score[0]},{score[1]}\n")
+        run.loop.out.mkdir(parents=True)
+        (run.loop.out / "metrics.csv").write_text(f"epoch,held_out,held_out_loss\n1,0,0\n2,{score[0]},{score[1]}\n")
 
     def divided(seed):
         return [f"fit {seed}"] * 8, [f"held out {seed}"] * 2
 
     told = {"folder": tmp_path / "net", "name": "net", "metric": "top1"}
-    return *select_lr(Config(tmp_path, **values), fabric, list(scores), divided, train, **told), runs
+    return *select_lr(
+        Config(LoopConfig(tmp_path, seed=9, epochs=10), **values), fabric, list(scores), divided, train, **told
+    ), runs
 
 
 def test_the_best_score_is_taken_and_between_equals_the_lower_loss(tmp_path):
@@ -58,8 +57,8 @@ def test_the_best_score_is_taken_and_between_equals_the_lower_loss(tmp_path):
         "split": {"fit": 8, "held_out": 2},
     }
     for run, fit, held_out in runs:
-        assert (run.seed, run.epochs, run.select_epochs) == (4, 4, 0)  # a third, rounded up
-        assert run.out == tmp_path / "net" / "select" / f"lr-{run.lr}"
+        assert (run.loop.seed, run.loop.epochs, run.select_epochs) == (4, 4, 0)  # a third, rounded up
+        assert run.loop.out == tmp_path / "net" / "select" / f"lr-{run.loop.lr}"
         assert (fit[0], held_out[0]) == ("fit 4", "held out 4")
 
 
@@ -68,12 +67,12 @@ def test_a_single_rate_is_taken_untried(tmp_path):
 
 
 def test_epochs_of_trials_can_be_given(tmp_path):
-    assert {run.epochs for run, *_ in choose(tmp_path, {0.1: (0, 0), 0.2: (0, 0)}, select_epochs=7)[2]} == {7}
+    assert {run.loop.epochs for run, *_ in choose(tmp_path, {0.1: (0, 0), 0.2: (0, 0)}, select_epochs=7)[2]} == {7}
 
 
 def test_rates_that_are_nearly_equal_have_folders_of_their_own(tmp_path):
     _, details, runs = choose(tmp_path, {0.1: (0.1, 0), 0.10000001: (0.2, 0)})
-    assert len({run.out for run, *_ in runs}) == 2 and details["lr"] == 0.10000001
+    assert len({run.loop.out for run, *_ in runs}) == 2 and details["lr"] == 0.10000001
 
 
 def test_a_rate_that_diverges_is_left_out_and_others_errors_are_not(tmp_path, capsys):

@@ -27,6 +27,7 @@ from shapebias.tasks.classification.finetune import init_network
 from shapebias.tasks.classification.run import transfer
 from shapebias.tasks.classification.task import Split, Task
 from shapebias.tasks.classification.tasks import find_task
+from shapebias.train.config import configure
 from testkit.images import class_folder
 from testkit.runs import same, weights
 
@@ -59,7 +60,7 @@ def network(name: str = "one", architecture: str = "test_resnet", seed: int = 0)
 
 def config(data: Path, out: Path, **values) -> TransferConfig:
     settings = {"task": "folder", "epochs": 2, "batch_size": 4, "select_epochs": 1, "device": "cpu"}
-    return TransferConfig(data=data, out=out, **{**settings, **values})
+    return configure(TransferConfig, data=data, out=out, **{**settings, **values})
 
 
 def several(data: Path, seed: int = 0) -> Task:
@@ -179,7 +180,7 @@ def test_read_outs_leave_the_network_as_it_was(data, tmp_path, method):
 
 def test_features_are_the_classifying_layers_input(data, tmp_path):
     model, part = network(), find_task("folder", data).test
-    found = features_of(model, part, config(data, tmp_path), "cpu")
+    found = features_of(model, part, config(data, tmp_path).loop, "cpu")
     layer = model.network.get_submodule("fc")
     images = torch.stack([model.preprocessing(finetune_image(path)) for path in part.paths])
     with torch.inference_mode():
@@ -273,7 +274,7 @@ def test_a_rate_that_diverges_is_left_out(data, tmp_path, capsys):
         ({}, {"rates": (-0.1,)}, "--lr must lie between 0"),
         ({}, {"method": "liner"}, "unknown method 'liner': did you mean 'linear'"),
         ({"devices": 2}, {"method": "knn"}, "--method knn runs on one device"),
-        ({"batch_size": 5, "accumulate": 2}, {}, "does not divide over"),
+        ({"batch_size": 5, "grad_accum_steps": 2}, {}, "does not divide over"),
         ({"crop": 2.0}, {}, "--crop must lie between"),
         ({"nesterov": True, "momentum": 0.0}, {}, "--nesterov needs"),
         ({"task": "imagenet"}, {}, "unknown task 'imagenet'"),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from shapebias.train.config import TrainConfig
+from shapebias.train.config import TrainConfig, configure
 
 WALL_CLOCK = {"seconds", "images_per_second"}
 NORM_FREE = "test_vit"  # layer norm alone: what one image gives does not depend on the others of its batch
@@ -18,7 +18,7 @@ NORM_FREE = "test_vit"  # layer norm alone: what one image gives does not depend
 def config(images: Path, out: Path, **values: Any) -> TrainConfig:
     """A run of a second or less."""
     settings = {"scheme": "mmsi-sin-in", "model": "test_resnet", "epochs": 2, "batch_size": 4, "size": 32, "lr": 0.01}
-    return TrainConfig(data=images, out=out, **{"device": "cpu", **settings, **values})
+    return configure(TrainConfig, data=images, out=out, **{"device": "cpu", **settings, **values})
 
 
 def rows(out: Path) -> list[dict[str, str]]:

@@ -68,7 +68,7 @@ def test_the_last_few_are_kept_in_the_order_of_their_steps(tmp_path):
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
 def test_a_run_keeps_as_many_as_it_was_told(images, tmp_path, monkeypatch, keep):
-    assert len(stopped(monkeypatch, images, tmp_path / "run", keep=keep).paths()) == keep
+    assert len(stopped(monkeypatch, images, tmp_path / "run", keep_checkpoints=keep).paths()) == keep
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -79,7 +79,7 @@ def test_fewer_images_than_ranks_and_parts_are_refused():
 
 def test_a_run_of_too_few_images_is_refused(images, tmp_path):
     with pytest.raises(UserError, match="4 training images are too few"):
-        train(config(images, tmp_path / "run", batch_size=40, accumulate=5, axis="channel"))
+        train(config(images, tmp_path / "run", batch_size=40, grad_accum_steps=5, axis="channel"))
 
 
 def nan_at(patch, call):
@@ -105,7 +105,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_its_batch(
 ):
     data, out = class_folder(tmp_path / "images", per_class=6), tmp_path / "run"
     nan_at(monkeypatch, call)
-    given = config(data, out, batch_size=6, accumulate=accumulate, epochs=3, checkpoint_minutes=0.0)
+    given = config(data, out, batch_size=6, grad_accum_steps=accumulate, epochs=3, checkpoint_minutes=0.0)
     with pytest.raises(UserError, match=f"not finite at step {step} of epoch {epoch}:") as caught:
         train(given)
     assert "\n" not in str(caught.value)
@@ -143,12 +143,19 @@ def test_the_same_command_meets_the_same_end_and_another_learning_rate_is_anothe
         nan_at(patch, 2)
         with pytest.raises(UserError, match="step 1 of epoch 2"):
             train(given)
-    assert train(given) == given.out  # where the cause has gone it goes on
+    assert train(given) == given.loop.out  # where the cause has gone it goes on
 
 
 def test_a_learning_rate_beyond_reason_ends_with_the_advice(images, tmp_path):
     out = tmp_path / "run"
-    given = {"scheme": "in", "lr": 1000.0, "epochs": 30, "checkpoint_minutes": 0.0, "keep": 100, "warmup_epochs": 0.0}
+    given = {
+        "scheme": "in",
+        "lr": 1000.0,
+        "epochs": 30,
+        "checkpoint_minutes": 0.0,
+        "keep_checkpoints": 100,
+        "warmup_epochs": 0.0,
+    }
     with pytest.raises(UserError, match="try a lower --lr"):
         train(config(images, out, **given))
     for path in Checkpoints(out).paths():

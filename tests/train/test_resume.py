@@ -102,10 +102,10 @@ def test_stopped_after_any_step_a_run_ends_as_undisturbed(data, tmp_path, dropou
     assert len(rows(whole)) == 4
     parts = config(data, tmp_path / "parts", **ADVERSE, workers=workers)
     assert interrupted(monkeypatch, parts, every) == 1 + SAVES // every
-    assert_same_end(whole, parts.out)
-    before = (parts.out / "model.safetensors").stat().st_mtime_ns
-    assert train(parts) == parts.out  # finished: nothing is done again
-    assert (parts.out / "model.safetensors").stat().st_mtime_ns == before
+    assert_same_end(whole, parts.loop.out)
+    before = (parts.loop.out / "model.safetensors").stat().st_mtime_ns
+    assert train(parts) == parts.loop.out  # finished: nothing is done again
+    assert (parts.loop.out / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_dropout_makes_a_difference_here(data, tmp_path, monkeypatch, dropout):
@@ -123,7 +123,7 @@ def test_settings_that_compute_nothing_may_change_between_the_parts(data, undist
         train(config(data, out, **ADVERSE))
     with pytest.raises(UserError, match=r"lr: 0\.002 there, 0\.5 now"):
         train(config(data, out, **{**ADVERSE, "lr": 0.5}))
-    changed = {"checkpoint_minutes": 9.0, "keep": 1, "workers": 1, "strict": True}
+    changed = {"checkpoint_minutes": 9.0, "keep_checkpoints": 1, "workers": 1, "strict": True}
     train(config(data, out, **{**ADVERSE, **changed}))
     assert_same_end(undisturbed, out)
     assert json.loads((out / "run.json").read_text())["config"]["workers"] == 1

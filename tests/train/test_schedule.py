@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.train.config import RANGES, TrainConfig
-from shapebias.train.schedule import Schedule, ramp, schedule_of
+from shapebias.train.config import RANGES, TrainConfig, configure, option, plain
+from shapebias.train.schedule import Schedule, phase_schedule, ramp
 from shapebias.train.schemes import SCHEMES
 from testkit.runs import config
 
@@ -50,22 +50,23 @@ def test_the_term_is_ramped_in_over_the_given_epochs():
 
 
 def test_finetuning_has_a_schedule_of_its_own():
-    given = TrainConfig(
-        *("mmsi", "resnet18", Path("data"), Path("out")),
+    given = configure(
+        TrainConfig,
+        **{"scheme": "mmsi", "model": "resnet18", "data": Path("data")},
         **{"epochs": 60, "lr": 0.1, "schedule": "step", "drop_every": 20, "warmup_epochs": 0.0},
         **{"finetune_epochs": 45, "finetune_lr": 0.01, "finetune_drop_every": 15},
     )
-    first, second = (schedule_of(phase, given) for phase in SCHEMES["mmsi"])
+    first, second = (phase_schedule(phase, given) for phase in SCHEMES["mmsi"])
     assert first == Schedule(0.1, epochs=60, kind="step", warmup_epochs=0, drop_every=20)
     assert second == Schedule(0.01, epochs=45, kind="step", warmup_epochs=0, drop_every=15)
 
 
-@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("name", sorted(RANGES.keys() & plain(config(Path(), Path())).keys()))
 def test_each_number_out_of_its_range_is_named(tmp_path, name):
     lowest, highest = RANGES[name]
-    whole = isinstance(getattr(config(tmp_path, tmp_path), name), int)
+    whole = isinstance(plain(config(tmp_path, tmp_path))[name], int)
     for value in (lowest - 1, highest + 1, *(() if whole else (float("nan"), float("inf")))):
-        with pytest.raises(UserError, match=f"--{name} must lie between") as caught:
+        with pytest.raises(UserError, match=f"{option(name)} must lie between") as caught:
             config(tmp_path, tmp_path / "run", **{name: value}).check()
         assert str(value) in str(caught.value)
 
@@ -77,10 +78,10 @@ STYLIZED = {"stylized": Path("copies")}
     ("values", "text"),
     [
         ({"scheme": "mmsi-sin-inn"}, "did you mean 'mmsi-sin-in'"),
-        ({"batch_size": 16, "accumulate": 3}, "--batch_size 16 does not divide over 1 devices x 1 nodes x 3"),
-        ({"batch_size": 16, "accumulate": 4, "devices": 3}, "does not divide over 3 devices"),
+        ({"batch_size": 16, "grad_accum_steps": 3}, "--batch-size 16 does not divide over 1 devices x 1 nodes x 3"),
+        ({"batch_size": 16, "grad_accum_steps": 4, "devices": 3}, "does not divide over 3 devices"),
         ({"batch_size": 16, "nodes": 5}, "5 nodes"),
-        ({"batch_size": 8, "accumulate": 4}, "leaves 2: at least 3"),
+        ({"batch_size": 8, "grad_accum_steps": 4}, "leaves 2: at least 3"),
         ({"batch_size": 2, "scheme": "mmsi"}, "leaves 2: at least 3"),
         ({"nesterov": True, "optimizer": "adamw"}, "--nesterov needs --optimizer sgd"),
         ({"nesterov": True, "momentum": 0.0}, "--momentum above 0"),
@@ -100,9 +101,9 @@ def test_settings_that_cannot_be_together_are_refused_in_one_line(tmp_path, valu
 @pytest.mark.parametrize(
     "values",
     [
-        {"batch_size": 8, "accumulate": 4, "axis": "channel"},
+        {"batch_size": 8, "grad_accum_steps": 4, "axis": "channel"},
         {"batch_size": 2, "scheme": "shapenet"},
-        {"batch_size": 12, "accumulate": 4},
+        {"batch_size": 12, "grad_accum_steps": 4},
         {"batch_size": 8, "devices": 4},  # the correlation runs over all devices
         {"nesterov": True},
         {"scheme": "in", "stylizer": "vgg19"},  # which shows no views

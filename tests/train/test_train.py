@@ -66,12 +66,12 @@ def batch(images, bank):
     return samples.collate([samples[(0, i)] for i in range(4)])
 
 
-@pytest.mark.parametrize("joined", [True, False])
-def test_step_is_equation_4(batch, stylizer, bank, joined):
+@pytest.mark.parametrize("joint", [True, False])
+def test_step_is_equation_4(batch, stylizer, bank, joint):
     stylizing, model, phase = Stylizing(stylizer, bank.codes, 1.0), Toy(), SCHEMES["mmsi-sin-in"][0]
     given = weights_of(phase, lambda_m=0.8, lambda_s=0.1)
-    outcome = forward_step(model, batch, phase, given, MMSILoss(), stylizing=stylizing, joined=joined)
-    assert model.seen == ([12] if joined else [4, 4, 4])
+    outcome = forward_step(model, batch, phase, given, MMSILoss(), stylizing=stylizing, joint=joint)
+    assert model.seen == ([12] if joint else [4, 4, 4])
     views = [
         torch.cat(
             [stylizer.stylize(batch.images[n][None], bank.codes[batch.styles[4 * v + n]][None]) for n in range(4)]
@@ -213,7 +213,7 @@ def test_collapse_is_noticed(values, warns):
     assert (warns is None) == (warning is None)
     if warns:
         assert warns in warning
-        assert "--lambda_m" in warning
+        assert "--lambda-m" in warning
 
 
 def test_unreadable_validation_images_are_listed(images, tmp_path):
@@ -227,5 +227,5 @@ def test_unreadable_validation_images_are_listed(images, tmp_path):
 
 def test_too_few_images_to_correlate_are_refused(images, tmp_path):
     with pytest.raises(UserError, match="4 images, 2 to correlate over"):
-        train(config(images, tmp_path / "run", batch_size=8, accumulate=2))
+        train(config(images, tmp_path / "run", batch_size=8, grad_accum_steps=2))
     assert not (tmp_path / "run").exists()

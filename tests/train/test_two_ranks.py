@@ -34,7 +34,7 @@ from testkit.runs import NORM_FREE, config, furthest, numbers, weights
 
 RANKS = 2
 BATCH = 8
-STEPS = [(axis, joined) for axis in ("batch", "channel") for joined in (True, False)]
+STEPS = [(axis, joint) for axis in ("batch", "channel") for joint in (True, False)]
 
 
 def network() -> nn.Module:
@@ -64,14 +64,14 @@ def steps(fabric: Fabric, images: Path) -> dict[str, list[torch.Tensor]]:
         if isinstance(layer, nn.BatchNorm2d):
             layer.running_var.fill_(0.3)
     model = fabric.setup_module(classifier)
-    for axis, joined in STEPS:
+    for axis, joint in STEPS:
         model.zero_grad()
         mmsi, weighted = MMSILoss(axis=axis), weights_of(phase, 0.8, 0.1)
-        outcome = forward_step(model, batch, phase, weighted, mmsi, stylizing=stylizing, joined=joined)
+        outcome = forward_step(model, batch, phase, weighted, mmsi, stylizing=stylizing, joint=joint)
         fabric.backward(outcome.loss)
         loss = outcome.loss.detach().clone()
         gradients = [parameter.grad.clone() for parameter in classifier.parameters()]
-        found[f"{axis} {joined}"] = [fabric.all_reduce(loss, reduce_op="mean"), *gradients]
+        found[f"{axis} {joint}"] = [fabric.all_reduce(loss, reduce_op="mean"), *gradients]
     return found
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.arguments import Parser, add_settings, new_parser
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import say
 from shapebias.tasks.ablation.config import AblationConfig
+from shapebias.train.config import configure
 
 EXAMPLES = """examples:
   shapebias ablation --model resnet18 --init pretrained --data VOCdevkit --out ablation --seeds 0,1,2
@@ -42,7 +43,7 @@ def ablation_arguments() -> Parser:
         EXAMPLES,
     )
     parser.add_argument("--config", action="config", help="YAML file of these options; options given here win")
-    parser.add_class_arguments(AblationConfig, skip={"row", "seed", "lr", "strict", "stages"})
+    add_settings(parser, AblationConfig, skip={"row", "seed", "lr", "strict", "stages"})
     parser.add_argument("--rows", type=str, default=None, help="only these, separated by commas; default all")
     parser.add_argument("--seeds", type=str | int, default="0", help="of the runs of each row, separated by commas")
     parser.add_argument(
@@ -76,7 +77,7 @@ def ablation(
     from shapebias.tasks.ablation.ablate import ablate
     from shapebias.tasks.ablation.rows import ROWS
 
-    config = AblationConfig(stages=tuple(stages), out=out, **options)
+    config = configure(AblationConfig, stages=tuple(stages), out=out, **options)
     names = list(ROWS) if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
     ablate(config, names, whole_numbers(seeds, "seeds"), rates=decimals(lr, "lr"), equal_epochs=equal_epochs)
     if os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0":  # of several processes, the first

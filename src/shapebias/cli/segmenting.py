@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.arguments import Parser, add_settings, new_parser
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import print_json, say
 from shapebias.tasks.segmentation.config import SegmentConfig
+from shapebias.train.config import configure
 
 SEGMENT_EXAMPLES = """examples:
   shapebias segment runs/in runs/mmsi --data VOCdevkit --size 128 --epochs 20 --out segmentation
@@ -29,7 +30,7 @@ def segment_arguments() -> Parser:
     )
     parser.add_argument("--config", action="config", help="YAML file of these options; options given here win")
     parser.add_argument("models", type=str, nargs="+", metavar="MODEL", help="networks to begin with, see below")
-    parser.add_class_arguments(SegmentConfig, skip={"lr", "seed", "task", "strict", "freeze", "compile"})
+    add_settings(parser, SegmentConfig, skip={"lr", "seed", "task", "strict", "freeze", "compile"})
     parser.add_argument(
         "--lr", type=str | float, default="0.1,0.03,0.01", help="learning rates to choose from, separated by commas"
     )
@@ -47,7 +48,7 @@ def segment(models: Sequence[str], seeds: str | int, lr: str | float, json: bool
     numbers, rates = whole_numbers(seeds, "seeds"), decimals(lr, "lr")
     from shapebias.tasks.segmentation.run import check
 
-    config = SegmentConfig(**options)
+    config = configure(SegmentConfig, **options)
     check(config, numbers, rates)
     from shapebias.cli.names import tell_apart
     from shapebias.models.load import load_model
@@ -61,6 +62,6 @@ def segment(models: Sequence[str], seeds: str | int, lr: str | float, json: bool
     for found in results:
         entry = found.get("segmentation", "miou", backbone=config.backbone)
         say(f"{found.model['name']}: mIoU {100 * (entry.value or 0):.1f} % on {entry.n} images ({config.backbone})")
-    say(f"wrote {config.out}")
+    say(f"wrote {config.loop.out}")
     if json:
         print_json([found.to_json() for found in results])

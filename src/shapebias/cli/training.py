@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.arguments import Parser, add_settings, new_parser
 from shapebias.cli.output import say
 from shapebias.data.download import SIZES
 from shapebias.errors import UserError
-from shapebias.train.config import TrainConfig
+from shapebias.train.config import TrainConfig, configure
 
 TRAIN_EXAMPLES = """examples:
   shapebias train --scheme in --model resnet18 --data photos --size 128 --epochs 20 --out runs/in
@@ -86,7 +86,7 @@ def train_arguments() -> Parser:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, or: --resume RUN, with the settings of RUN"
     )
-    parser.add_class_arguments(TrainConfig, skip={"strict", "stages"})
+    add_settings(parser, TrainConfig, skip={"strict", "stages"})
     parser.add_argument(
         "--stages",
         type=str,
@@ -101,12 +101,10 @@ def train_arguments() -> Parser:
 
 def train(stages: Sequence[str], resume: bool, **options: Any) -> None:
     """Train one network."""
-    from shapebias.train.config import TrainConfig
-
-    config = TrainConfig(stages=tuple(stages), **options)
+    config = configure(TrainConfig, stages=tuple(stages), **options)
     config.check()
-    if resume and not (config.out / "run.json").is_file():
-        raise UserError(f"there is no run to resume in {config.out}: leave out --resume to begin one")
+    if resume and not (config.loop.out / "run.json").is_file():
+        raise UserError(f"there is no run to resume in {config.loop.out}: leave out --resume to begin one")
     from shapebias.train.run import train as run
 
     folder = run(config)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from shapebias.cli.arguments import Parser, new_parser
+from shapebias.cli.arguments import Parser, add_settings, new_parser
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.output import print_json, say
 from shapebias.errors import UserError
 from shapebias.tasks.classification.config import TransferConfig
+from shapebias.train.config import configure
 
 TRANSFER_EXAMPLES = """examples:
   shapebias transfer runs/in runs/mmsi --task voc07 --data VOCdevkit --seeds 0,1,2 --out transfer
@@ -39,7 +40,6 @@ def transfer_arguments() -> Parser:
         help="voc07, voc12, caltech101, cifar100, dtd, or folder: classes in folders of DATA (or of the folder TASK)",
     )
     parser.add_argument("--data", type=Path, default=None, help="where the task's images lie")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--method", type=Literal["finetune", "linear", "knn"], default="finetune", help="see below")
     parser.add_argument(
         "--seeds",
@@ -53,7 +53,7 @@ def transfer_arguments() -> Parser:
         default="0.03,0.01,0.003",
         help="learning rates of fine-tuning to choose from, separated by commas",
     )
-    parser.add_class_arguments(TransferConfig, skip={"task", "data", "out", "lr", "seed", "strict", "download"})
+    add_settings(parser, TransferConfig, skip={"task", "data", "lr", "seed", "strict", "download"})
     parser.add_argument("--download", action="store_true", help="fetch the task's images to DATA if they are not there")
     parser.add_argument("--strict", action="store_true", help="stop at an unreadable image instead of listing it")
     parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
@@ -83,7 +83,7 @@ def transfer(
         raise UserError("--data is missing: give the folder where the task's images lie")
     from shapebias.tasks.classification.run import check
 
-    config = TransferConfig(task=task, data=data, out=out, **options)
+    config = configure(TransferConfig, task=task, data=data, out=out, **options)
     chosen, rates = whole_numbers(seeds, "seeds"), decimals(lr, "lr")
     check(config, method, chosen, rates)
     from shapebias.cli.names import tell_apart

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence, Sized
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from lightning_fabric import Fabric
 
 from shapebias.errors import NotFinite, UserError
+from shapebias.train.config import update
 
 SplitT = TypeVar("SplitT", bound=Sized)  # images of a task
 HELD_OUT = ("held_out", "held_out_loss")  # the columns of metrics.csv that a trial is scored by
@@ -89,11 +89,11 @@ def select_lr(
     if len(rates) == 1:
         return rates[0], {"lr": rates[0]}
     fit, held_out = divided(config.split_seed)
-    epochs = config.select_epochs or -(-config.epochs // 3)
+    epochs = config.select_epochs or -(-config.loop.epochs // 3)
     scores = {}
     for rate in rates:
         place = folder / "select" / f"lr-{rate:.12g}"
-        run = replace(config, lr=rate, epochs=epochs, select_epochs=0, seed=config.split_seed, out=place)
+        run = update(config, lr=rate, epochs=epochs, select_epochs=0, seed=config.split_seed, out=place)
         try:
             train(run, fit, held_out)
             scores[rate] = last_score(place)

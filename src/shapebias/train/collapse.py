@@ -5,7 +5,7 @@ from __future__ import annotations
 RHO_NEAR_ONE = 0.98
 NEAR_CHANCE = 0.1  # of the way from chance to all right
 VANISHING_SPREAD = 1e-3  # standard deviation over samples, relative to the latents' mean size
-REMEDIES = "lower --lambda_m (0.1), use --axis batch, or start from trained weights (--init)"
+REMEDIES = "lower --lambda-m (0.1), use --axis batch, or start from trained weights (--init)"
 
 
 def collapse_warning(

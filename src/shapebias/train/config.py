@@ -1,78 +1,111 @@
-"""Every setting of a training run, flat and typed; a run is this, the data and the code."""
+"""The settings of a training: those of every loop, and those of training by a scheme."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from shapebias.errors import UserError
 from shapebias.train.schemes import find_scheme
 
+ConfigT = TypeVar("ConfigT", bound=Any)  # a dataclass with a ``loop: LoopConfig``
+
+LEAST_TO_CORRELATE = 3  # two points always correlate wholly
+RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, 100_000),
+    "batch_size": (2, 1_000_000),
+    "grad_accum_steps": (1, 1_000_000),
+    "lr": (0.0, 1e3),
+    "momentum": (0.0, 0.9999),
+    "weight_decay": (0.0, 1e3),
+    "warmup_epochs": (0.0, 1e5),
+    "drop_every": (1, 100_000),
+    "clip_norm": (0.0, 1e9),
+    "ema_decay": (0.0, 0.999999),
+    "seed": (0, 2**32 - 1),
+    "workers": (0, 1024),
+    "devices": (1, 100_000),
+    "nodes": (1, 100_000),
+    "checkpoint_minutes": (0.0, 1e6),
+    "keep_checkpoints": (1, 1000),
+    "size": (16, 4096),
+    "crop": (0.1, 1.0),
+    "min_crop": (0.01, 1.0),
+    "test_crop": (0.1, 1.0),
+    "alpha": (0.0, 1.0),
+    "lambda_m": (0.0, 1e6),
+    "lambda_s": (0.0, 1e6),
+    "ramp_epochs": (0.0, 1e5),
+    "eps": (1e-12, 0.5),
+    "finetune_epochs": (1, 100_000),
+    "finetune_lr": (0.0, 1e3),
+    "finetune_drop_every": (1, 100_000),
+    "finetune_batch_size": (0, 1_000_000),
+    "select_epochs": (0, 100_000),
+    "split_seed": (0, 2**32 - 1),
+}
+# The groups in which a command's help lists the settings of training and of the tasks.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "data": (
+        *("task", "data", "download", "train_split", "masks", "out"),
+        *("size", "crop", "min_crop", "test_crop", "strict"),
+    ),
+    "model": ("model", "init", "freeze", "head", "stage", "output_stride"),
+    "optimisation": (
+        *("epochs", "batch_size", "grad_accum_steps", "optimizer", "lr", "momentum", "nesterov", "weight_decay"),
+        *("schedule", "warmup_epochs", "drop_every", "clip_norm", "ema_decay"),
+        *("finetune_epochs", "finetune_lr", "finetune_drop_every", "finetune_batch_size"),
+        *("select_epochs", "split_seed", "seed"),
+    ),
+    "objective": ("scheme", "row", "lambda_m", "lambda_s", "ramp_epochs", "axis", "eps", "stages", "batchnorm"),
+    "views": ("stylized", "stylizer", "styles", "alpha"),
+    "hardware": (
+        *("device", "devices", "nodes", "workers", "precision", "channels_last", "compile"),
+        *("checkpoint_minutes", "keep_checkpoints"),
+    ),
+}
+
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Settings of ``shapebias train``.
+class LoopConfig:
+    """Settings of a training loop, the same for every task.
 
     Args:
-        scheme: what is shown and optimised: in, shapenet-sin, shapenet-sin-in, shapenet, mmsi-sin, mmsi-sin-in, mmsi.
-        model: any timm network by its name, for example resnet18, or torchvision:NAME.
-        data: folder with one folder of images per class, with train/ and val/ or test/ of such, or ImageNet.
-        out: folder of the run; an interrupted run goes on when the same command is given again.
-        init: none, pretrained (the library's weights), a weights file, or a run folder.
-        epochs: passes over the training images, fine-tuning aside.
+        out: folder of the run; an interrupted run resumes when the same command is given again.
+        seed: random seed; every random choice of the run follows from it.
+        epochs: passes over the training images.
         batch_size: training images per step over all devices (each with its views).
-        accumulate: parts in which a step's images pass the network, to save memory; batch statistics are a part's.
-        size: side of the square training and evaluation images in pixels.
+        grad_accum_steps: parts in which a step's images pass the model, to save memory; each part has its own batch
+            statistics.
         optimizer: sgd or adamw.
         lr: peak learning rate.
         momentum: momentum of SGD.
-        nesterov: Nesterov's kind of momentum.
+        nesterov: use Nesterov momentum.
         weight_decay: weight decay.
-        schedule: how the learning rate falls: as a cosine to zero, or in steps by 10 every --drop_every epochs.
-        warmup_epochs: epochs over which it first rises, at most a tenth of all.
+        schedule: decay of the learning rate: a cosine to zero, or steps by 10 every --drop-every epochs.
+        warmup_epochs: epochs over which the learning rate first rises, at most a tenth of all.
         drop_every: epochs between the drops of --schedule step.
-        finetune_epochs: passes over the natural images in the second phase of shapenet and mmsi.
-        finetune_lr: peak learning rate of that phase.
-        finetune_drop_every: epochs between its drops.
-        finetune_batch_size: training images per step in that phase; 0 for --batch_size.
         clip_norm: largest norm of the gradient; 0 does not clip.
-        ema_decay: decay of a moving average of the weights, which is then what is validated and kept; 0 for none.
-        min_crop: smallest part of an image's area that a random crop shows.
-        test_crop: side of the centre that measuring keeps, as a part of the shorter side; .875 is ImageNet's usual.
-        lambda_m: weight of the MMSI term (Eq. 4); 0 is the control without it.
-        lambda_s: weight of each stylized view's cross entropy (Eq. 4).
-        ramp_epochs: epochs over which lambda_m rises from zero.
-        axis: what the MMSI correlation runs over: batch (one per neuron) or channel (one per sample).
-        eps: floor of 1 - rho^2 in the MMSI term.
-        stages: modules whose pooled outputs the MMSI term compares; default the last pooled latent.
-        views: whether natural images and views pass the network joined in one batch or apart.
-        stylized: folder made by 'shapebias stylize' to take the views from; default: stylize in the step.
-        stylizer: what stylizes in the step: small (the package's), vgg19 (the paper's, downloaded once), or its file.
-        styles: folder of style images or a style bank; default the bank of the package.
-        alpha: strength of the style when stylizing in the step, 0 to 1.
-        seed: every random choice follows from it.
+        ema_decay: decay of a moving average of the weights, which is then evaluated and saved; 0 for none.
         workers: processes that decode images beside the training.
         device: auto, cpu, cuda or mps.
-        devices: how many of them on each node.
-        nodes: how many machines.
+        devices: devices on each node.
+        nodes: machines.
         precision: 32-true, bf16-mixed or 16-mixed.
         channels_last: keep images and weights in channels-last order, faster on most devices.
-        compile: compile the network (torch.compile): minutes to begin with, faster steps.
+        compile: compile the model (torch.compile): minutes at the start, faster steps.
         checkpoint_minutes: time between checkpoints within an epoch; one is also written after each epoch.
-        keep: how many checkpoints of an unfinished run are kept.
-        strict: stop at an unreadable image instead of leaving it out and listing it.
+        keep_checkpoints: checkpoints of an unfinished run to keep.
+        strict: stop at an unreadable image instead of skipping and listing it.
     """
 
-    scheme: str
-    model: str
-    data: Path
-    out: Path
-    init: str = "none"
+    out: Path = Path("run")
+    seed: int = 0
     epochs: int = 20
     batch_size: int = 64
-    accumulate: int = 1
-    size: int = 224
+    grad_accum_steps: int = 1
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.05
     momentum: float = 0.9
@@ -81,26 +114,8 @@ class TrainConfig:
     schedule: Literal["cosine", "step"] = "cosine"
     warmup_epochs: float = 1.0
     drop_every: int = 20
-    finetune_epochs: int = 10
-    finetune_lr: float = 0.005
-    finetune_drop_every: int = 30
-    finetune_batch_size: int = 0
     clip_norm: float = 0.0
     ema_decay: float = 0.0
-    min_crop: float = 0.25
-    test_crop: float = 1.0
-    lambda_m: float = 0.8
-    lambda_s: float = 0.1
-    ramp_epochs: float = 0.0
-    axis: Literal["batch", "channel"] = "batch"
-    eps: float = 1e-4
-    stages: tuple[str, ...] = ()
-    views: Literal["joined", "apart"] = "joined"
-    stylized: Path | None = None
-    stylizer: str = "small"
-    styles: Path | None = None
-    alpha: float = 1.0
-    seed: int = 0
     workers: int = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = 1
@@ -109,21 +124,98 @@ class TrainConfig:
     channels_last: bool = True
     compile: bool = False
     checkpoint_minutes: float = 5.0
-    keep: int = 3
+    keep_checkpoints: int = 3
     strict: bool = False
 
     def check(self) -> None:
-        """Refuse settings out of range, naming the setting and the range.
+        """Refuse settings out of range, a batch that cannot be divided, and Nesterov momentum without SGD.
 
         Raises:
-            UserError: the first setting that cannot be.
+            UserError: the first such setting.
+        """
+        check_ranges(vars(self))
+        self.check_batch("batch_size", self.batch_size)
+        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
+            raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
+
+    def check_batch(self, name: str, size: int) -> None:
+        """Refuse a batch ``size`` (the setting ``name``) that does not divide over devices and accumulated parts."""
+        if size % (self.devices * self.nodes * self.grad_accum_steps):
+            raise UserError(
+                f"{option(name)} {size} does not divide over {self.devices} devices x {self.nodes} nodes x "
+                f"{self.grad_accum_steps} accumulated parts"
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of ``shapebias train``.
+
+    Args:
+        scheme: images and objective: in, shapenet-sin, shapenet-sin-in, shapenet, mmsi-sin, mmsi-sin-in, mmsi.
+        model: any timm model by its name, for example resnet18, or torchvision:NAME.
+        data: folder with one folder of images per class, with train/ and val/ or test/ of such, or ImageNet.
+        loop: settings of the training loop.
+        init: none, pretrained (the library's weights), a weights file, or a run folder.
+        size: side of the square training and evaluation images in pixels.
+        finetune_epochs: passes over the natural images in the second phase of shapenet and mmsi.
+        finetune_lr: peak learning rate of that phase.
+        finetune_drop_every: epochs between its drops.
+        finetune_batch_size: training images per step in that phase; 0 for --batch-size.
+        min_crop: smallest part of an image's area that a random crop shows.
+        test_crop: side of the centre crop in evaluation, relative to the shorter side; .875 is ImageNet's usual.
+        lambda_m: weight of the MMSI term (Eq. 4); 0 is the control without it.
+        lambda_s: weight of each stylized view's cross entropy (Eq. 4).
+        ramp_epochs: epochs over which lambda_m rises from zero.
+        axis: axis of the MMSI correlation: batch (one per neuron) or channel (one per sample).
+        eps: floor of 1 - rho^2 in the MMSI term.
+        stages: modules whose pooled outputs the MMSI term compares; default the last pooled latent.
+        batchnorm: normalise natural images and views joint, in one batch, or separate, each by its own statistics.
+        stylized: folder made by 'shapebias stylize' to take the views from; default: stylize in the step.
+        stylizer: stylizer for the step: small (the package's), vgg19 (the paper's, downloaded once), or its file.
+        styles: folder of style images or a style bank; default the bank of the package.
+        alpha: strength of the style when stylizing in the step, 0 to 1.
+    """
+
+    scheme: str
+    model: str
+    data: Path
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    init: str = "none"
+    size: int = 224
+    finetune_epochs: int = 10
+    finetune_lr: float = 0.005
+    finetune_drop_every: int = 30
+    finetune_batch_size: int = 0
+    min_crop: float = 0.25
+    test_crop: float = 1.0
+    lambda_m: float = 0.8
+    lambda_s: float = 0.1
+    ramp_epochs: float = 0.0
+    axis: Literal["batch", "channel"] = "batch"
+    eps: float = 1e-4
+    stages: tuple[str, ...] = ()
+    batchnorm: Literal["joint", "separate"] = "joint"
+    stylized: Path | None = None
+    stylizer: str = "small"
+    styles: Path | None = None
+    alpha: float = 1.0
+
+    def check(self) -> None:
+        """Refuse settings out of range or against each other.
+
+        Raises:
+            UserError: the first such setting.
         """
         phases = find_scheme(self.scheme)
-        check_loop(self, "batch_size", "finetune_batch_size")
-        part = self.batch_size // self.accumulate
+        self.loop.check()
+        check_ranges(vars(self))
+        self.loop.check_batch("finetune_batch_size", self.finetune_batch_size)
+        batch_size = self.loop.batch_size
+        part = batch_size // self.loop.grad_accum_steps
         if part < LEAST_TO_CORRELATE and self.axis == "batch" and any(phase.mmsi for phase in phases):
             raise UserError(
-                f"--axis batch correlates over the images of a part, and --batch_size {self.batch_size} leaves {part}: "
+                f"--axis batch correlates over the images of a part, and --batch-size {batch_size} leaves {part}: "
                 f"at least {LEAST_TO_CORRELATE} are needed, and dozens make sense"
             )
         if self.stylized is not None and (self.styles is not None or self.alpha != 1.0 or self.stylizer != "small"):
@@ -138,61 +230,45 @@ class TrainConfig:
             )
 
 
-def check_loop(config: Any, *batches: str, **others: tuple[float, float]) -> None:
-    """Refuse what no task can be trained with: settings out of range, batches that do not divide, Nesterov without SGD.
-
-    Args:
-        config: any task's settings; those that are None are left alone.
-        batches: the names of its batch sizes.
-        others: ranges of settings that ``RANGES`` lacks, or other ones.
+def check_ranges(settings: Mapping[str, Any], **others: tuple[float, float]) -> None:
+    """Refuse the first of ``settings`` out of its range; ``others`` replace ranges of ``RANGES``.
 
     Raises:
-        UserError: the first setting that cannot be.
+        UserError: names the setting, its range and its value.
     """
     for name, (lowest, highest) in {**RANGES, **others}.items():
-        value = getattr(config, name, None)
+        value = settings.get(name)
         if value is not None and not lowest <= value <= highest:
-            raise UserError(f"--{name} must lie between {lowest:g} and {highest:g}, not {value}")
-    for name in batches:
-        if getattr(config, name) % (config.devices * config.nodes * config.accumulate):
-            raise UserError(
-                f"--{name} {getattr(config, name)} does not divide over {config.devices} devices x {config.nodes} "
-                f"nodes x {config.accumulate} accumulated parts"
-            )
-    if config.nesterov and (config.optimizer != "sgd" or not config.momentum):
-        raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
+            raise UserError(f"{option(name)} must lie between {lowest:g} and {highest:g}, not {value}")
 
 
-LEAST_TO_CORRELATE = 3  # two points always correlate wholly
-RANGES: dict[str, tuple[float, float]] = {
-    "alpha": (0.0, 1.0),
-    "lambda_m": (0.0, 1e6),
-    "lambda_s": (0.0, 1e6),
-    "ramp_epochs": (0.0, 1e5),
-    "lr": (0.0, 1e3),
-    "finetune_lr": (0.0, 1e3),
-    "momentum": (0.0, 0.9999),
-    "weight_decay": (0.0, 1e3),
-    "clip_norm": (0.0, 1e9),
-    "ema_decay": (0.0, 0.999999),
-    "eps": (1e-12, 0.5),
-    "min_crop": (0.01, 1.0),
-    "test_crop": (0.1, 1.0),
-    "epochs": (1, 100_000),
-    "finetune_epochs": (1, 100_000),
-    "warmup_epochs": (0.0, 1e5),
-    "drop_every": (1, 100_000),
-    "finetune_drop_every": (1, 100_000),
-    "batch_size": (2, 1_000_000),
-    "finetune_batch_size": (0, 1_000_000),
-    "accumulate": (1, 1_000_000),
-    "size": (16, 4096),
-    "seed": (0, 2**32 - 1),
-    "workers": (0, 1024),
-    "devices": (1, 100_000),
-    "nodes": (1, 100_000),
-    "checkpoint_minutes": (0.0, 1e6),
-    "keep": (1, 1000),
-}
-# Of the tasks that choose a learning rate.
-CHOOSING: dict[str, tuple[float, float]] = {"split_seed": RANGES["seed"], "select_epochs": (0, 100_000)}
+def option(name: str) -> str:
+    """Return the command-line option of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def configure(kind: type[ConfigT], **settings: Any) -> ConfigT:
+    """Return a ``kind`` of flat ``settings``, those of its loop among them; the others have the task's defaults."""
+    loop = {name: settings.pop(name) for name in LOOP_SETTINGS & settings.keys()}
+    default = next(one.default_factory for one in fields(kind) if one.name == "loop")
+    return kind(**settings, loop=replace(default(), **loop))  # type: ignore[operator]
+
+
+def update(config: ConfigT, **settings: Any) -> ConfigT:
+    """Return ``config`` with other flat ``settings``, those of its loop among them."""
+    loop = {name: settings.pop(name) for name in LOOP_SETTINGS & settings.keys()}
+    return replace(config, loop=replace(config.loop, **loop), **settings)
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return the settings of ``config`` as flat JSON values, those of its loop among them."""
+
+    def value(given: Any) -> Any:
+        return str(given) if isinstance(given, Path) else list(given) if isinstance(given, tuple) else given
+
+    settings = asdict(config)
+    loop = settings.pop("loop", {})
+    return {name: value(given) for name, given in {**settings, **loop}.items()}
+
+
+LOOP_SETTINGS = {one.name for one in fields(LoopConfig)}

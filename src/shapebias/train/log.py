@@ -7,7 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from torch import Tensor
 from shapebias.data.transforms import to_image
 from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
 from shapebias.models.checkpoint import MODEL_FILE
+from shapebias.train.config import plain
 from shapebias.train.task import Batch
 
 SCHEMA = "shapebias/run/1"
 CONFIG_FILE = "config.json"
 PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by its hash
 # Settings that may change between a run and its continuation: they do not change what is computed.
-FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep", *PLACES)
+FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep_checkpoints", *PLACES)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class RunLogger:
         Raises:
             UserError: the folder holds another run (the difference is shown) or other files.
         """
-        out = self.config.out
+        out = self.config.loop.out
         claim_folder(out, self.identity, marker="identity.json", describe=_kind)
         remove_leftovers(out)
         path = out / "run.json"
@@ -119,11 +120,11 @@ class RunLogger:
 
     def keep_network(self, phase: str, trained: Any) -> None:
         """Keep the network as a phase leaves it, before the next one goes on with it."""
-        self.save(self.config.out / f"{phase}.safetensors", trained)
+        self.save(self.config.loop.out / f"{phase}.safetensors", trained)
 
     def finish(self, trained: Any) -> None:
         """Keep the network as the run leaves it."""
-        self.write(weights_sha256=self.save(self.config.out / MODEL_FILE, trained))
+        self.write(weights_sha256=self.save(self.config.loop.out / MODEL_FILE, trained))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
@@ -138,10 +139,10 @@ class RunLogger:
     def write(self, *, weights_sha256: str | None = None) -> None:
         """Write metrics.csv and run.json; ``weights_sha256`` marks the run as finished."""
         config, about = self.config, self.about
-        write_metrics(config.out, self.rows, about.values)
+        write_metrics(config.loop.out, self.rows, about.values)
         run = {
             "schema": SCHEMA,
-            "name": config.out.name,
+            "name": config.loop.out.name,
             **about.head,
             "weights_sha256": weights_sha256,
             "initial_weights_sha256": self.initial_weights or None,
@@ -153,7 +154,7 @@ class RunLogger:
             "images_seen": self.images,
             "warnings": self.warnings,
         }
-        write_json(config.out / "run.json", run)
+        write_json(config.loop.out / "run.json", run)
 
 
 def write_metrics(out: Path, rows: list[dict[str, Any]], values: Sequence[str]) -> None:
@@ -182,15 +183,6 @@ def write_bad_batch(path: Path, batch: Batch, files: Sequence[str]) -> None:
     with atomic(path) as temporary:
         kept = {name: value.contiguous() for name, value in batch.tensors().items()}
         save_file(kept, temporary, metadata={"files": json.dumps(files)})
-
-
-def plain(config: Any) -> dict[str, Any]:
-    """The settings as JSON values."""
-
-    def value(given: Any) -> Any:
-        return str(given) if isinstance(given, Path) else list(given) if isinstance(given, tuple) else given
-
-    return {name: value(given) for name, given in asdict(config).items()}
 
 
 def _kind(found: dict[str, Any]) -> str:

@@ -25,11 +25,12 @@ from shapebias.errors import NotFinite, UserError
 from shapebias.progress import Bar, progress
 from shapebias.train.accumulator import MetricAccumulator
 from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import everywhere, gathered, on_rank_zero, refuse, share_buffers
 from shapebias.train.interruption import Interruption, deferred
 from shapebias.train.log import RunLogger, write_bad_batch
 from shapebias.train.optimizer import OptimizerStep
-from shapebias.train.task import Batch, LoopConfig, Position, TrainingTask
+from shapebias.train.task import Batch, Position, TrainingTask
 
 SHOWN = ("loss", "natural", "stylized", "mmsi", "rho")
 STEPS_BETWEEN_READINGS = 10  # where reading waits for the device
@@ -61,7 +62,7 @@ class Loop:
     ) -> None:
         self.config, self.fabric, self.works = config, fabric, works
         self.record, self.validate = record, validate
-        self.checkpoints = Checkpoints(config.out, keep=config.keep)
+        self.checkpoints = Checkpoints(config.out, keep=config.keep_checkpoints)
         self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
         self.trained: nn.Module = trained.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         if config.compile:
@@ -98,7 +99,7 @@ class Loop:
             seed=config.seed,
             rank=fabric.global_rank,
             ranks=fabric.world_size,
-            parts=config.accumulate,
+            parts=config.grad_accum_steps,
         )
         loader = DataLoader(
             work.samples,  # type: ignore[arg-type]
@@ -193,7 +194,7 @@ class Loop:
         kept = f"the last good checkpoint is {whole[-1].name}" if whole else "there was no checkpoint yet"
         reason = (
             f"the loss is not finite at step {step + 1} of epoch {batches.epoch + 1}: stopped; {kept}, the batch is in "
-            f"{path}: try a lower --lr, --clip_norm 1 or --precision 32-true in another --out"
+            f"{path}: try a lower --lr, --clip-norm 1 or --precision 32-true in another --out"
         )
         refuse(self.fabric, NotFinite(reason))
 

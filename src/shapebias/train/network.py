@@ -24,8 +24,8 @@ def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
         UserError: no such network, or weights that do not fit it.
     """
     identity = Identity(
-        name=config.out.name,
-        spec=str(config.out),
+        name=config.loop.out.name,
+        spec=str(config.loop.out),
         architecture=config.model,
         classes=folder.classes,
         scheme=config.scheme,

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shapebias.errors import NotFinite, UserError
-from shapebias.train.task import Batch, LoopConfig, TrainingTask
+from shapebias.train.config import LoopConfig
+from shapebias.train.task import Batch, TrainingTask
 
 
 class OptimizerStep:
@@ -42,12 +43,12 @@ class OptimizerStep:
             group["lr"] = rate
         self.optimizer.zero_grad()
         values: list[dict[str, Tensor]] = []
-        for part in range(config.accumulate):
-            waits = fabric.world_size > 1 and part + 1 < config.accumulate
+        for part in range(config.grad_accum_steps):
+            waits = fabric.world_size > 1 and part + 1 < config.grad_accum_steps
             with fabric.no_backward_sync(self.model) if waits else contextlib.nullcontext():
                 with fabric.autocast():
                     outcome = self.work.forward(self.model, next(parts), epoch)
-                fabric.backward(outcome.loss / config.accumulate)
+                fabric.backward(outcome.loss / config.grad_accum_steps)
             values.append(outcome.values)
         if config.clip_norm:
             fabric.clip_gradients(self.model, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
@@ -86,7 +87,7 @@ class OptimizerStep:
         if not all(bool(value.isfinite().all()) for value in self.trained.state_dict().values()):
             raise NotFinite(
                 f"the weights are no longer finite: stopped, earlier checkpoints are kept in {self.config.out}; "
-                "try a lower --lr, --clip_norm 1 or --precision 32-true in another --out"
+                "try a lower --lr, --clip-norm 1 or --precision 32-true in another --out"
             )
         return {
             "model": self.network.state_dict(),

@@ -24,11 +24,11 @@ from shapebias.train.interruption import Interruption
 from shapebias.train.log import RunInfo, RunLogger, write_examples
 from shapebias.train.network import build_network
 from shapebias.train.samples import Batch, TrainingSamples
-from shapebias.train.schedule import ramp, schedule_of
+from shapebias.train.schedule import phase_schedule, ramp
 from shapebias.train.schemes import Phase, find_scheme
 from shapebias.train.session import run_session, setup_fabric
 from shapebias.train.step import Stylizing, forward_step, weights_of
-from shapebias.train.task import LoopConfig, StepOutput, TrainingTask
+from shapebias.train.task import StepOutput, TrainingTask
 from shapebias.train.validation import validate
 from shapebias.train.views import BANK_FILE, find_views
 
@@ -46,18 +46,18 @@ def train(config: TrainConfig) -> Path:
         UserError: settings, data or folder that cannot be used, or a loss that is not finite.
     """
     config.check()
-    device = choose_device(None if config.device == "auto" else config.device)
+    device = choose_device(None if config.loop.device == "auto" else config.loop.device)
     folder = training_images(config.data)
     test = evaluation_images(config.data, folder.classes)
     if test is not None:
         check_same_classes(folder, test)
-    fabric = setup_fabric(config, device)
+    fabric = setup_fabric(config.loop, device)
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_network(config, folder))
     most = max(phase.views for phase in phases)
     found = rank_zero_first(fabric, lambda: find_views(config, fabric, folder.root, most))
     stylizing = found.stylizing
-    part = min(config.batch_size, len(folder)) // config.accumulate
+    part = min(config.loop.batch_size, len(folder)) // config.loop.grad_accum_steps
     if part < LEAST_TO_CORRELATE and config.axis == "batch" and any(phase.mmsi for phase in phases):
         raise UserError(
             f"{folder.root} has {len(folder)} images, {part} to correlate over: give more, or --axis channel"
@@ -67,7 +67,7 @@ def train(config: TrainConfig) -> Path:
     validation = {"validation": test.fingerprint} if test is not None else {}
     about = RunInfo(
         title=f"{config.scheme} {config.model}",
-        head={"scheme": config.scheme, "model": config.model, "seed": config.seed, "classes": folder.classes},
+        head={"scheme": config.scheme, "model": config.model, "seed": config.loop.seed, "classes": folder.classes},
         data={"folder": str(folder.root), "images": len(folder), "fingerprint": folder.fingerprint},
         values=VALUES,
         environment=environment(str(fabric.device)),
@@ -79,7 +79,7 @@ def train(config: TrainConfig) -> Path:
     def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
         if test is None:
             return {"val_top1": None}
-        options: dict[str, Any] = {"workers": config.workers, "strict": config.strict}
+        options: dict[str, Any] = {"workers": config.loop.workers, "strict": config.loop.strict}
         found = validate(network, test, fabric, interruption=interruption, note=record.note_unreadable, **options)
         return {"val_top1": found}
 
@@ -87,11 +87,11 @@ def train(config: TrainConfig) -> Path:
         if fabric.is_global_zero:
             _say_what_is_left_out(folder, config)
         if (bank := found.bank) is not None:
-            on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
-        on_rank_zero(fabric, lambda: _write_examples(config.out, samples, stylizing, fabric.device))
+            on_rank_zero(fabric, lambda: bank.save(config.loop.out / BANK_FILE))
+        on_rank_zero(fabric, lambda: _write_examples(config.loop.out, samples, stylizing, fabric.device))
 
-    run_session(LoopConfig.of(config), fabric, classifier, works, record, validate=held_out, begin=begin)
-    return config.out
+    run_session(config.loop, fabric, classifier, works, record, validate=held_out, begin=begin)
+    return config.loop.out
 
 
 def _say_what_is_left_out(folder: ImageFolder, config: TrainConfig) -> None:
@@ -99,10 +99,11 @@ def _say_what_is_left_out(folder: ImageFolder, config: TrainConfig) -> None:
     empty = sorted({p.name for p in folder.root.iterdir() if p.is_dir() and p.name[0] != "."} - set(folder.classes))
     if empty:
         print(f"warning: no images that can be read in {folder.root}/{', '.join(empty[:5])}: left out", file=sys.stderr)
-    over = len(folder) % config.batch_size
-    if len(folder) < config.batch_size:
+    over = len(folder) % config.loop.batch_size
+    if len(folder) < config.loop.batch_size:
         print(
-            f"warning: --batch_size {config.batch_size} is cut to the {len(folder)} images there are", file=sys.stderr
+            f"warning: --batch-size {config.loop.batch_size} is cut to the {len(folder)} images there are",
+            file=sys.stderr,
         )
     elif over > 0.05 * len(folder):
         print(
@@ -121,7 +122,7 @@ def _samples(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: 
         stylized=config.stylized if phase.views else None,
         min_crop=config.min_crop,
         natural=phase.natural > 0,
-        seed=config.seed,
+        seed=config.loop.seed,
     )
 
 
@@ -131,7 +132,7 @@ def _work(phase: Phase, samples: TrainingSamples, config: TrainConfig, stylizing
 
     def forward(model: Any, batch: Batch, epoch: float) -> StepOutput:
         weights = weights_of(phase, config.lambda_m * ramp(epoch, config.ramp_epochs), config.lambda_s)
-        return forward_step(model, batch, phase, weights, mmsi, stylizing=stylizing, joined=config.views == "joined")
+        return forward_step(model, batch, phase, weights, mmsi, stylizing=stylizing, joint=config.batchnorm == "joint")
 
     def warn(averages: dict[str, float]) -> str | None:
         return collapse_warning(
@@ -142,9 +143,11 @@ def _work(phase: Phase, samples: TrainingSamples, config: TrainConfig, stylizing
             lambda_m=config.lambda_m if phase.mmsi else 0.0,
         )
 
-    batch_size = config.finetune_batch_size if phase.finetuning and config.finetune_batch_size else config.batch_size
+    batch_size = (
+        config.finetune_batch_size if phase.finetuning and config.finetune_batch_size else config.loop.batch_size
+    )
     return TrainingTask(
-        phase.name, samples, schedule_of(phase, config), batch_size, phase.images_per_sample, forward, warn
+        phase.name, samples, phase_schedule(phase, config), batch_size, phase.images_per_sample, forward, warn
     )
 
 

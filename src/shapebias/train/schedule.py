@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from shapebias.train.config import TrainConfig
+from shapebias.train.config import LoopConfig, TrainConfig
 from shapebias.train.schemes import Phase
 
 
@@ -35,14 +35,20 @@ class Schedule:
         return self.peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
-def schedule_of(phase: Phase, config: TrainConfig) -> Schedule:
-    """The schedule of a phase: fine-tuning has epochs, rate and drops of its own."""
-    return Schedule(
-        peak=config.finetune_lr if phase.finetuning else config.lr,
-        epochs=config.finetune_epochs if phase.finetuning else config.epochs,
-        kind=config.schedule,
-        warmup_epochs=config.warmup_epochs,
-        drop_every=config.finetune_drop_every if phase.finetuning else config.drop_every,
+def schedule_of(config: LoopConfig) -> Schedule:
+    """Return the schedule of a training loop's settings."""
+    return Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
+
+
+def phase_schedule(phase: Phase, config: TrainConfig) -> Schedule:
+    """Return the schedule of a phase: fine-tuning has epochs, rate and drops of its own."""
+    if not phase.finetuning:
+        return schedule_of(config.loop)
+    return replace(
+        schedule_of(config.loop),
+        peak=config.finetune_lr,
+        epochs=config.finetune_epochs,
+        drop_every=config.finetune_drop_every,
     )
 
 

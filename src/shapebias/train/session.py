@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -14,10 +13,11 @@ from torch import nn
 from shapebias.errors import UserError
 from shapebias.files import locked
 from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import on_rank_zero
 from shapebias.train.log import RunLogger
 from shapebias.train.loop import Loop, Validate
-from shapebias.train.task import LoopConfig, TrainingTask
+from shapebias.train.task import TrainingTask
 
 
 def run_session(
@@ -50,14 +50,15 @@ def run_session(
             loop.run()
         except torch.OutOfMemoryError as error:
             raise UserError(
-                "the device ran out of memory: give a larger --accumulate or a smaller --batch_size, in another --out"
+                "the device ran out of memory: give a larger --grad-accum-steps or a smaller --batch-size, in "
+                "another --out"
             ) from error
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise UserError(
                 "batch norm sees a single value: images of this --size leave one pixel, and a part is one image: "
-                "give a larger --batch_size or --size, or a smaller --accumulate"
+                "give a larger --batch-size or --size, or a smaller --grad-accum-steps"
             ) from error
 
         def finish() -> None:
@@ -68,7 +69,7 @@ def run_session(
     return True
 
 
-def setup_fabric(config: Any, device: str) -> Fabric:
+def setup_fabric(config: LoopConfig, device: str) -> Fabric:
     """Fabric on the settings' devices, nodes and precision, every process started.
 
     Raises:

@@ -44,13 +44,13 @@ def forward_step(
     mmsi: MMSILoss,
     *,
     stylizing: Stylizing | None = None,
-    joined: bool = True,
+    joint: bool = True,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> StepOutput:
     """Pass a batch and its views through ``model`` and compute the objective.
 
-    ``joined`` passes everything as one batch, so that batch norm sees natural and stylized images
-    together; apart, each kind is normalised by its own statistics. See docs/training.md for what was
+    ``joint`` passes everything as one batch, so that batch norm sees natural and stylized images
+    together; separate, each kind is normalised by its own statistics. See docs/training.md for what was
     measured. ``loss`` is that of ``objective``; accuracies are watched where an image has one label,
     ``rho`` and ``spread`` at the last stage.
     """
@@ -64,7 +64,7 @@ def forward_step(
         assert views is not None, "a phase with views needs stylized copies or a stylizer"
         groups += list(views.split(count))
     wants_latents = phase.mmsi
-    outputs = _joined(model, groups, wants_latents) if joined else [_outputs(model, g, wants_latents) for g in groups]
+    outputs = _joined(model, groups, wants_latents) if joint else [_outputs(model, g, wants_latents) for g in groups]
     logits = [output[0] for output in outputs]
     natural = logits[0] if phase.natural else None
     view_logits = logits[1:] if phase.natural else logits

@@ -6,8 +6,7 @@ Training by a scheme, fine-tuning on another task and segmentation are all this;
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import torch
@@ -70,32 +69,6 @@ class TrainingTask:
     images_per_sample: int
     forward: Callable[[Callable[..., Any], Any, float], StepOutput]
     warn: Callable[[dict[str, float]], str | None] = lambda _averages: None
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """What the loop wants to know of a task's settings; ``TrainConfig`` says what each means."""
-
-    out: Path
-    seed: int
-    workers: int
-    accumulate: int
-    clip_norm: float
-    ema_decay: float
-    optimizer: str
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    channels_last: bool
-    compile: bool
-    checkpoint_minutes: float
-    keep: int
-    strict: bool
-
-    @classmethod
-    def of(cls, config: Any) -> LoopConfig:
-        """Those of a task's flat settings that go by these names."""
-        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
 
 @dataclass

@@ -47,7 +47,7 @@ def find_views(config: TrainConfig, fabric: Fabric, root: Path, views: int) -> V
     stylizer = stylizer.to(fabric.device)
     made = None
     if config.styles is not None and config.styles.is_dir():
-        made = bank = _encoded(config.out / BANK_FILE, config.styles, stylizer, digest)
+        made = bank = _encoded(config.loop.out / BANK_FILE, config.styles, stylizer, digest)
         styles = fingerprint(config.styles, list_images(config.styles))
     else:
         bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")

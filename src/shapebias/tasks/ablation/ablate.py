@@ -30,9 +30,9 @@ from shapebias.tasks.classification.finetune import try_size
 from shapebias.tasks.classification.task import Split, Task
 from shapebias.tasks.classification.tasks import find_task
 from shapebias.tasks.sweep import check_settings, select_lr
-from shapebias.train.config import LEAST_TO_CORRELATE
+from shapebias.train.config import LEAST_TO_CORRELATE, plain, update
 from shapebias.train.distributed import on_rank_zero, rank_zero_first
-from shapebias.train.log import FREE, plain
+from shapebias.train.log import FREE
 from shapebias.train.session import setup_fabric
 from shapebias.train.views import BANK_FILE, Views, find_views
 
@@ -50,7 +50,7 @@ def ablate(
     rates: Sequence[float] = RATES,
     equal_epochs: bool = False,
 ) -> list[Results]:
-    """Train and measure ``rows`` with each of ``seeds`` below ``config.out``, and write the table.
+    """Train and measure ``rows`` with each of ``seeds`` below ``config.loop.out``, and write the table.
 
     Each row tries every learning rate on a part of the training images, and with its best trains on all of them, once
     per seed; no test image has a say in it. Trials lie in OUT/ROW/select/lr-X, runs in OUT/ROW/seed-N, figures in
@@ -72,18 +72,18 @@ def ablate(
     """
     wanted = find_rows(rows)
     views = max(row.views for row in wanted)
-    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed).check(views=views > 0), rates, seeds)
+    check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(views=views > 0), rates, seeds)
     rates = sorted(rates, reverse=True)
-    device = choose_device(None if config.device == "auto" else config.device)
+    device = choose_device(None if config.loop.device == "auto" else config.loop.device)
     task = find_voc12(config.data)
     fewest = task.train if len(rates) == 1 else task.held_out(config.split_seed)[0]
-    part = min(config.batch_size, len(fewest)) // config.accumulate
+    part = min(config.loop.batch_size, len(fewest)) // config.loop.grad_accum_steps
     if views and part < LEAST_TO_CORRELATE and config.axis == "batch":
         raise UserError(
             f"{task.train.root} has {len(fewest)} images to train with, {part} to correlate over: give more, "
             "or --axis channel"
         )
-    fabric = setup_fabric(config, device)
+    fabric = setup_fabric(config.loop, device)
     for note in task.notes:
         fabric.print(f"{task.name}: {note}", file=sys.stderr)
     stages = rank_zero_first(fabric, lambda: _checked_stages(config, wanted))
@@ -91,7 +91,7 @@ def ablate(
     with ExitStack() as lock:
         on_rank_zero(fabric, lambda: _claim(lock, config, task, rates, equal_epochs))
         if (bank := found.bank) is not None:
-            on_rank_zero(fabric, lambda: bank.save(config.out / BANK_FILE))
+            on_rank_zero(fabric, lambda: bank.save(config.loop.out / BANK_FILE))
         results, measured = [], []
         for number, row in enumerate(wanted):
             fabric.print(f"row {row.name} ({number + 1} of {len(wanted)})", file=sys.stderr)
@@ -99,7 +99,7 @@ def ablate(
             runs, details = _trained(settings, row, fabric, task, found, rates, seeds)
             measured.append(measured_of(row, runs, details))
             results.append(results_of(measured[-1], runs, task))
-            on_rank_zero(fabric, partial(_save, results[-1], settings.out / "results.json"))
+            on_rank_zero(fabric, partial(_save, results[-1], settings.loop.out / "results.json"))
         on_rank_zero(fabric, lambda: _compare(config, results, measured, task))
     return results
 
@@ -124,7 +124,7 @@ def _trained(
     def trial(run: AblationConfig, fit: Split, held_out: Split) -> None:
         train_row(run, row, fabric, task, found, train=fit, held_out=held_out)
 
-    told = {"folder": settings.out, "name": row.name, "metric": task.metric}
+    told = {"folder": settings.loop.out, "name": row.name, "metric": task.metric}
     rate, details = select_lr(settings, fabric, rates, task.held_out, trial, **told)
     return [run_row(run_of(settings, rate, seed), row, fabric, task, found) for seed in seeds], details
 
@@ -138,14 +138,14 @@ def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, .
 
 def _claim(lock: ExitStack, config: AblationConfig, task: Task, rates: Sequence[float], equal_epochs: bool) -> None:
     """Hold the folder for these settings: rows and seeds may be added later, all else is as it was."""
-    lock.enter_context(locked(config.out))
+    lock.enter_context(locked(config.loop.out))
     settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed", "lr")}
     data = {"train": task.train.fingerprint, "val": task.test.fingerprint}
     made_from = {name: _digest(getattr(config, name)) for name in ("styles", "stylized")}
     if config.init not in ("none", "pretrained"):
         made_from["init"] = sha256(weights_file(config.init))
     identity = {"schema": SCHEMA, **settings, "lr": list(rates), "equal_epochs": equal_epochs, **data, **made_from}
-    claim_folder(config.out, identity, marker=MARKER, describe=lambda _: "ablation")
+    claim_folder(config.loop.out, identity, marker=MARKER, describe=lambda _: "ablation")
 
 
 def _digest(place: Path | None) -> str | None:
@@ -162,13 +162,13 @@ def _save(results: Results, path: Path) -> None:
 
 def _compare(config: AblationConfig, results: Sequence[Results], measured: Sequence[Measured], task: Task) -> None:
     """Write the differences and the table, other rows that are there already among them."""
-    path = config.out / COMPARISON_FILE
+    path = config.loop.out / COMPARISON_FILE
     write_comparison(path, differences(task, None, measured, seed=config.split_seed), results)
     now = {result.model["name"]: result for result in results}
-    there = [now.get(name) or _earlier(config.out / name / "results.json") for name in ROWS]
+    there = [now.get(name) or _earlier(config.loop.out / name / "results.json") for name in ROWS]
     every = [result for result in there if result is not None]
     paired = read_comparison(path)["paired"]
-    write_text(config.out / TABLE_FILE, markdown(every, paired, config))
+    write_text(config.loop.out / TABLE_FILE, markdown(every, paired, config))
     print_table(every, paired)
 
 

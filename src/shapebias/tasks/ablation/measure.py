@@ -23,17 +23,17 @@ def measured_of(row: Row, runs: Sequence[Trained], chosen: Mapping[str, Any]) ->
         "lambda_m": config.lambda_m,
         "lambda_s": config.lambda_s,
         **chosen,
-        "epochs": config.epochs,
+        "epochs": config.loop.epochs,
         **{name: [run.run[name] for run in runs] for name in ("images_seen", "seconds", "initial_weights_sha256")},
     }
-    return Measured(row.name, {run.config.seed: run.answers for run in runs}, details)
+    return Measured(row.name, {run.config.loop.seed: run.answers for run in runs}, details)
 
 
 def results_of(measured: Measured, runs: Sequence[Trained], task: Task) -> Results:
     """The three kinds of mean AP of one row; its weights' hash is that of all its networks."""
     first = runs[0]
     together = combined_sha256([str(run.network["weights_sha256"]) for run in runs])
-    spec = str(first.config.out.parent)
+    spec = str(first.config.loop.out.parent)
     model = {**first.network, "name": measured.name, "spec": spec, "weights_sha256": together}
-    environment = {**first.run["environment"], "seeds": [run.config.seed for run in runs]}
+    environment = {**first.run["environment"], "seeds": [run.config.loop.seed for run in runs]}
     return Results(model, environment, entries(task, None, measured, seed=first.config.split_seed))

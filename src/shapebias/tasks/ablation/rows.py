@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import nn
 
 from shapebias.errors import UserError, unknown
 from shapebias.models.latents import stages_of
 from shapebias.tasks.ablation.config import AblationConfig
+from shapebias.train.config import update
 from shapebias.train.schemes import Phase
 
 MOST_STAGES = 4  # S5 + S4 + S3 + S2 of the paper
@@ -107,10 +108,10 @@ def settings_of(config: AblationConfig, row: Row, stages: Sequence[str], *, equa
     Rows with views get the baseline's epochs divided by the images that each sample shows, rounded, at least one, so
     that about as many images pass the network; with ``equal_epochs`` as many epochs.
     """
-    epochs = config.epochs if equal_epochs else max(1, round(config.epochs / row.phase.images_per_sample))
-    return replace(
+    epochs = config.loop.epochs if equal_epochs else max(1, round(config.loop.epochs / row.phase.images_per_sample))
+    return update(
         config,
-        out=config.out / row.name,
+        out=config.loop.out / row.name,
         row=row.name,
         epochs=epochs,
         lambda_m=config.lambda_m if row.mmsi else 0.0,
@@ -121,4 +122,4 @@ def settings_of(config: AblationConfig, row: Row, stages: Sequence[str], *, equa
 
 def run_of(settings: AblationConfig, rate: float, seed: int) -> AblationConfig:
     """Those of a row's run on all training images with one learning rate and seed."""
-    return replace(settings, out=settings.out / f"seed-{seed}", lr=rate, seed=seed, select_epochs=0)
+    return update(settings, out=settings.loop.out / f"seed-{seed}", lr=rate, seed=seed, select_epochs=0)

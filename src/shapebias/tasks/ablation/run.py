@@ -26,10 +26,10 @@ from shapebias.train.collapse import collapse_warning
 from shapebias.train.distributed import on_rank_zero, rank_zero_first
 from shapebias.train.log import RunInfo, RunLogger
 from shapebias.train.samples import Batch
-from shapebias.train.schedule import Schedule
+from shapebias.train.schedule import schedule_of
 from shapebias.train.session import run_session
 from shapebias.train.step import forward_step
-from shapebias.train.task import LoopConfig, StepOutput, TrainingTask
+from shapebias.train.task import StepOutput, TrainingTask
 from shapebias.train.views import Views
 
 VALUES = ("loss", "natural", "stylized", "mmsi", "rho", "spread")
@@ -52,13 +52,15 @@ def run_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, found:
         UserError: what ``train_row`` raises, or under ``strict`` a test image that cannot be read.
     """
     train_row(config, row, fabric, task, found, train=task.train)
-    network = load_model(str(config.out)).to(fabric.device)
+    network = load_model(str(config.loop.out)).to(fabric.device)
 
     def tested() -> Answers:
-        return logits_of(network, task.test, LoopConfig.of(config), str(fabric.device))
+        return logits_of(network, task.test, config.loop, str(fabric.device))
 
-    answers = on_rank_zero(fabric, lambda: kept(config.out / "test", network, task.test, tested, strict=config.strict))
-    return Trained(config, read_json(config.out / "run.json"), describe(network), answers)
+    answers = on_rank_zero(
+        fabric, lambda: kept(config.loop.out / "test", network, task.test, tested, strict=config.loop.strict)
+    )
+    return Trained(config, read_json(config.loop.out / "run.json"), describe(network), answers)
 
 
 def train_row(
@@ -79,10 +81,10 @@ def train_row(
     model = rank_zero_first(fabric, lambda: starting_network(config))
     initial = {} if config.init in ("none", "pretrained") else {"init": sha256(weights_file(config.init))}
     about = RunInfo(
-        title=f"{row.name}, lr {config.lr:g}, seed {config.seed}",
+        title=f"{row.name}, lr {config.loop.lr:g}, seed {config.loop.seed}",
         head={
             **{"task": task.evaluator, "row": row.name, "model": config.model},
-            **{"seed": config.seed, "lr": config.lr},
+            **{"seed": config.loop.seed, "lr": config.loop.lr},
         },
         data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},
         values=VALUES if held_out is None else (*VALUES, *HELD_OUT),
@@ -96,7 +98,7 @@ def train_row(
     record = RunLogger(config, about, save_classifier)
     record.initial_weights = weights_sha256(model.network)
     work = _work(config, row, train, task.classes, found)
-    settings = LoopConfig.of(config)
+    settings = config.loop
     run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
 
 
@@ -110,7 +112,7 @@ def _work(config: AblationConfig, row: Row, train: Split, classes: tuple[str, ..
         styles=len(found.stylizing.codes) if found.stylizing else 0,
         stylized=config.stylized if row.views else None,
         min_crop=config.min_crop,
-        seed=config.seed,
+        seed=config.loop.seed,
     )
     mmsi, weights = MMSILoss(axis=config.axis, eps=config.eps), Weights(1.0, config.lambda_s, config.lambda_m)
 
@@ -123,5 +125,5 @@ def _work(config: AblationConfig, row: Row, train: Split, classes: tuple[str, ..
             rho=None, stylized_top1=None, spread=spread, classes=len(classes), lambda_m=config.lambda_m
         )
 
-    schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
-    return TrainingTask(row.name, samples, schedule, config.batch_size, row.phase.images_per_sample, forward, warn)
+    schedule = schedule_of(config.loop)
+    return TrainingTask(row.name, samples, schedule, config.loop.batch_size, row.phase.images_per_sample, forward, warn)

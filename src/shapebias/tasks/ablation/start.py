@@ -29,14 +29,14 @@ def starting_network(config: AblationConfig) -> Classifier:
     identity = Identity("source", f"{library}:{name}", name, VOC_CLASSES)
     seen = {"size": config.size, "crop": config.test_crop}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.loop.seed)
         source = build_classifier(config.model, identity, pretrained=config.init == "pretrained", **seen)
     if config.init not in ("none", "pretrained"):
         file = weights_file(config.init)
         load_weights(source.network, file, except_head=True)
         with suppress(UserError):  # not a file of ours
             take_normalisation(source, read_header(file))
-    return init_from(source, VOC_CLASSES, name=config.row, stages=config.stages[::-1], seed=config.seed, **seen)
+    return init_from(source, VOC_CLASSES, name=config.row, stages=config.stages[::-1], seed=config.loop.seed, **seen)
 
 
 def weights_file(init: str) -> Path:

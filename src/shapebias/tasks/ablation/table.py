@@ -47,7 +47,7 @@ def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], confi
             f"# Ablation: {config.model} from {config.init}, multi-label VOC2012",
             "",
             f"Trained on {details['split']['train']} images of train, measured on {details['data']['images']} of "
-            f"val (mean average precision in percent); {config.size} pixels, batches of {config.batch_size}, "
+            f"val (mean average precision in percent); {config.size} pixels, batches of {config.loop.batch_size}, "
             f"{_rates(details)}. All rows of a seed begin with the same weights.",
             "",
             *lines,

@@ -16,7 +16,7 @@ from shapebias.models.classifier import Classifier
 from shapebias.models.frozen_eval import frozen_eval
 from shapebias.results.batch_cache import BatchCache
 from shapebias.tasks.classification.task import Split
-from shapebias.train.task import LoopConfig
+from shapebias.train.config import LoopConfig
 
 BATCH_SIZE = 64
 

@@ -23,14 +23,15 @@ from shapebias.tasks.classification.loss import share_right, task_loss
 from shapebias.tasks.classification.score import score
 from shapebias.tasks.classification.task import Split, Task
 from shapebias.tasks.sweep import HELD_OUT
+from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import on_rank_zero
 from shapebias.train.interruption import Interruption
 from shapebias.train.log import RunInfo, RunLogger
 from shapebias.train.loop import Validate
 from shapebias.train.samples import Batch, Sample, TrainingSamples
-from shapebias.train.schedule import Schedule
+from shapebias.train.schedule import schedule_of
 from shapebias.train.session import run_session
-from shapebias.train.task import LoopConfig, StepOutput, TrainingTask
+from shapebias.train.task import StepOutput, TrainingTask
 
 VALUES = ("loss", "train_right", *HELD_OUT)
 
@@ -64,17 +65,17 @@ def finetune(
 ) -> Classifier:
     """Train a network begun from ``source`` on ``train``, going on where an earlier attempt stopped.
 
-    The network kept in ``config.out`` is returned, in evaluation mode. With ``held_out`` images it is measured on them
-    after each epoch; the last epoch's figures are then in metrics.csv.
+    The network kept in the run's folder is returned, in evaluation mode. With ``held_out`` images it is measured on
+    them after each epoch; the last epoch's figures are then in metrics.csv.
 
     Raises:
         UserError: settings, network or folder that cannot be used, or a loss that is not finite.
     """
     device = str(fabric.device)
-    kept = config.out / MODEL_FILE
+    kept = config.loop.out / MODEL_FILE
     model = init_network(config, source, task)
     samples = TaskSamples(
-        train, task.classes, size=model.preprocessing.size, min_crop=config.min_crop, seed=config.seed
+        train, task.classes, size=model.preprocessing.size, min_crop=config.min_crop, seed=config.loop.seed
     )
 
     def forward(network: Any, batch: Batch, _epoch: float) -> StepOutput:
@@ -83,21 +84,21 @@ def finetune(
         with torch.no_grad():
             return StepOutput(loss, {"loss": loss.detach(), "train_right": share_right(logits, batch.labels)})
 
-    schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
-    work = TrainingTask("finetune", samples, schedule, config.batch_size, 1, forward)
+    schedule = schedule_of(config.loop)
+    work = TrainingTask("finetune", samples, schedule, config.loop.batch_size, 1, forward)
     head = {
         **{
             "task": task.name,
             "method": "finetune",
             "model": source.identity.spec,
-            "seed": config.seed,
-            "lr": config.lr,
+            "seed": config.loop.seed,
+            "lr": config.loop.lr,
         },
         "classes": task.classes,
     }
     inputs = {"source": source.identity.weights_sha256 or weights_sha256(source.network)}
     about = RunInfo(
-        title=f"{source.identity.name} on {task.name}, lr {config.lr:g}, seed {config.seed}",
+        title=f"{source.identity.name} on {task.name}, lr {config.loop.lr:g}, seed {config.loop.seed}",
         head=head,
         data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},
         values=VALUES,
@@ -106,7 +107,7 @@ def finetune(
     )
     record = RunLogger(config, about, save_classifier)
     record.initial_weights = weights_sha256(model.network)
-    settings = LoopConfig.of(config)
+    settings = config.loop
     run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
     trained = load_classifier(kept, name=source.identity.name)
     trained.preprocessing, trained.mean, trained.std = model.preprocessing, model.mean.cpu(), model.std.cpu()
@@ -132,7 +133,9 @@ def init_network(config: TransferConfig, source: Classifier, task: Task) -> Clas
         UserError: the source cannot be built anew, or does not take images of this size.
     """
     crop = config.crop or source.preprocessing.crop
-    model = init_from(source, task.classes, name=config.out.name, size=config.size, crop=crop, seed=config.seed)
+    model = init_from(
+        source, task.classes, name=config.loop.out.name, size=config.size, crop=crop, seed=config.loop.seed
+    )
     try_size(model)
     return model
 

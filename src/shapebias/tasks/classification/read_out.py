@@ -15,7 +15,6 @@ from shapebias.tasks.classification.knn import NEIGHBOURS, TEMPERATURE, knn_scor
 from shapebias.tasks.classification.probe import fit_path
 from shapebias.tasks.classification.score import score
 from shapebias.tasks.classification.task import Split, Task
-from shapebias.train.task import LoopConfig
 
 
 class Found(NamedTuple):
@@ -77,11 +76,11 @@ def _features(
     config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
 ) -> tuple[Answers, Answers]:
     """Of the training and of the test images; each passes the network once, whatever is read out later."""
-    model, settings = resized(config, source).to(device), LoopConfig.of(config)
+    model, settings = resized(config, source).to(device), config.loop
 
     def passed(name: str, part: Split) -> Answers:
         return kept(
-            folder / name, model, part, lambda: features_of(model, part, settings, device), strict=config.strict
+            folder / name, model, part, lambda: features_of(model, part, settings, device), strict=config.loop.strict
         )
 
     found = passed("train", task.train), passed("test", task.test)

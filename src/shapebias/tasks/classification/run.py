@@ -26,9 +26,9 @@ from shapebias.tasks.classification.read_out import knn, linear
 from shapebias.tasks.classification.task import Split, Task
 from shapebias.tasks.classification.tasks import find_task
 from shapebias.tasks.sweep import check_settings, select_lr
+from shapebias.train.config import update
 from shapebias.train.distributed import on_rank_zero, rank_zero_first
 from shapebias.train.session import setup_fabric
-from shapebias.train.task import LoopConfig
 
 Method = Literal["finetune", "linear", "knn"]
 RATES = (0.03, 0.01, 0.003)
@@ -58,10 +58,10 @@ def transfer(
         UserError: settings, data, networks or folders that cannot be used.
     """
     check(config, method, seeds, rates)
-    device = choose_device(None if config.device == "auto" else config.device)
-    check_networks(models, config.out)
+    device = choose_device(None if config.loop.device == "auto" else config.loop.device)
+    check_networks(models, config.loop.out)
     download, config = config.download, replace(config, download=False)  # what a run is does not depend on it
-    fabric = setup_fabric(config, device)
+    fabric = setup_fabric(config.loop, device)
     task: Task = rank_zero_first(
         fabric, lambda: find_task(config.task, config.data, seed=config.split_seed, download=download)
     )
@@ -69,7 +69,7 @@ def transfer(
         fabric.print(f"{task.name}: {note}", file=sys.stderr)
     results, measured = [], []
     for model in models:
-        folder = config.out / model.identity.name / task.name
+        folder = config.loop.out / model.identity.name / task.name
         if method == "finetune":
             found = _finetuned(config, fabric, model, task, folder, seeds, rates)
         else:
@@ -79,7 +79,7 @@ def transfer(
         results.append(on_rank_zero(fabric, lambda m=model, f=found: _write(config, m, task, method, f, device)))
     if len(results) > 1:
         rows = on_rank_zero(fabric, lambda: differences(task, method, measured, seed=config.split_seed))
-        on_rank_zero(fabric, lambda: write_comparison(config.out / COMPARISON_FILE, rows, results))
+        on_rank_zero(fabric, lambda: write_comparison(config.loop.out / COMPARISON_FILE, rows, results))
     return results
 
 
@@ -91,8 +91,8 @@ def check(config: TransferConfig, method: str, seeds: Sequence[int], rates: Sequ
     """
     if method not in get_args(Method):
         raise unknown("method", method, get_args(Method))
-    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed).check(), rates, seeds)
-    if method != "finetune" and config.devices * config.nodes > 1:
+    check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(), rates, seeds)
+    if method != "finetune" and config.loop.devices * config.loop.nodes > 1:
         raise UserError(f"--method {method} runs on one device: leave out --devices and --nodes")
 
 
@@ -114,17 +114,17 @@ def _finetuned(
     rate, details = select_lr(config, fabric, rates, task.held_out, trial, **told)
     answers = {}
     for seed in seeds:
-        run = replace(config, select_epochs=0, lr=rate, seed=seed, out=folder / f"seed-{seed}")
+        run = update(config, select_epochs=0, lr=rate, seed=seed, out=folder / f"seed-{seed}")
         model = finetune(run, fabric, source, task, train=task.train)
         answers[seed] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task, str(fabric.device)))
-    return Measured(source.identity.name, answers, {**details, "epochs": config.epochs})
+    return Measured(source.identity.name, answers, {**details, "epochs": config.loop.epochs})
 
 
 def _tested(config: TransferConfig, model: Classifier, task: Task, device: str) -> Answers:
     def made() -> Answers:
-        return logits_of(model, task.test, LoopConfig.of(config), device)
+        return logits_of(model, task.test, config.loop, device)
 
-    return kept(config.out / "test", model, task.test, made, strict=config.strict)
+    return kept(config.loop.out / "test", model, task.test, made, strict=config.loop.strict)
 
 
 def _write(
@@ -134,6 +134,6 @@ def _write(
     told = {"size": config.size or model.preprocessing.size, "split_seed": config.split_seed}
     measured = replace(measured, details={**measured.details, **told})
     new = entries(task, method, measured, seed=config.split_seed)
-    results = record(describe(model), {**environment(device), "seed": config.split_seed}, new, config.out)
+    results = record(describe(model), {**environment(device), "seed": config.split_seed}, new, config.loop.out)
     print_warnings(new)
     return results

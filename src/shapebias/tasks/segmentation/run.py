@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from shapebias.tasks.segmentation.pictures import has_pictures, write_pictures
 from shapebias.tasks.segmentation.segmenter import CLASSES
 from shapebias.tasks.segmentation.train import build, drawn, shared_confusions, train_segmenter
 from shapebias.tasks.sweep import SHARE, check_settings, select_lr
+from shapebias.train.config import plain, update
 from shapebias.train.distributed import on_rank_zero
 from shapebias.train.session import setup_fabric
 
@@ -64,7 +64,7 @@ def segment(
         UserError: settings, networks or data that cannot be used, or a loss that is not finite.
     """
     check(config, seeds, rates)
-    check_networks(sources, config.out)
+    check_networks(sources, config.loop.out)
     training = read_segmentation(config.data, YEAR, config.train_split, config.masks)
     val = read_segmentation(config.data, YEAR, VALIDATION)
     if both := set(training.names) & set(val.names):
@@ -79,11 +79,11 @@ def segment(
     check_masks(val)
     for source in sources:
         build(source, config)  # what cannot be used is refused before the first training
-    fabric = setup_fabric(config, choose_device(None if config.device == "auto" else config.device))
+    fabric = setup_fabric(config.loop, choose_device(None if config.loop.device == "auto" else config.loop.device))
     runs: dict[str, list[Measured]] = {}
     written: list[Results] = []
     for source in sources:
-        home = config.out / source.identity.name
+        home = config.loop.out / source.identity.name
         made, how = _trained(config, fabric, source, home / config.backbone, training, val, seeds, rates)
         runs[source.identity.name] = made
         details = {**_details(config, home / config.backbone / f"seed-{seeds[0]}", training, val), **how}
@@ -92,7 +92,7 @@ def segment(
         on_rank_zero(fabric, lambda h=home, m=made: _show(h, config, m[0], val, fabric))
     if len(sources) > 1:
         rows = compared(runs, backbone=config.backbone, seed=seeds[0])
-        on_rank_zero(fabric, lambda: write_comparison(config.out / COMPARISON_FILE, rows, written))
+        on_rank_zero(fabric, lambda: write_comparison(config.loop.out / COMPARISON_FILE, rows, written))
     return written
 
 
@@ -102,7 +102,7 @@ def check(config: SegmentConfig, seeds: Sequence[int], rates: Sequence[float]) -
     Raises:
         UserError: the first of them.
     """
-    check_settings(lambda rate, seed: replace(config, lr=rate, seed=seed).check(), rates, seeds)
+    check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(), rates, seeds)
 
 
 def divided(training: SegmentationImages, seed: int) -> tuple[SegmentationImages, SegmentationImages]:
@@ -130,7 +130,7 @@ def _trained(
     rate, how = select_lr(config, fabric, rates, partial(divided, training), trial, **told)
     made = []
     for seed in seeds:
-        one = replace(config, select_epochs=0, lr=rate, seed=seed, out=home / f"seed-{seed}")
+        one = update(config, select_epochs=0, lr=rate, seed=seed, out=home / f"seed-{seed}")
         train_segmenter(source, one, fabric, training)
         made.append(_measured(one, fabric, val))
     return made, how
@@ -138,25 +138,25 @@ def _trained(
 
 def _measured(config: SegmentConfig, fabric: Fabric, val: SegmentationImages) -> Measured:
     """A finished run on all of ``val``, measured or as it was kept."""
-    digest = str(read_json(config.out / "run.json")["weights_sha256"])
+    digest = str(read_json(config.loop.out / "run.json")["weights_sha256"])
     key = {"weights": digest, "data": val.fingerprint}
 
     def earlier() -> dict[str, np.ndarray] | None:
-        return BatchCache(config.out / "measured", key).get(VALIDATION)
+        return BatchCache(config.loop.out / "measured", key).get(VALIDATION)
 
     found = on_rank_zero(fabric, earlier)
     if found is None:
-        segmenter = load_segmenter(config.out / MODEL_FILE).to(fabric.device)
-        title = f"measuring {segmenter.design.name} ({config.backbone}, seed {config.seed})"
+        segmenter = load_segmenter(config.loop.out / MODEL_FILE).to(fabric.device)
+        title = f"measuring {segmenter.design.name} ({config.backbone}, seed {config.loop.seed})"
         title = title if fabric.is_global_zero else ""
         matrices = shared_confusions(segmenter, val, range(len(val)), fabric, config, title=title)
         if not matrices:
             raise UserError(f"none of the {len(val)} images of '{VALIDATION}' could be read: replace the files")
         found = {"images": np.array(list(matrices)), "confusions": np.stack(list(matrices.values()))}
         kept: dict[str, np.ndarray] = found
-        on_rank_zero(fabric, lambda: BatchCache(config.out / "measured", key).put(VALIDATION, **kept))
+        on_rank_zero(fabric, lambda: BatchCache(config.loop.out / "measured", key).put(VALIDATION, **kept))
     numbers = [int(number) for number in found["images"]]
-    return Measured(config.seed, digest, dict(zip(numbers, found["confusions"], strict=True)))
+    return Measured(config.loop.seed, digest, dict(zip(numbers, found["confusions"], strict=True)))
 
 
 def _details(config: SegmentConfig, run: Path, training: SegmentationImages, val: SegmentationImages) -> dict[str, Any]:
@@ -170,14 +170,14 @@ def _details(config: SegmentConfig, run: Path, training: SegmentationImages, val
             "fingerprint": training.fingerprint,
         },
         **{name: of[name] for name in ("head", "stage", "stride")},
-        **{name: getattr(config, name) for name in STATED},
+        **{name: plain(config)[name] for name in STATED},
     }
 
 
 def _write(source: Classifier, config: SegmentConfig, entry: Result, fabric: Fabric) -> Results:
     """The network's file with the figure in it, beside those that stand there already."""
     made = {**environment(str(fabric.device)), "seed": config.split_seed}
-    return record(describe(source), made, [entry], config.out)
+    return record(describe(source), made, [entry], config.loop.out)
 
 
 def _show(home: Path, config: SegmentConfig, run: Measured, val: SegmentationImages, fabric: Fabric) -> None:

@@ -28,9 +28,9 @@ from shapebias.tasks.sweep import HELD_OUT, Score
 from shapebias.train.distributed import everywhere
 from shapebias.train.interruption import Interruption
 from shapebias.train.log import RunInfo, RunLogger
-from shapebias.train.schedule import Schedule
+from shapebias.train.schedule import schedule_of
 from shapebias.train.session import run_session
-from shapebias.train.task import LoopConfig, StepOutput, TrainingTask
+from shapebias.train.task import StepOutput, TrainingTask
 
 VALUES = ("loss", "train_pixel_accuracy", *HELD_OUT)
 
@@ -48,7 +48,7 @@ def build(source: Classifier, config: SegmentConfig) -> Segmenter:
         output_stride=config.output_stride,
         size=config.size,
         frozen=config.freeze,
-        seed=config.seed,
+        seed=config.loop.seed,
     )
 
 
@@ -77,9 +77,9 @@ def train_segmenter(
             file=sys.stderr,
         )
     about = RunInfo(
-        title=f"segment {design.name} ({config.backbone}, seed {config.seed})",
+        title=f"segment {design.name} ({config.backbone}, seed {config.loop.seed})",
         head={
-            "name": f"{design.name}-{config.backbone}-seed-{config.seed}",
+            "name": f"{design.name}-{config.backbone}-seed-{config.loop.seed}",
             "task": config.task,
             "backbone": config.backbone,
             "start": source.identity.spec,
@@ -87,7 +87,7 @@ def train_segmenter(
             "stage": segmenter.network.backbone.stage,
             "stride": segmenter.stride,
             "head": design.head,
-            "seed": config.seed,
+            "seed": config.loop.seed,
             "classes": design.classes,
         },
         data={"folder": str(training.root), "images": len(training), "fingerprint": training.fingerprint},
@@ -100,9 +100,9 @@ def train_segmenter(
     )
     record = RunLogger(config, about, save_segmenter)
     record.initial_weights = weights_sha256(segmenter.network)
-    samples = SegmentationSamples(training, size=config.size, fill=design.mean, seed=config.seed)
-    schedule = Schedule(config.lr, config.epochs, config.schedule, config.warmup_epochs, config.drop_every)
-    work = TrainingTask("segmentation", samples, schedule, config.batch_size, 1, forward)
+    samples = SegmentationSamples(training, size=config.size, fill=design.mean, seed=config.loop.seed)
+    schedule = schedule_of(config.loop)
+    work = TrainingTask("segmentation", samples, schedule, config.loop.batch_size, 1, forward)
 
     def validate(segmenter: Segmenter, interruption: Interruption) -> dict[str, float | None]:
         if held_out is None:
@@ -116,7 +116,7 @@ def train_segmenter(
         measured = iou(np.sum(list(found.values()), axis=0))
         return Score(measured.mean, 1 - measured.pixel_accuracy).columns()
 
-    run_session(LoopConfig.of(config), fabric, segmenter, [work], record, validate=validate)
+    run_session(config.loop, fabric, segmenter, [work], record, validate=validate)
 
 
 def forward(model: Callable[..., Tensor], batch: SegmentationBatch, _epoch: float) -> StepOutput:
@@ -144,7 +144,12 @@ def shared_confusions(
 ) -> dict[int, np.ndarray]:
     """The confusion matrix of each image of ``chosen``, by its number, computed by all ranks and known to all."""
     own = chosen[fabric.global_rank :: fabric.world_size]
-    given: dict[str, Any] = {"device": fabric.device, "workers": config.workers, "strict": config.strict, **options}
+    given: dict[str, Any] = {
+        "device": fabric.device,
+        "workers": config.loop.workers,
+        "strict": config.loop.strict,
+        **options,
+    }
     parts = everywhere(fabric, lambda: confusions(segmenter, images, own, **given))
     together = {index: matrix for part in parts for index, matrix in part.items()}
     return {index: together[index] for index in sorted(together)}
