@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
@@ -35,12 +34,12 @@ def new_parser(description: str, examples: str = "") -> Parser:
     )
 
 
-def add_settings(parser: Parser, kind: type, *, skip: Collection[str] = ()) -> None:
+def add_settings(parser: Parser, kind: type, *, skip: set[str | int]) -> None:
     """Add the fields of a task's settings and of its loop as options, with the task's defaults."""
     default = next(one.default_factory for one in fields(kind) if one.name == "loop")
-    parser.add_class_arguments(kind, skip={"loop", *skip} - LOOP_SETTINGS)
+    parser.add_class_arguments(kind, skip={"loop", *(skip - LOOP_SETTINGS)})
     parser.add_argument("--out", type=Path, required=True, help="folder of the run or results")
-    parser.add_class_arguments(LoopConfig, skip={"out", *skip} & LOOP_SETTINGS)
+    parser.add_class_arguments(LoopConfig, skip={"out", *(skip & LOOP_SETTINGS)})
     given = vars(default())  # type: ignore[operator]
     parser.set_defaults({name: value for name, value in given.items() if name not in {"out", *skip}})
 
