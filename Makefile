@@ -18,16 +18,19 @@ ifneq ($(shell cat $(READY) 2>/dev/null) $(shell $(BIN)/python -c 'print("runs")
 .PHONY: $(READY)
 endif
 
-.PHONY: help setup demo test test-slow lint bench clean lock
+.PHONY: help setup demo demo-quick test test-slow lint bench clean lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with the command and every tool in it (PYTHON=python3)
 	@echo "ready: $(BIN)/shapebias"
 
 demo: $(READY) ## data, three trained networks, measurements and a page, in minutes
 	@$(BIN)/shapebias demo
+
+demo-quick: $(READY) ## the same steps in half a minute, to see that they run
+	@$(BIN)/shapebias demo --quick --out runs/demo-quick
 
 test: lint ## lint, then every test but the slow ones, on all cores (at most 8)
 	@$(BIN)/pytest -n auto --maxprocesses 8

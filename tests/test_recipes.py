@@ -8,7 +8,7 @@ import yaml
 
 from shapebias.cli.numbers import decimals, whole_numbers
 from shapebias.cli.parser import build_parser
-from shapebias.demo import EPOCHS, recipe
+from shapebias.demo import FULL, recipe
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.segmentation.config import SegmentConfig
 from shapebias.train.config import TrainConfig, configure, plain, update
@@ -45,7 +45,7 @@ def test_every_scheme_has_a_recipe_for_imagenet():
     assert {load(path).scheme for path in FILES if path.parent.name == "imagenet"} == set(SCHEMES)
 
 
-@pytest.mark.parametrize("scheme", EPOCHS)
+@pytest.mark.parametrize("scheme", FULL.epochs)
 def test_the_demonstration_is_its_recipes(scheme):
     found, expected = load(RECIPES / "demo" / f"{scheme}.yaml"), recipe(scheme, Path("runs/demo"))
     if not SCHEMES[scheme][0].mmsi:  # lambda_s has no say

@@ -1,13 +1,14 @@
 """The demonstration: generated data, three trained networks, their measurements, one page.
 
-About five minutes on two CPU cores. Each step is the ordinary command's own function, and goes on where it
-was killed.
+About five minutes on two CPU cores. Each step is the ordinary command's own function, and resumes where it was
+killed.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from shapebias.data.shapes16 import count, generate
@@ -23,22 +24,40 @@ from shapebias.train.config import TrainConfig, configure
 from shapebias.train.run import train
 
 MODEL = "test_resnet"  # timm's smallest ResNet: minutes instead of hours on a CPU
-DRAWN_SIZE = 64
-SIZE = 48
-TRAIN_PER_CLASS = 120
-TEST_PER_CLASS = 25
-STYLES_PER_IMAGE = 4
-MEASURED = ["accuracy", "stylized", "shape-bias", "silhouettes", "dimensionality"]
-# Equal budgets: every scheme passes 24 x 1920 images through its network.
-EPOCHS = {"in": 24, "shapenet-sin-in": 12, "mmsi-sin-in": 8}
+EVALUATORS = ["accuracy", "stylized", "shape-bias", "silhouettes", "dimensionality"]
 
 
-def run_demo(out: Path, *, seed: int = 0) -> Path:
-    """Do everything below ``out`` and return the page."""
-    prepare(out, seed=seed)
-    _say("3/5  training three networks")
-    runs = [train(recipe(scheme, out, seed=seed)) for scheme in EPOCHS]
-    _say("4/5  measuring them")
+@dataclass(frozen=True)
+class DemoSize:
+    """Numbers of images and epochs: ``epochs`` by scheme."""
+
+    drawn_size: int
+    size: int
+    train_per_class: int
+    test_per_class: int
+    styles_per_image: int
+    epochs: dict[str, int]
+
+
+# Equal budgets: every scheme passes 24 x 1920 images through its model.
+FULL = DemoSize(64, 48, 120, 25, 4, {"in": 24, "shapenet-sin-in": 12, "mmsi-sin-in": 8})
+# Every step runs, too briefly to learn anything.
+QUICK = DemoSize(32, 32, 4, 1, 2, {"in": 1, "shapenet-sin-in": 1, "mmsi-sin-in": 1})
+
+
+def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Path:
+    """Do everything below ``out`` and return the page.
+
+    Args:
+        out: folder of the demonstration.
+        seed: random seed of data, training and evaluation.
+        quick: run every step in half a minute, on so few images and for so few epochs that nothing is learned.
+    """
+    size = QUICK if quick else FULL
+    prepare(out, seed=seed, size=size)
+    _say("3/5  training three models")
+    runs = [train(recipe(scheme, out, seed=seed, size=size)) for scheme in size.epochs]
+    _say("4/5  evaluating them")
     print_table(measure(runs, out, seed=seed))
     _say("5/5  writing the page")
     page = out / "report.html"
@@ -47,35 +66,28 @@ def run_demo(out: Path, *, seed: int = 0) -> Path:
     return page
 
 
-def prepare(out: Path, *, seed: int = 0) -> None:
+def prepare(out: Path, *, seed: int = 0, size: DemoSize = FULL) -> None:
     """Draw the data and stylize its training images."""
     data = out / "shapes16"
     _say("1/5  drawing shapes16")
-    total = count(train_per_class=TRAIN_PER_CLASS, test_per_class=TEST_PER_CLASS)["total"]
-    with progress("shapes16", total=total) as bar:
-        generate(
-            data,
-            size=DRAWN_SIZE,
-            train_per_class=TRAIN_PER_CLASS,
-            test_per_class=TEST_PER_CLASS,
-            seed=seed,
-            on_image=bar.advance,
-        )
-    _say(f"2/5  stylizing every training image in {STYLES_PER_IMAGE} styles")
+    images = {"train_per_class": size.train_per_class, "test_per_class": size.test_per_class}
+    with progress("shapes16", total=count(**images)["total"]) as bar:
+        generate(data, size=size.drawn_size, **images, seed=seed, on_image=bar.advance)
+    _say(f"2/5  stylizing every training image in {size.styles_per_image} styles")
     stylizer, digest = load_stylizer()
     bank = load_styles(None, stylizer, digest).split("train")
-    settings = StylizeSettings(per_image=STYLES_PER_IMAGE, seed=seed)
+    settings = StylizeSettings(per_image=size.styles_per_image, seed=seed)
     stylize_folder(data / "train", out / "stylized", stylizer, bank, settings)
 
 
 def measure(runs: Sequence[Path], out: Path, *, seed: int = 0) -> list[Results]:
-    """What shapes16 has images for, on the runs, into ``out/results``."""
-    networks = [load_model(str(run)) for run in runs]
-    return evaluate_all(networks, evaluators=MEASURED, data={"": out / "shapes16"}, out=out / "results", seed=seed)
+    """Evaluate the runs by everything that shapes16 has images for; results go to ``out/results``."""
+    models = [load_model(str(run)) for run in runs]
+    return evaluate_all(models, evaluators=EVALUATORS, data={"": out / "shapes16"}, out=out / "results", seed=seed)
 
 
-def recipe(scheme: str, out: Path, *, seed: int = 0) -> TrainConfig:
-    """The demonstration's settings for one scheme.
+def recipe(scheme: str, out: Path, *, seed: int = 0, size: DemoSize = FULL) -> TrainConfig:
+    """Return the demonstration's settings for one scheme.
 
     lambda_s is 0.5, not the paper's 0.1: from random weights, in so few steps, 0.1 leaves stylized images
     hardly learned and the MMSI term with nothing to work on (docs/training.md has the figures).
@@ -86,9 +98,9 @@ def recipe(scheme: str, out: Path, *, seed: int = 0) -> TrainConfig:
         model=MODEL,
         data=out / "shapes16",
         out=out / scheme,
-        epochs=EPOCHS[scheme],
+        epochs=size.epochs[scheme],
         batch_size=32,
-        size=SIZE,
+        size=size.size,
         optimizer="adamw",
         lr=0.005,
         weight_decay=0.05,

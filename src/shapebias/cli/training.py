@@ -29,15 +29,16 @@ def demo_arguments() -> Parser:
     """What ``demo`` takes."""
     parser = new_parser("Generate shapes16, train three networks, measure them, and write one page about it.")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the demonstration")
-    parser.add_argument("--seed", type=int, default=0, help="of data, training and measuring")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of data, training and evaluation")
+    parser.add_argument("--quick", action="store_true", help="run every step in half a minute, without learning anything")
     return parser
 
 
-def demo(out: Path, seed: int) -> None:
+def demo(out: Path, seed: int, quick: bool) -> None:
     """Generate, train, measure, show."""
     from shapebias.demo import run_demo
 
-    page = run_demo(out, seed=seed)
+    page = run_demo(out, seed=seed, quick=quick)
     say(f"wrote {page}: open it in a browser")
 
 
