@@ -30,7 +30,7 @@ def demo_arguments() -> Parser:
     parser = new_parser("Generate shapes16, train three networks, measure them, and write one page about it.")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the demonstration")
     parser.add_argument("--seed", type=int, default=0, help="random seed of data, training and evaluation")
-    parser.add_argument("--quick", action="store_true", help="run every step in half a minute, without learning anything")
+    parser.add_argument("--quick", action="store_true", help="run every step, learn nothing")
     return parser
 
 
