@@ -3,8 +3,8 @@
     python experiments/seeds.py [--out runs/seeds] [--seeds 0 1 2] [--models in mmsi-sin-in ...]
 
 For each seed, draw and stylize the data, then train six models at one budget of images: natural only, natural and one
-stylized view, Eq. 4 (batch axis), its control with lambda_m = 0, Eq. 4 on the literal channel axis, and Eq. 4 with batch
-norm of natural images and views separate. Prints one table; a killed run resumes.
+stylized view, Eq. 4 (batch axis), its control with lambda_m = 0, Eq. 4 on the literal channel axis, and Eq. 4 with
+separate batch norm of natural images and views. Prints one table; a killed run resumes.
 """
 
 from __future__ import annotations
