@@ -49,11 +49,11 @@ def test_gradients_that_fail_on_the_way_name_their_rows():
         (lambda images: linear(images).argmax(1), r"returned shape \(4,\)"),
         (lambda images: (linear(images), 1), "returned tuple"),
         (lambda images: linear(images)[:2], r"returned shape \(2, 5\)"),
-        (lambda images: linear(images)[:, :3], "labels hold 3, and the network has 3 outputs"),
+        (lambda images: linear(images)[:, :3], "labels hold 3, and the model has 3 outputs"),
         (lambda images: linear(images).round().long(), "does not depend differentiably"),
     ],
 )
-def test_networks_that_cannot_be_attacked_say_why(function, words):
+def test_models_that_cannot_be_attacked_say_why(function, words):
     with pytest.raises(UserError, match=words):
         perturb(Of(function), pictures(), LABELS, IFGSM, 1)
 
@@ -65,7 +65,7 @@ def test_networks_that_cannot_be_attacked_say_why(function, words):
         (lambda x: x[0], r"images\[None\]"),
         (lambda x: x[:, :1], "RGB"),
         (lambda x: x.permute(0, 2, 3, 1), r"movedim\(-1, 1\)"),
-        (lambda x: x[:0], "no image"),
+        (lambda x: x[:0], "at least one image"),
         (lambda x: (x * 255).to(torch.uint8), r"torch.uint8: images.float\(\) / 255"),
         (lambda x: x * 255, "levels of 8 bits.*divide by 255"),
         (lambda x: (x - 0.45) / 0.22, "normalised"),
@@ -75,7 +75,7 @@ def test_networks_that_cannot_be_attacked_say_why(function, words):
         (lambda x: x.masked_fill(x > 0.9, torch.inf), "to inf"),
         (lambda x: x.half(), r"torch.float16.*autocast=torch.float16"),
         (lambda x: x.bfloat16(), "autocast=torch.bfloat16"),
-        (lambda x: x.double(), "network is torch.float32 and the images are torch.float64"),
+        (lambda x: x.double(), "model is torch.float32 and the images are torch.float64"),
     ],
 )
 def test_images_that_cannot_be_attacked_say_what_they_look_like(change, words):
@@ -92,15 +92,15 @@ def test_images_that_cannot_be_attacked_say_what_they_look_like(change, words):
     ("classes", "words"),
     [
         (LABELS.int(), "int64"),
-        (LABELS.tolist(), "are a tensor of int64, one class per image, and were given as list"),
-        (LABELS.numpy(), "are a tensor of int64.* given as ndarray"),
+        (LABELS.tolist(), "must be a tensor of int64, one class per image, not list"),
+        (LABELS.numpy(), "must be a tensor of int64.* not ndarray"),
         (LABELS[:3], r"shape \(4,\)"),
         (functional.one_hot(LABELS), r"shape \(4,\)"),
         (LABELS - 1, "hold -1: classes are counted from 0"),
-        (LABELS + 2, "hold 5, and the network has 5 outputs"),
+        (LABELS + 2, "hold 5, and the model has 5 outputs"),
     ],
 )
-def test_labels_and_targets_are_classes_of_the_network(classes, words):
+def test_labels_and_targets_are_classes_of_the_model(classes, words):
     with pytest.raises(UserError, match=f"labels .*{words}"):
         perturb(network(), pictures(), classes, FGSM, 1)
     with pytest.raises(UserError, match=f"targets .*{words}"):
@@ -116,23 +116,25 @@ def test_epsilon_has_a_unit_and_bounds(epsilon):
 @pytest.mark.parametrize("epsilon", ["8", None, [8]])
 def test_epsilon_is_a_number(epsilon):
     with pytest.raises(
-        UserError, match=r"epsilon is a number, in units of 1/255, and was given as (the text '8'|NoneType|list)$"
+        UserError, match=r"epsilon must be a number, in units of 1/255, not (the text '8'|NoneType|list)$"
     ):
         perturb(network(), pictures(), LABELS, FGSM, epsilon)
 
 
-def test_attacks_are_no_names_and_networks_are_modules():
+def test_attacks_are_no_names_and_models_are_modules():
     for attack in (
         lambda: perturb(network(), pictures(), LABELS, "fgsm", 1),
         lambda: attack_sweep(network(), pictures(), LABELS, ["fgsm"], [1]),
     ):
-        with pytest.raises(UserError, match=r"attack is an Attack such as shapebias\.attacks\.FGSM.* the text 'fgsm'"):
+        with pytest.raises(
+            UserError, match=r"attack is an Attack such as .*FGSM, not the text 'fgsm'"
+        ):
             attack()
     for refused in (
         lambda: perturb(linear, pictures(), LABELS, FGSM, 1),
         lambda: loss_gradient(linear, pictures(), LABELS),
     ):
-        with pytest.raises(UserError, match=r"the network is a torch\.nn\.Module, and was given as function"):
+        with pytest.raises(UserError, match=r"the model must be a torch\.nn\.Module, not function"):
             refused()
 
 
@@ -150,15 +152,15 @@ def test_starts_gradients_and_precisions_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match="gradient has the shape"):
         attack(FGSM, gradient=START[:1])
     for what, given in (("start", {"start": START.numpy()}), ("gradient", {"gradient": [0]})):
-        with pytest.raises(UserError, match=f"{what} is a tensor of the images' shape, and was given as"):
+        with pytest.raises(UserError, match=f"{what} must be a tensor of the images' shape, not"):
             attack(PGD if what == "start" else FGSM, **given)
     with pytest.raises(UserError, match="gradient has the shape"):
         attack_sweep(network(), pictures(), LABELS, [FGSM], [1], gradient=START[:1])
-    with pytest.raises(UserError, match=r"autocast is torch\.bfloat16"):
+    with pytest.raises(UserError, match=r"autocast must be torch\.bfloat16"):
         attack(FGSM, autocast=torch.float64)
 
 
-def test_a_network_made_under_inference_mode_is_refused():
+def test_a_model_made_under_inference_mode_is_refused():
     with torch.inference_mode():
         model = network()
     with pytest.raises(UserError, match="made under torch"):

@@ -13,7 +13,7 @@ from scipy.stats import kstest
 from torch.nn import functional
 
 from shapebias.attacks import FGSM, IFGSM, MIM, PGD, Attack, attack_sweep, loss_gradient, perturb, uniform_start
-from shapebias.attacks.perturb import within
+from shapebias.attacks.attack import ball_bounds
 from shapebias.errors import UserError
 from testkit.attack_networks import ALL, LABELS, START, Of, linear, network, pictures
 
@@ -126,7 +126,7 @@ def test_no_value_is_further_than_epsilon_or_outside_the_range(attack, dtype, ep
 
 @given(st.floats(0, 1, width=32), st.floats(1e-7, 255))
 def test_the_bounds_are_inside_epsilon_exactly_and_no_narrower_than_rounding(value, epsilon):
-    low, high = within(torch.tensor([value]), epsilon / 255)
+    low, high = ball_bounds(torch.tensor([value]), epsilon / 255)
     exact, radius = Fraction(value), Fraction(epsilon / 255)
     assert 0 <= exact - Fraction(low.item()) <= radius
     assert 0 <= Fraction(high.item()) - exact <= radius

@@ -49,7 +49,7 @@ def test_autoattack_fools_what_was_right_and_leaves_the_rest(fragile):
 
 def test_autoattack_refuses_what_it_cannot_attack(fragile):
     x, labels = torch.rand(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64)
-    with pytest.raises(UserError, match="4 classes at least, and the network has 3"):
+    with pytest.raises(UserError, match="at least 4 classes, and the model has 3"):
         autoattack(Of(lambda images: fragile(images)[:, :3]), x, labels, 1, seed=0, batch_size=2)
     with pytest.raises(UserError, match="float32"):
         autoattack(fragile.double(), x.double(), labels, 1, seed=0, batch_size=2)

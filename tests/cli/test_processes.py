@@ -14,6 +14,7 @@ import pytest
 from shapebias.cli.main import main
 from shapebias.data.decode import load_rgb
 from testkit.images import noise_image
+from testkit.processes import run
 
 RUN = "import sys; from shapebias.cli.main import main; sys.exit(main(sys.argv[1:]))"
 SLOWLY = """
@@ -24,11 +25,6 @@ folder.to_image = lambda view: (time.sleep(0.05), to_image(view))[1]
 from shapebias.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-
-
-def run(program, *arguments, **options):
-    options = {"capture_output": True, "text": True, "check": False, "timeout": 300, **options}
-    return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], **options)
 
 
 def test_help_imports_no_torch():

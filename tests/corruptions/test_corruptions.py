@@ -13,11 +13,9 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
-from test_processes import run
 
 import shapebias.corruptions.folder as module
 import shapebias.corruptions.make as make
-from shapebias.cli.corrupting import corrupt as corrupt_command
 from shapebias.corruptions import CORRUPTIONS, SEVERITIES, corrupt, corrupt_folder
 from shapebias.corruptions.layout import corruption_folders, read_corrupted
 from shapebias.corruptions.protocol import ALEXNET_ERRORS, EXTRA, GROUPS
@@ -365,35 +363,6 @@ def test_a_failure_in_a_process_is_one_line(tmp_path):
     assert "\n" not in failure
     with pytest.raises(UserError, match=r"^cannot write "):
         corrupt_folder(source, out, corruptions=("contrast",), severities=(2,))
-
-
-@needs_library
-def test_the_command_draws_and_chooses(tmp_path, capsys):
-    photographs(tmp_path / "in" / "val", per_class=3)
-    out = tmp_path / "out"
-    options = {"seed": 0, "workers": 0, "strict": False}
-    corrupt_command(tmp_path / "in", out, corruptions="fog, contrast", severities="1,3", limit=4, **options)
-    found = list(contents(out))
-    assert len(found) == 2 * 2 * 4
-    assert len([name for name in found if "/bear/" in name]) == 8
-    assert "4 images in 2 corruptions at 2 severities" in capsys.readouterr().err
-    for change, words in (
-        ({"severities": "1,6"}, "no severity 6"),
-        ({"severities": "one"}, "--severities one is not a number"),
-        ({"corruptions": "frog"}, "did you mean 'frost'|did you mean 'fog'"),
-        ({"limit": 0}, "--limit must be at least 1"),
-        ({"seed": -1}, "--seed"),
-    ):
-        given = {"corruptions": None, "severities": None, "limit": None, **options, **change}
-        with pytest.raises(UserError, match=words):
-            corrupt_command(tmp_path / "in", tmp_path / "new", **given)
-
-
-def test_its_arguments_need_no_torch():
-    program = "from shapebias.cli.corrupting import corrupt_arguments as a; import sys; a(); print(*sys.modules)"
-    done = run(program)
-    assert done.returncode == 0, done.stderr
-    assert not set(done.stdout.split()) & {"torch", "numpy", "imagecorruptions"}
 
 
 def test_other_folders_are_not_taken_for_corrupted_ones(tmp_path):

@@ -11,24 +11,10 @@ from shapebias.data.readers.attack_images import AttackImages
 from shapebias.data.readers.nips17 import find_competition, no_table, read_competition
 from shapebias.errors import UserError
 from shapebias.models.imagenet import wordnet_ids
+from testkit.competition import COLUMNS, ROWS, competition
 from testkit.images import class_folder, noise_image
 
 CLASSES = tuple(f"class{n}" for n in range(1000))
-COLUMNS = ("ImageId", "TrueLabel", "TargetClass", "Author", "OriginalLandingURL", "License")
-ROWS = (
-    ("aa", "1", "1000", "Ann", "https://a.example/1", "CC BY 2.0"),
-    ("bb", "1000", "2", 'Bob "the,\n cat"', "https://b.example/2", "CC BY 2.0"),
-    ("cc", "3", "4", "Ćira", "https://c.example/3", "CC BY 2.0"),
-)
-
-
-def competition(root, rows=ROWS, columns=COLUMNS, *, name="images.csv", images=("aa", "bb", "cc"), folder="images"):
-    for number, image in enumerate(images):
-        noise_image(root / folder / f"{image}.png", number)
-    root.mkdir(exist_ok=True)
-    with (root / name).open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([columns, *rows])
-    return root
 
 
 def read(root, **options):

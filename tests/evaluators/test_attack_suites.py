@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_nips17 import competition
 
 import shapebias.evaluators.adversarial.attacked as shared_part
 from shapebias.attacks import ATTACKS, perturb, uniform_start
@@ -20,6 +19,7 @@ from shapebias.evaluators.adversarial.white_box import EPSILONS, WhiteBox
 from shapebias.evaluators.base import EvalConfig
 from shapebias.models.imagenet import wordnet_ids
 from shapebias.stats.intervals import wilson
+from testkit.competition import competition
 from testkit.images import class_folder, noise_image
 from testkit.small_networks import CLASSES, FlatAtBlack, NoGradient, OddAtBlack, Rounding, Small, classifier
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_nips17 import competition
 
 import shapebias.evaluators.adversarial.make_adversarial as making
 from shapebias.attacks import ATTACKS, perturb, uniform_start
@@ -27,6 +26,7 @@ from shapebias.evaluators.base import EvalConfig
 from shapebias.files import locked
 from shapebias.models.hashing import weights_sha256
 from shapebias.models.imagenet import wordnet_ids
+from testkit.competition import competition
 from testkit.images import class_folder, noise_image
 from testkit.small_networks import CLASSES, FlatAtBlack, NoGradient, OddAtBlack, Rounding, Small, classifier
 

@@ -1,10 +1,22 @@
-"""L-infinity attacks on a network: one loop with four settings, and AutoAttack through its authors' code."""
+"""L-infinity attacks on a model: one loop with four settings, and AutoAttack through its authors' code.
 
-from shapebias.attacks.attack import ATTACKS, FGSM, IFGSM, MIM, PGD, Attack
+``attack`` holds the settings and the loop, ``gradient`` the gradient that they follow, ``checks`` those of arguments.
+"""
+
+from shapebias.attacks.attack import (
+    ATTACKS,
+    FGSM,
+    IFGSM,
+    MIM,
+    PGD,
+    Attack,
+    AttackResult,
+    attack_sweep,
+    perturb,
+    uniform_start,
+)
 from shapebias.attacks.autoattack import autoattack
 from shapebias.attacks.gradient import GradientNotFinite, loss_gradient
-from shapebias.attacks.perturb import perturb, uniform_start
-from shapebias.attacks.sweep import AttackResult, attack_sweep
 
 __all__ = [
     "ATTACKS",

@@ -12,53 +12,53 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shapebias.attacks.attack import ball_bounds
 from shapebias.attacks.checks import checked_epsilon
-from shapebias.attacks.gradient import Criterion, criterion
-from shapebias.attacks.perturb import within
+from shapebias.attacks.gradient import Criterion, checked_criterion
 from shapebias.errors import UserError
 from shapebias.models.frozen_eval import frozen_eval
 
-TARGETS = 9  # of the targeted parts, in the standard version
-FEWEST_CLASSES = 4  # that the loss of the targeted part is defined for
+TARGETS = 9  # number of target classes in the standard version
+FEWEST_CLASSES = 4  # the loss of the targeted attacks is undefined for fewer
 
 
 def autoattack(
     model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, *, seed: int, batch_size: int
 ) -> Tensor:
-    """``images`` changed by the standard version of AutoAttack, (N, 3, H, W), at most epsilon away, in [0, 1].
+    """Return ``images`` perturbed by the standard version of AutoAttack, (N, 3, H, W), at most epsilon away, in [0, 1].
 
-    APGD on the cross-entropy, targeted APGD, targeted FAB and Square, each on the images that those before it did not
-    fool; an image that is misclassified already, or that none fools, is returned as it is. Slow: some thousand forward
-    passes per image. A network with fewer than ten classes is attacked towards all that it has.
+    APGD on the cross-entropy, targeted APGD, targeted FAB and Square, each on the images that the previous ones did not
+    fool; an image that is misclassified already, or that none fools, is returned unchanged. Slow: some thousand forward
+    passes per image. A model with fewer than ten classes is attacked towards all of them.
 
     Args:
-        model: from images in [0, 1] to logits (N, classes); attacked in evaluation mode and left as found.
+        model: maps images in [0, 1] to logits (N, classes); attacked in evaluation mode and left as found.
         images: float32 RGB in [0, 1], (N, 3, H, W).
         labels: (N,) int64.
         epsilon: in units of 1/255.
-        seed: of its random draws, which are the library's and depend on the batches too.
+        seed: random seed of the library, whose draws depend on the batches too.
         batch_size: images at once.
 
     Raises:
-        UserError: the library is not installed, or something given cannot be used.
+        UserError: the library is not installed, or an argument cannot be used.
     """
     radius = checked_epsilon(epsilon)
-    aim, images = criterion(model, images, labels, None, None)
+    criterion, images = checked_criterion(model, images, labels, None, None)
     if images.dtype != torch.float32:
-        raise UserError(f"AutoAttack takes float32 images and a float32 network, and was given {images.dtype}")
+        raise UserError(f"AutoAttack needs float32 images and a float32 model, not {images.dtype}")
     library = _library()
     with frozen_eval(model), _global_state(), torch.autocast(images.device.type, enabled=False):
-        classes = _classes(aim, images)
+        classes = _classes(criterion, images)
         attack = library.AutoAttack(_RowMajor(model), eps=radius, seed=seed, device=images.device)
         for part in (attack.apgd_targeted, attack.fab):
             part.n_target_classes = min(TARGETS, classes - 1)
-        found, _ = attack.run_standard_evaluation(images.contiguous(), aim.classes, batch_size=batch_size)
-        low, high = within(images, radius)
+        found, _ = attack.run_standard_evaluation(images.contiguous(), criterion.classes, batch_size=batch_size)
+        low, high = ball_bounds(images, radius)
         return torch.empty_like(images).copy_(found).clamp_(low, high)
 
 
 class _RowMajor(nn.Module):
-    """A network whose gradients lie in rows as its images do: the library takes them for that."""
+    """The model with gradients laid out in rows: the library assumes that layout."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -69,12 +69,12 @@ class _RowMajor(nn.Module):
 
 
 def _classes(criterion: Criterion, images: Tensor) -> int:
-    """How many outputs the network has; refuses one that cannot be attacked."""
+    """Return the number of outputs of the model; refuse a model that cannot be attacked."""
     replace(criterion, classes=criterion.classes[:1]).gradient(images[:1])
     with torch.no_grad():
         classes = criterion.model(images[:1]).shape[1]
     if classes < FEWEST_CLASSES:
-        raise UserError(f"AutoAttack needs {FEWEST_CLASSES} classes at least, and the network has {classes}")
+        raise UserError(f"AutoAttack needs at least {FEWEST_CLASSES} classes, and the model has {classes}")
     return classes
 
 
@@ -87,7 +87,7 @@ def _library() -> Any:
 
 @contextmanager
 def _global_state() -> Iterator[None]:
-    """Random numbers and tracing as they were afterwards: the library seeds the one and switches off the other."""
+    """Restore the random state and the trace function afterwards: the library seeds the one and clears the other."""
     trace = sys.gettrace()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:

@@ -12,11 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.attacks.attack import ATTACKS
+from shapebias.attacks.attack import ATTACKS, attack_sweep, uniform_start
 from shapebias.attacks.autoattack import autoattack
 from shapebias.attacks.gradient import GradientNotFinite, loss_gradient, no_gradient
-from shapebias.attacks.perturb import uniform_start
-from shapebias.attacks.sweep import attack_sweep
 from shapebias.data.readers.attack_images import AttackImages
 from shapebias.data.readers.nips17 import find_competition, no_table, read_competition
 from shapebias.errors import UserError
