@@ -126,9 +126,7 @@ def test_attacks_are_no_names_and_models_are_modules():
         lambda: perturb(network(), pictures(), LABELS, "fgsm", 1),
         lambda: attack_sweep(network(), pictures(), LABELS, ["fgsm"], [1]),
     ):
-        with pytest.raises(
-            UserError, match=r"attack is an Attack such as .*FGSM, not the text 'fgsm'"
-        ):
+        with pytest.raises(UserError, match=r"attack is an Attack such as .*FGSM, not the text 'fgsm'"):
             attack()
     for refused in (
         lambda: perturb(linear, pictures(), LABELS, FGSM, 1),
