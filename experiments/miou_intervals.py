@@ -2,8 +2,8 @@
 
 A population of images with 21 classes, the rarest in one of two hundred, of which the network finds the background and
 seven. Sets of 140 are drawn from it; printed is how often the interval of each holds the mean IoU expected of such a
-set, and that of the whole population: the plain percentiles of the bootstrap, and those less their bias, which
-``bootstrap_iou`` gives.
+set, and that of the whole population: the plain percentiles of the bootstrap, and those bias-corrected, which
+``miou_interval`` gives.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import argparse
 
 import numpy as np
 
-from shapebias.metrics.segmentation import bootstrap_iou, iou
-from shapebias.stats.intervals import bootstrap
+from shapebias.metrics.functional.segmentation import iou, miou_interval
+from shapebias.stats.bootstrap import bootstrap
 
 CLASSES, FOUND, IMAGES, SETS = 21, 8, 140, 300
 
@@ -53,7 +53,7 @@ def main() -> None:
     drawn = [images[rng.integers(0, len(images), IMAGES)] for _ in range(SETS)]
     values = [iou(matrices.sum(0)).mean for matrices in drawn]
     truths = {"of such a set": float(np.mean(values)), "of the population": iou(images.sum(0)).mean}
-    kinds = {"plain percentiles": plain, "less their bias": lambda m, seed: bootstrap_iou(m, seed=seed)}
+    kinds = {"plain percentiles": plain, "bias-corrected": lambda m, seed: miou_interval(m, seed=seed)}
     for kind, interval in kinds.items():
         found = [interval(matrices, seed) or (np.nan, np.nan) for seed, matrices in enumerate(drawn)]
         for name, truth in truths.items():

@@ -8,10 +8,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from shapebias.cli.main import main
+from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators import Results, evaluate
-from shapebias.evaluators.shape_bias.categories16 import CATEGORIES
 from shapebias.files import sha256
 from shapebias.libraries import torchvision
 from shapebias.models import load_model, wrap

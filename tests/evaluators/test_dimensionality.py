@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import math
 
@@ -19,12 +18,12 @@ from shapebias.data.image_batches import Preprocessing
 from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
-from shapebias.evaluators.dimensionality import factor_scores, top_activations
 from shapebias.evaluators.dimensionality.dimensionality import Dimensionality, at_stage
-from shapebias.evaluators.dimensionality.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
-from shapebias.evaluators.dimensionality.moments import merged, pair_correlation, pair_moments
+from shapebias.evaluators.dimensionality.factor_scores import FactorSums, intervals, stream
 from shapebias.evaluators.dimensionality.pairs import draw_pairs, plan, windows
 from shapebias.evaluators.dimensionality.top_activations import TopActivations
+from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares, neuron_counts
+from shapebias.metrics.functional.moments import merge_moments, pair_correlation, pair_moments
 from shapebias.models import Classifier, Identity
 from shapebias.stylize.folder import StylizeSettings, stylize_folder, view_path
 from testkit.images import class_folder, noise_image
@@ -75,7 +74,7 @@ def sums_of(pairs, planned=None):
 
 def test_scores_are_the_loops():
     pairs = random_pairs()
-    found = scores(moments(pairs))
+    found = factor_scores(moments(pairs))
     for name, value in loop(pairs).items():
         assert found[name] == pytest.approx(value, rel=1e-10)
     assert found["residual"] == 1.0
@@ -89,11 +88,11 @@ def test_scores_are_the_closed_form_of_a_known_covariance():
     for name, share in strength.items():
         own, shared = rng.normal(size=(2, 200_000, 4)), rng.normal(size=(200_000, 4))
         pairs[name] = tuple(np.sqrt(1 - share) * part + np.sqrt(share) * shared for part in own)
-    found = scores(moments(pairs))
+    found = factor_scores(moments(pairs))
     for name, share in strength.items():
         assert found[name] == pytest.approx(share.mean(), abs=0.004)
     powers = [math.exp(found["shape"]), math.exp(found["texture"]), math.e]
-    assert list(shares(found).values()) == pytest.approx([power / sum(powers) for power in powers], rel=1e-12)
+    assert list(factor_shares(found).values()) == pytest.approx([power / sum(powers) for power in powers], rel=1e-12)
 
 
 @pytest.mark.parametrize("factor", ["shape", "texture"])
@@ -102,7 +101,7 @@ def test_neurons_that_know_one_factor_alone(factor):
     rng = np.random.default_rng(0)
     same = rng.normal(size=(4000, 6))
     other = "texture" if factor == "shape" else "shape"
-    found = scores(moments({factor: (same, same), other: rng.normal(size=(2, 4000, 6))}))
+    found = factor_scores(moments({factor: (same, same), other: rng.normal(size=(2, 4000, 6))}))
     assert found[factor] == pytest.approx(1, abs=0.05)
     assert found[other] == pytest.approx(0, abs=0.05)
 
@@ -110,16 +109,16 @@ def test_neurons_that_know_one_factor_alone(factor):
 def test_scores_ignore_a_common_scale_and_offset():
     pairs = random_pairs()
     moved = {name: (5 * a + 100, 5 * b + 100) for name, (a, b) in pairs.items()}
-    for name, value in scores(moments(pairs)).items():
-        assert scores(moments(moved))[name] == pytest.approx(value, abs=1e-9)
+    for name, value in factor_scores(moments(pairs)).items():
+        assert factor_scores(moments(moved))[name] == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.parametrize("value", [1.0, 0.1, 12345.678])
 def test_latents_that_do_not_vary_are_refused(value):
     flat = torch.full((7, 3), value)
-    parts = merged(torch.stack([pair_moments(flat, flat), pair_moments(flat[:3], flat[:3])]))
+    parts = merge_moments(torch.stack([pair_moments(flat, flat), pair_moments(flat[:3], flat[:3])]))
     with pytest.raises(ValueError, match="zero variance"):
-        scores({"shape": parts, "texture": parts})
+        factor_scores({"shape": parts, "texture": parts})
     assert pair_correlation(parts).tolist() == [0, 0, 0]
 
 
@@ -153,7 +152,7 @@ def test_the_stream_is_what_is_computed_in_memory(offset, chunk):
     sums = stream(ordered.split(chunk), planned)
     drawn = draw_pairs(labels, z.shape[1], 600, seed=0)
     pairs = {name: (z[i[:, 0], i[:, 1]], z[i[:, 2], i[:, 3]]) for name, i in drawn.items()}
-    found = scores({name: part.moments for name, part in sums.items()})
+    found = factor_scores({name: part.moments for name, part in sums.items()})
     for name, value in loop(pairs).items():
         assert found[name] == pytest.approx(value, rel=1e-6)
         a, b = (side.astype(np.float64) for side in pairs[name])
@@ -193,7 +192,9 @@ def test_a_layer_of_texture_alone_has_the_shape_score_of_the_finite_textures():
         labels = np.arange(100) % 5
         planned = plan(labels, textures, 20_000, seed=0)
         values = torch.linspace(-1, 1, textures)[:, None]
-        found = scores({name: part.moments for name, part in stream([values[planned.copies[:, 1]]], planned).items()})
+        found = factor_scores(
+            {name: part.moments for name, part in stream([values[planned.copies[:, 1]]], planned).items()}
+        )
         assert found["shape"] == pytest.approx(-1 / (textures - 1), abs=0.02)
         assert found["texture"] == pytest.approx(1, abs=0.02)
 
@@ -203,10 +204,10 @@ def test_a_layer_of_texture_alone_has_the_shape_score_of_the_finite_textures():
 )
 def test_floors_and_ceilings_of_the_softmax(shape, texture, wanted):
     score = {"shape": shape, "texture": texture, "residual": 1.0}
-    assert [round(100 * share, 1) for share in shares(score).values()] == list(wanted)
+    assert [round(100 * share, 1) for share in factor_shares(score).values()] == list(wanted)
     powers = [math.exp(shape), math.exp(texture), math.e]
     exact = [power / sum(powers) for power in powers]
-    counted = neurons(score, 1000)
+    counted = neuron_counts(score, 1000)
     assert sum(counted.values()) == 1000
     assert [counted["shape"], counted["texture"]] == [math.floor(1000 * share) for share in exact[:2]]
 
@@ -215,7 +216,7 @@ def test_floors_and_ceilings_of_the_softmax(shape, texture, wanted):
 @settings(max_examples=50, deadline=None)
 def test_neurons_are_the_integer_part_and_the_residual_the_rest(shape, texture, count):
     score = {"shape": shape, "texture": texture, "residual": 1.0}
-    counted, share = neurons(score, count), shares(score)
+    counted, share = neuron_counts(score, count), factor_shares(score)
     assert sum(share.values()) == pytest.approx(1)
     assert share["shape"] == pytest.approx(math.exp(shape) / (math.exp(shape) + math.exp(texture) + math.e))
     assert sum(counted.values()) == count
@@ -232,12 +233,12 @@ def test_intervals_are_a_direct_resamplings_of_pairs(count):
     drawn = []
     for _ in range(600):
         rows = {name: rng.integers(count, size=count) for name in pairs}
-        drawn.append(scores(moments({name: (a[rows[name]], b[rows[name]]) for name, (a, b) in pairs.items()})))
-    share = [shares(score) for score in drawn]
+        drawn.append(factor_scores(moments({name: (a[rows[name]], b[rows[name]]) for name, (a, b) in pairs.items()})))
+    share = [factor_shares(score) for score in drawn]
     for name in ("shape", "texture", "residual"):
         low, high = np.percentile([one[name] for one in share], [2.5, 97.5])
         np.testing.assert_allclose(found.shares[name], (low, high), atol=0.3 * (high - low))
-        assert found.shares[name][0] < shares(scores(moments(pairs)))[name] < found.shares[name][1]
+        assert found.shares[name][0] < factor_shares(factor_scores(moments(pairs)))[name] < found.shares[name][1]
     for name in ("shape", "texture"):
         low, high = np.percentile([one[name] for one in drawn], [2.5, 97.5])
         np.testing.assert_allclose(found.scores[name], (low, high), atol=0.3 * (high - low))
@@ -489,9 +490,3 @@ def test_an_unreadable_copy_is_named(tmp_path, grid):
     (grid / "cat" / "1.png-style2.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"unreadable copy .*1\.png-style2\.png"):
         Dimensionality(EvalConfig(grid, tmp_path / "out", batch_size=2)).run(model().eval())
-
-
-def test_docstring_examples():
-    for module in (factor_scores, top_activations):
-        found = doctest.testmod(module)
-        assert (found.failed, found.attempted > 0) == (0, True)

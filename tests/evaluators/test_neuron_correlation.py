@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy import stats
 
-from shapebias.evaluators.dimensionality.moments import pair_moments
 from shapebias.evaluators.dimensionality.neuron_correlation import correlated_neurons, most_alike, threshold
+from shapebias.metrics.functional.moments import pair_moments
 
 SHAPE, TEXTURE, WIDTH = range(30), range(30, 50), 200
 

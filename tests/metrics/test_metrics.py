@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import subprocess
 import sys
 
@@ -11,18 +10,15 @@ import torch
 import torch.distributed as dist
 
 import shapebias
-from shapebias.evaluators.dimensionality.factor_scores import scores, shares
-from shapebias.evaluators.dimensionality.moments import pair_moments
-from shapebias.evaluators.shape_bias.categories16 import CATEGORIES, MEMBERS
+from shapebias.data.categories16 import CATEGORIES, MEMBERS
 from shapebias.losses import mutual_shape_information
 from shapebias.metrics import (
     MutualShapeInformation,
     ShapeBias,
     ShapeDimensionality,
-    mutual_information,
-    shape_bias,
-    shape_dimensionality,
 )
+from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares
+from shapebias.metrics.functional.moments import pair_moments
 
 RANKS = 2
 EMPTY = "ignore:The ``compute`` method of metric:UserWarning"
@@ -126,10 +122,10 @@ def test_dimensionality_is_the_evaluators():
     for factor, (a, b) in pairs.items():
         for part in torch.arange(len(a)).split(10):
             metric.update(a[part], b[part], factor)
-    score = scores({factor: pair_moments(a, b) for factor, (a, b) in pairs.items()})
+    score = factor_scores({factor: pair_moments(a, b) for factor, (a, b) in pairs.items()})
     found = {name: float(value) for name, value in metric.compute().items()}
     assert found["shape_score"] == pytest.approx(score["shape"], rel=1e-12)
-    for name, share in shares(score).items():
+    for name, share in factor_shares(score).items():
         assert found[f"{name}_neurons"] == pytest.approx(share, rel=1e-12)
 
 
@@ -213,8 +209,3 @@ def test_the_names_are_exported_and_importing_stays_quick():
         assert getattr(shapebias, name).__module__.startswith("shapebias.metrics")
     check = "import sys, shapebias, shapebias.cli.parser; assert not {'torch', 'torchmetrics'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
-
-
-@pytest.mark.parametrize("module", [mutual_information, shape_bias, shape_dimensionality])
-def test_docstring_examples(module):
-    assert doctest.testmod(module).failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 import torch
 
 from shapebias.errors import UserError
-from shapebias.metrics import SegmentationIoU, segmentation
-from shapebias.metrics.segmentation import bootstrap_iou, confusion, iou, miou_difference
+from shapebias.metrics import SegmentationIoU
+from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_difference, miou_interval
 
 
 def drawn(seed=0, shape=(3, 17, 23), classes=6, void=0.1):
@@ -33,7 +32,7 @@ def counted(truth, prediction, classes):
 @pytest.mark.parametrize("shape", [(1,), (13,), (5, 7), (2, 31, 1), (3, 17, 23)])
 def test_the_matrix_counts_pixel_by_pixel(shape):
     truth, prediction = drawn(1, shape)
-    found = confusion(truth, prediction, 6)
+    found = confusion_matrix(truth, prediction, 6)
     assert found.dtype == torch.int64
     np.testing.assert_array_equal(found.numpy(), counted(truth, prediction, 6))
 
@@ -42,7 +41,7 @@ def test_the_matrix_counts_pixel_by_pixel(shape):
 def test_every_whole_type_counts_alike(dtype):
     """21 classes: 20 * 21 + 20 does not fit 8 bits."""
     truth, prediction = drawn(2, classes=21)
-    found = confusion(truth.to(dtype), prediction.long(), 21)
+    found = confusion_matrix(truth.to(dtype), prediction.long(), 21)
     np.testing.assert_array_equal(found.numpy(), counted(truth, prediction, 21))
 
 
@@ -50,7 +49,7 @@ def test_iou_is_that_of_sets_of_pixels():
     truth, prediction = drawn(3)
     prediction[prediction == 4] = 0  # true and never predicted
     truth[truth == 5] = 255  # predicted and never true
-    found = iou(confusion(truth, prediction, 7))  # 6 is neither
+    found = iou(confusion_matrix(truth, prediction, 7))  # 6 is neither
     kept = (truth != 255).numpy()
     t, p = truth.numpy()[kept], prediction.numpy()[kept]
     expected = [((t == c) & (p == c)).sum() / ((t == c) | (p == c)).sum() for c in range(6)]
@@ -66,20 +65,20 @@ def test_iou_is_that_of_another_library():
 
     truth, prediction = drawn(4)
     oracle = multiclass_jaccard_index(prediction.long(), truth.long(), 6, average=None, ignore_index=255)
-    np.testing.assert_allclose(iou(confusion(truth, prediction, 6)).per_class, oracle.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(iou(confusion_matrix(truth, prediction, 6)).per_class, oracle.numpy(), rtol=1e-6)
 
 
 def test_perfect_and_empty_sets():
     truth, _ = drawn(5)
-    perfect = iou(confusion(truth, truth.where(truth != 255, 200), 6))  # anything may stand where nothing counts
+    perfect = iou(confusion_matrix(truth, truth.where(truth != 255, 200), 6))  # anything may stand where nothing counts
     assert perfect.mean == perfect.pixel_accuracy == 1 and perfect.absent == 0
-    void = iou(confusion(torch.full((4, 4), 255), torch.zeros(4, 4, dtype=torch.int64), 6))
+    void = iou(confusion_matrix(torch.full((4, 4), 255), torch.zeros(4, 4, dtype=torch.int64), 6))
     assert math.isnan(void.mean) and math.isnan(void.pixel_accuracy) and void.absent == 6
 
 
 def test_another_label_may_be_the_ignored_one():
     truth = torch.tensor([0, 1, -100, 1])
-    assert confusion(truth, torch.tensor([0, 1, 1, 0]), 2, ignore=-100).tolist() == [[1, 0], [1, 1]]
+    assert confusion_matrix(truth, torch.tensor([0, 1, 1, 0]), 2, ignore=-100).tolist() == [[1, 0], [1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_another_label_may_be_the_ignored_one():
 )
 def test_what_is_no_pair_of_masks_is_refused_in_one_line(truth, prediction, message):
     with pytest.raises(UserError, match=message) as error:
-        confusion(torch.tensor(truth), torch.tensor(prediction), 21)
+        confusion_matrix(torch.tensor(truth), torch.tensor(prediction), 21)
     assert "\n" not in str(error.value)
 
 
@@ -110,7 +109,7 @@ def test_the_metric_is_one_matrix_over_all_batches():
     metric = SegmentationIoU(classes=7)
     for rows in (slice(0, 2), slice(2, 9)):
         metric(prediction[rows], truth[rows])
-    whole = confusion(truth, prediction, 7)
+    whole = confusion_matrix(truth, prediction, 7)
     assert torch.equal(metric.confusion, whole)
     assert float(metric.compute()) == pytest.approx(iou(whole).mean)
     other = SegmentationIoU(classes=7)
@@ -137,13 +136,13 @@ def test_the_interval_is_that_of_naive_resampling():
     matrices = rng.integers(0, 50, (n, classes, classes)) + 40 * rng.random((n, 1, 1)) * np.eye(classes)
     matrices = matrices.astype(np.int64)
     values = [iou(matrices[rng.integers(0, n, n)].sum(0)).mean for _ in range(4000)]
-    interval = bootstrap_iou(matrices, seed=0, resamples=4000)
+    interval = miou_interval(matrices, seed=0, resamples=4000)
     assert interval is not None
     width = np.percentile(values, 97.5) - np.percentile(values, 2.5)
     bias = np.mean(values) - iou(matrices.sum(0)).mean
     np.testing.assert_allclose(interval, np.percentile(values, [2.5, 97.5]) - bias, atol=0.08 * width)
     assert (
-        interval == bootstrap_iou(matrices, seed=0, resamples=4000) != bootstrap_iou(matrices, seed=1, resamples=4000)
+        interval == miou_interval(matrices, seed=0, resamples=4000) != miou_interval(matrices, seed=1, resamples=4000)
     )
 
 
@@ -151,9 +150,9 @@ def test_a_draw_without_a_class_takes_the_mean_of_the_others():
     """Two images, each of one class alone and right: every draw's mean is 1, whichever is missing from it."""
     matrices = np.zeros((2, 3, 3), dtype=np.int64)
     matrices[0, 0, 0], matrices[1, 1, 1] = 5, 7
-    assert bootstrap_iou(matrices, seed=0, resamples=50) == (1, 1)
-    assert bootstrap_iou(np.zeros((2, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
-    assert bootstrap_iou(np.zeros((0, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
+    assert miou_interval(matrices, seed=0, resamples=50) == (1, 1)
+    assert miou_interval(np.zeros((2, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
+    assert miou_interval(np.zeros((0, 3, 3), dtype=np.int64), seed=0, resamples=50) is None
 
 
 def test_a_class_never_found_that_draws_may_lack_does_not_lift_the_interval():
@@ -165,7 +164,7 @@ def test_a_class_never_found_that_draws_may_lack_does_not_lift_the_interval():
     values = np.array([iou(matrices[rows].sum(0)).mean for rows in drawn])
     value, lifted = iou(matrices.sum(0)).mean, values.mean()
     assert value < 0.5 < lifted and np.percentile(values, 97.5) == 1
-    low, high = bootstrap_iou(matrices, seed=0, resamples=4000) or (np.nan, np.nan)
+    low, high = miou_interval(matrices, seed=0, resamples=4000) or (np.nan, np.nan)
     assert low < value < high and high == pytest.approx(1 - (lifted - value), abs=0.02)
 
 
@@ -221,7 +220,3 @@ def test_a_class_that_a_draw_lacks_has_no_say_in_its_difference():
     bias = (0 + 1 + 2 / 3 + 2 / 3) / 4 - value
     assert value == pytest.approx(1 - 1 / 3) and interval == pytest.approx((0 - bias, 1), abs=0.01)  # 1 - bias is cut
     assert miou_difference(np.zeros((1, 2, 3, 3)), np.zeros((2, 2, 3, 3)), seed=0)[1] is None
-
-
-def test_docstring_examples():
-    assert doctest.testmod(segmentation).failed == 0

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 import shapebias.evaluators.accuracy.stylized as stylized
+from shapebias.data.categories16 import is_imagenet
 from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
 from shapebias.evaluators import evaluate
 from shapebias.evaluators.accuracy.class_subset import answering_among
-from shapebias.evaluators.shape_bias.categories16 import is_imagenet
 from shapebias.libraries import timm, torchvision
 from shapebias.models import load_model, wrap
 from shapebias.models.imagenet import described, naming_of, wordnet_ids

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-import shapebias.stats.intervals as module
-from shapebias.stats.intervals import bootstrap, paired_difference, ratio_difference, wilson
-from shapebias.stats.seeds import interval_of, t_interval
+from shapebias.stats import bootstrap as module
+from shapebias.stats.bootstrap import bootstrap, paired_difference, ratio_difference
+from shapebias.stats.intervals import wilson
+from shapebias.stats.seeds import seed_interval, t_interval
 
 
 def mean(means):
@@ -168,9 +169,9 @@ def test_difference_of_undecided_networks_is_nan_without_interval():
         ([0.5], (0.4, 0.6), "by images"),
         ([0.5, 0.5], (0.4, 0.6), "by images, as all 2 seeds give the same"),
         ([0.5, 0.7], t_interval([0.5, 0.7]), "Student's t of the mean over 2 seeds"),
-        ([0.5, float("nan")], None, "none, as the figure of a seed is not defined"),
+        ([0.5, float("nan")], None, "none, as the result of a seed is undefined"),
         ([float("nan"), float("nan")], (0.4, 0.6), "by images, as all 2 seeds give the same"),
     ],
 )
 def test_the_interval_over_seeds_or_images_says_which(values, interval, said):
-    assert interval_of(values, (0.4, 0.6), "by images") == (interval, said)
+    assert seed_interval(values, (0.4, 0.6), "by images") == (interval, said)

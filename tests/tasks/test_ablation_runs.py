@@ -18,7 +18,7 @@ from shapebias.cli.ablating import ablation, ablation_arguments
 from shapebias.data import image_batches as evaluation_module
 from shapebias.data.readers.voc import read_multilabel
 from shapebias.errors import UserError
-from shapebias.metrics.average_precision import mean_average_precision
+from shapebias.metrics.functional.average_precision import mean_average_precision
 from shapebias.models.load import load_model
 from shapebias.results.results import Results
 from shapebias.stylize import load_styles, load_stylizer

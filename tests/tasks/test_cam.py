@@ -9,7 +9,7 @@ from torch import nn
 
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.errors import UserError
-from shapebias.metrics.segmentation import confusion
+from shapebias.metrics.functional.segmentation import confusion_matrix
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.load import wrap
@@ -197,7 +197,7 @@ def test_the_curve_is_that_of_scoring_anew_at_each_threshold():
     assert len(thresholds) == 102 and curve.shape == (102, CLASSES, CLASSES)
     for number, threshold in enumerate(thresholds):
         each = [
-            confusion(torch.from_numpy(t), torch.from_numpy(at_threshold(labels, s, threshold)), CLASSES).numpy()
+            confusion_matrix(torch.from_numpy(t), torch.from_numpy(at_threshold(labels, s, threshold)), CLASSES).numpy()
             for t, labels, s in images
         ]
         assert (curve[number] == sum(each)).all()

@@ -18,7 +18,7 @@ from shapebias.cli.main import main
 from shapebias.cli.seeds import load_seeded
 from shapebias.data.readers.voc import VOC_CLASSES, load_mask
 from shapebias.errors import UserError
-from shapebias.metrics.segmentation import bootstrap_iou, confusion, iou
+from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
 from shapebias.results.results import Results, read_comparison
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.cam.evaluate import pseudo_label
@@ -51,7 +51,7 @@ def scored(voc: Path, masks: Path) -> torch.Tensor:
     for name, truth in zip(images.names, images.masks, strict=True):
         if truth is not None:
             pair = (torch.from_numpy(load_mask(path, SIZE)) for path in (truth, masks / f"{name}.png"))
-            found.append(confusion(*pair, 21))
+            found.append(confusion_matrix(*pair, 21))
     return torch.stack(found)
 
 
@@ -81,7 +81,7 @@ def test_the_figure_is_the_mean_over_seeds_with_students_interval(voc: Path, tmp
     rows = entry.details["seeds"]
     assert [row["seed"] for row in rows] == [1, 2, 10]
     assert [row["value"] for row in rows] == pytest.approx(values)
-    assert [row["ci95"] for row in rows] == [bootstrap_iou(one.numpy(), seed=0) for one in matrices]
+    assert [row["ci95"] for row in rows] == [miou_interval(one.numpy(), seed=0) for one in matrices]
     for number, name in enumerate(("background", *VOC_CLASSES)):
         there = [one.per_class[number] for one in each if not np.isnan(one.per_class[number])]
         expected = sum(there) / len(there) if there else float("nan")

@@ -16,7 +16,7 @@ from shapebias.data.decode import load_rgb
 from shapebias.data.readers.voc import VOC_CLASSES, load_mask, save_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
-from shapebias.metrics.segmentation import confusion, iou
+from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import save_classifier
 from shapebias.models.classifier import Classifier, Identity
@@ -86,7 +86,7 @@ def test_masks_and_figures_are_those_of_the_maps(voc, model, tmp_path):
             labels, scores = label_image(maps, to_tensor(load_rgb(path)), classes, outputs(model), FAST)
         assert (found == at_threshold(labels, scores, 0.15)).all() and set(np.unique(found)) <= {0, *classes}
         if truth is not None:
-            total += confusion(torch.from_numpy(load_mask(truth, SIZE)), torch.from_numpy(found), 21)
+            total += confusion_matrix(torch.from_numpy(load_mask(truth, SIZE)), torch.from_numpy(found), 21)
     entry = results.get("cam", "miou")
     assert entry.condition == {"threshold": 0.15, "scales": "1,0.5 flipped"} and entry.n == 4
     expected = iou(total)

@@ -16,7 +16,7 @@ from shapebias.cli.segmenting import segment as command
 from shapebias.cli.segmenting import segment_arguments
 from shapebias.data.readers.voc import VOC_PALETTE, load_mask, read_segmentation, save_mask
 from shapebias.errors import UserError
-from shapebias.metrics.segmentation import confusion, iou
+from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Results
 from shapebias.stats.seeds import t_interval
@@ -360,7 +360,7 @@ def test_only_images_that_all_answered_are_compared():
 
 def test_the_answer_background_everywhere():
     truth = torch.tensor([[0, 0, 0, 2]])
-    matrix = confusion(truth, torch.tensor([[0, 2, 1, 2]]), 3).numpy()
+    matrix = confusion_matrix(truth, torch.tensor([[0, 2, 1, 2]]), 3).numpy()
     assert all_background(matrix) == pytest.approx((0.75 + 0) / 2)
 
 

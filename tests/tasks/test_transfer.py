@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from shapebias.errors import UserError
-from shapebias.metrics.average_precision import mean_average_precision
+from shapebias.metrics.functional.average_precision import mean_average_precision
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.hashing import weights_sha256

@@ -38,17 +38,22 @@ def correlation(z_a: Tensor, z_b: Tensor, *, axis: Axis = "batch") -> Tensor:
     Raises:
         ValueError: the latents are not two floating-point matrices of one shape, or the axis is unknown.
     """
-    if z_a.shape != z_b.shape or z_a.ndim != 2 or not z_a.is_floating_point() or not z_b.is_floating_point():
-        raise ValueError(
-            f"latents must be two floating-point (N, D) tensors of one shape, not {tuple(z_a.shape)} {z_a.dtype} "
-            f"and {tuple(z_b.shape)} {z_b.dtype}"
-        )
+    check_latents(z_a, z_b)
     if axis not in get_args(Axis):
         raise ValueError(f"axis must be 'batch' or 'channel', not {axis!r}")
     dimension = 0 if axis == "batch" else 1
     with torch.autocast(z_a.device.type, enabled=False):
         a, b = _unit(z_a, dimension), _unit(z_b, dimension)
         return (a * b).sum(dimension).clamp(-1, 1)
+
+
+def check_latents(z_a: Tensor, z_b: Tensor) -> None:
+    """Raise ValueError unless the latents are two floating-point matrices of one shape."""
+    if z_a.shape != z_b.shape or z_a.ndim != 2 or not z_a.is_floating_point() or not z_b.is_floating_point():
+        raise ValueError(
+            f"latents must be two floating-point (N, D) tensors of one shape, not {tuple(z_a.shape)} {z_a.dtype} "
+            f"and {tuple(z_b.shape)} {z_b.dtype}"
+        )
 
 
 def mutual_shape_information(

@@ -1,4 +1,4 @@
-"""Shape bias as a metric (Geirhos et al. 2019)."""
+"""Shape bias as a torchmetrics metric (Geirhos et al. 2019)."""
 
 from __future__ import annotations
 
@@ -6,35 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from shapebias.evaluators.shape_bias.categories16 import category_probabilities
-from shapebias.evaluators.shape_bias.shape_bias import shape_bias
-
-IMAGENET = 1000
-NEAR_ONE = 1e-2  # half-precision probabilities sum to 1 within this
-
-
-def decisions(outputs: Tensor, mapping: str = "mean") -> Tensor:
-    """The category (N,) that each row of ``outputs`` decides for.
-
-    Args:
-        outputs: (N, categories) logits or probabilities, the largest decides; or (N, 1000) of ImageNet's classes
-            in their order, mapped to the 16 categories. Rows of 1000 that are all at least 0 and sum to 1
-            are taken for probabilities, others go through a softmax.
-        mapping: see ``shapebias.evaluators.shape_bias.categories16``.
-
-    Raises:
-        ValueError: outputs that are not a floating-point matrix, or hold NaN.
-    """
-    if outputs.ndim != 2 or not outputs.is_floating_point():
-        raise ValueError(f"outputs must be floating point (N, categories), not {tuple(outputs.shape)} {outputs.dtype}")
-    if outputs.isnan().any():
-        raise ValueError("the outputs hold NaN")
-    if outputs.shape[1] != IMAGENET:
-        return outputs.argmax(1)
-    scores = outputs.detach().cpu().double()
-    if (scores < 0).any() or ((scores.sum(1) - 1).abs() > NEAR_ONE).any():
-        scores = scores.softmax(1)
-    return torch.from_numpy(category_probabilities(scores.numpy(), mapping).argmax(1)).to(outputs.device)
+from shapebias.metrics.functional.shape_bias import decisions, shape_bias
 
 
 class ShapeBias(Metric):
@@ -42,7 +14,7 @@ class ShapeBias(Metric):
 
     ``update(outputs, shape, texture)`` takes logits or probabilities (N, categories), or (N, 1000) of ImageNet's
     classes, and the numbers of the categories of shape and texture, (N,) each; for ImageNet's outputs these count the
-    16 categories by name. Images whose two categories agree carry no conflict and are left out. ``compute`` gives a
+    16 categories by name. Images whose two categories agree carry no conflict and are ignored. ``compute`` gives a
     float32 scalar, NaN where no image was decided for either cue. Counts add up over ranks.
 
     Args:

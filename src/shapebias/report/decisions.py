@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
+from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.readers.cue_conflict import parse_name
-from shapebias.data.shapes16.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.report.answers import CARDS, Answer, Card, Conflict

@@ -11,7 +11,7 @@ import numpy as np
 
 from shapebias.evaluators.base import EvalResult
 from shapebias.results.results import ResultKey, Results
-from shapebias.stats.intervals import paired_difference, ratio_difference
+from shapebias.stats.bootstrap import paired_difference, ratio_difference
 
 
 def paired(measured: Sequence[tuple[Results, dict[str, EvalResult]]], seed: int) -> list[dict[str, Any]]:

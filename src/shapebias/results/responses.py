@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.readers.cue_conflict import parse_name
 from shapebias.errors import UserError
-from shapebias.evaluators.shape_bias.categories16 import CATEGORIES
 from shapebias.files import write_text
 
 COLUMNS = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")

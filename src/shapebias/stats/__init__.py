@@ -1,1 +1,1 @@
-"""Confidence intervals: of a share, of ratios and paired differences over images, and of a mean over seeds."""
+"""Confidence intervals: Wilson's for a share, the bootstrap over images, and Student's t over seeds."""

@@ -1,4 +1,4 @@
-"""The mean over seeds and its interval: Student's t, since there are few of them."""
+"""The mean over random seeds and its interval: Student's t, since there are few of them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,38 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Interval = tuple[float, float] | None
+from shapebias.stats.intervals import Interval
 
 
-def interval_of(values: Sequence[float], over_images: Interval, by: str) -> tuple[Interval, str]:
-    """The interval of the mean of ``values``, one per seed, and which it is, in words for ``details.interval``.
+def seed_interval(values: Sequence[float], over_images: Interval | None, by: str) -> tuple[Interval | None, str]:
+    """Return the interval of the mean of ``values``, one per seed, and its kind in words, for ``details.interval``.
 
-    Student's t over seeds where two or more differ; else, where there is one or all give the same, ``over_images``.
+    Student's t over seeds where two or more differ; with one seed, or where all give the same, ``over_images``.
 
     Args:
-        values: one figure per seed, fractions; of a single training just that.
+        values: one result per seed, fractions; of a single training just that.
         over_images: the interval of the first one over the images measured.
         by: how that was made, such as "bootstrap over images".
     """
     defined = {value for value in values if math.isfinite(value)}
     if defined and not all(map(math.isfinite, values)):
-        return None, "none, as the figure of a seed is not defined"
+        return None, "none, as the result of a seed is undefined"
     if len(defined) > 1:
         return t_interval(values), f"Student's t of the mean over {len(values)} seeds"
     return over_images, by + (f", as all {len(values)} seeds give the same" if len(values) > 1 else "")
 
 
-def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % interval of the mean of ``values`` by Student's t, cut to [0, 1]; None for fewer than two.
+def t_interval(values: Sequence[float]) -> Interval | None:
+    """Return the 95 % interval of the mean of ``values`` by Student's t, clipped to [0, 1]; None for fewer than two.
 
-    It says how far the mean over other seeds may lie, on the same test images. Two seeds make it wide: 12.7 standard
-    errors to each side.
+    It covers the mean over other seeds on the same test images. Two seeds make it wide: 12.7 standard errors to each
+    side.
 
     Args:
-        values: one figure per seed, fractions.
+        values: one result per seed, fractions.
+
+    >>> [round(end, 3) for end in t_interval([0.50, 0.52, 0.54])]
+    [0.47, 0.57]
     """
     if len(values) < 2:
         return None
@@ -45,7 +48,7 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def t_quantile(freedom: int, share: float = 0.95) -> float:
-    """The number that Student's t with ``freedom`` degrees stays below, in absolute value, with probability ``share``.
+    """Return the two-sided quantile of Student's t with ``freedom`` degrees: P(|t| < quantile) = ``share``.
 
     The probability is a finite sum in the angle whose tangent is t / sqrt(freedom) (Abramowitz & Stegun 26.7.3-4),
     inverted by bisection.
@@ -56,11 +59,11 @@ def t_quantile(freedom: int, share: float = 0.95) -> float:
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         angle = (low + high) / 2
-        low, high = (angle, high) if _within(angle, freedom) < share else (low, angle)
+        low, high = (angle, high) if _probability_within(angle, freedom) < share else (low, angle)
     return math.tan((low + high) / 2) * math.sqrt(freedom)
 
 
-def _within(angle: float, freedom: int) -> float:
+def _probability_within(angle: float, freedom: int) -> float:
     """P(|t| < sqrt(freedom) tan(angle))."""
     odd = freedom % 2
     term, total = (math.cos(angle) if odd else 1.0), 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shapebias.data.shapes16.categories import CATEGORIES
+from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.shapes16.generate import MANIFEST, count, generate
 from shapebias.data.shapes16.render import render_image, render_mask
 from shapebias.data.shapes16.textures import texture

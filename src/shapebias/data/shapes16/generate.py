@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.data.shapes16.categories import CATEGORIES
+from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.shapes16.render import render_image
 from shapebias.errors import UserError
 from shapebias.files import atomic, read_json, write_json

@@ -10,7 +10,8 @@ import numpy as np
 
 from shapebias.corruptions.protocol import ALEXNET_ERRORS, CORRUPTIONS, SEVERITIES
 from shapebias.results.results import Result, ResultKey
-from shapebias.stats.intervals import bootstrap, wilson
+from shapebias.stats.bootstrap import mean_interval
+from shapebias.stats.intervals import wilson
 
 EVALUATOR = "corruptions"
 ALEXNET = "errors of AlexNet on the full public set: 1000 classes of 50 images, answers among all 1000"
@@ -123,7 +124,7 @@ def mean_corruption_error(answered: Answered, condition: dict[str, Any], *, full
 
 
 def _mean(metric: str, shares: np.ndarray, condition: dict[str, Any], details: dict[str, Any], seed: int) -> Result:
-    interval = bootstrap(lambda means: means[:, 0], shares[:, None], seed=seed)
+    interval = mean_interval(shares, seed=seed)
     value = float(shares.mean()) if len(shares) else None
     return Result(EVALUATOR, metric, value, len(shares), interval, condition, dict(details))
 

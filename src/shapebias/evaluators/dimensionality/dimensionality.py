@@ -27,12 +27,13 @@ from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import check_logits
 from shapebias.evaluators.accuracy.stylized import held_out_copies
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
-from shapebias.evaluators.dimensionality.factor_scores import FactorSums, intervals, neurons, scores, shares, stream
+from shapebias.evaluators.dimensionality.factor_scores import FactorSums, intervals, stream
 from shapebias.evaluators.dimensionality.grid import images_of, images_of_grid
 from shapebias.evaluators.dimensionality.neuron_correlation import correlated_neurons, most_alike
 from shapebias.evaluators.dimensionality.pairs import FACTORS, plan
 from shapebias.evaluators.dimensionality.top_activations import TopActivations, write_neurons
 from shapebias.files import read_json
+from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares, neuron_counts
 from shapebias.models.classifier import Classifier
 from shapebias.models.latents import classifying_layer
 from shapebias.progress import progress
@@ -128,7 +129,7 @@ class Dimensionality:
         stage = setting.stage or "input of the classifying layer"
         moments = {factor: found.moments for factor, found in sums.items()}
         try:
-            score = scores(moments)
+            score = factor_scores(moments)
         except ValueError as error:
             raise UserError(f"the neurons of {name} cannot be told apart: {error}") from error
         samples = min(setting.pairs, len(self.labels))
@@ -136,7 +137,7 @@ class Dimensionality:
         named = most_alike(correlated)
         write_neurons(setting.out / name / NEURONS_FILE, view, stage, named, highest, copies, setting)
         details = self._details(score, sums, stage)
-        share, low_high = shares(score), intervals(sums, seed=setting.seed)
+        share, low_high = factor_shares(score), intervals(sums, seed=setting.seed)
         details["scores_ci95"] = low_high.scores
         condition = {"textures": self.textures, **({"stage": setting.stage} if setting.stage else {})}
         entries = [
@@ -197,7 +198,7 @@ class Dimensionality:
             "copies_passed": len(self.plan.copies),
             "stage": stage,
             "neurons": width,
-            "neurons_per_factor": neurons(score, width),
+            "neurons_per_factor": neuron_counts(score, width),
             "textures": self.textures,
             "note": "softmax over three scores: scores of 0 give 21.2 %; not a count of identified neurons",
             "data": data_details(self.root, len(self.labels), self.fingerprint, self.unreadable),

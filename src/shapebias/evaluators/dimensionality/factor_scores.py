@@ -1,8 +1,4 @@
-"""From latents of pairs to scores and shares of neurons, streamed (Islam et al. 2021, section 3.2).
-
-``score_f = sum_i Cov_i(z_a, z_b | f) / sum_i Var_i``: the covariance is about the factor's own mean (the average of its
-two sides), the variance pooled over the latents of all factors, each factor with the same weight. The residual's score
-is 1, and the shares are the softmax of the three.
+"""Moments and block sums of pairs of latents, streamed, and intervals of scores and shares (Islam et al. 2021).
 
 What is kept is O(d): the moments (48 bytes per neuron and factor), and for the intervals the sums over ``BLOCKS``
 blocks of pairs (800 bytes per neuron and factor). Blocks hold all pairs of some images (``pairs``), so that resampling
@@ -22,11 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.evaluators.dimensionality.moments import COUNT, MEAN_A, MEAN_B, PRODUCTS, added, empty_moments, variances
 from shapebias.evaluators.dimensionality.pairs import BLOCKS, Plan
-from shapebias.stats.intervals import RESAMPLES
-
-Interval = tuple[float, float]
+from shapebias.metrics.functional.moments import add_pairs, empty_moments
+from shapebias.stats.bootstrap import RESAMPLES, percentile_interval
+from shapebias.stats.intervals import Interval
 
 
 class FactorSums:
@@ -44,7 +39,7 @@ class FactorSums:
 
     def add(self, z_a: Tensor, z_b: Tensor, block: Tensor) -> None:
         """Add pairs, two (N, D); ``block`` (N,) of int64 says to which block each belongs."""
-        self.moments = added(self.moments, z_a, z_b)
+        self.moments = add_pairs(self.moments, z_a, z_b)
         a, b = z_a.double() - self.shift, z_b.double() - self.shift
         self.sums.index_add_(0, block, a + b)
         squares = (a * a).sum(1) + (b * b).sum(1)
@@ -89,51 +84,11 @@ def _by_window(rows: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
     return np.split(order, np.searchsorted(window[order], np.arange(1, len(ends))))
 
 
-def scores(moments: Mapping[str, Tensor]) -> dict[str, float]:
-    """The score of each factor from its moments (6, D), and 1 for the residual.
-
-    Raises:
-        ValueError: the latents do not vary at all, or a factor has no pairs.
-    """
-    if any(part.shape[1] == 0 or not part[COUNT, 0] > 0 for part in moments.values()):
-        raise ValueError("a factor has no pairs")
-    means = torch.stack([part[[MEAN_A, MEAN_B]] for part in moments.values()])  # (factors, 2, D)
-    within = torch.stack([torch.stack(variances(part)) for part in moments.values()])
-    mean = means.mean((0, 1))
-    between = (means - mean).square().mean((0, 1))
-    between = between.masked_fill(between <= (4 * torch.finfo(torch.float64).eps * mean).square(), 0)
-    variance = (within.mean((0, 1)) + between).sum()
-    if variance == 0:
-        raise ValueError("the latents have zero variance")
-    found = {}
-    for name, part in moments.items():
-        apart = (part[MEAN_A] - part[MEAN_B]) / 2
-        found[name] = float((part[PRODUCTS] / part[COUNT] - apart.square()).sum() / variance)
-    return {**found, "residual": 1.0}
-
-
-def shares(score: Mapping[str, float]) -> dict[str, float]:
-    """The softmax of the scores itself, without rounding to whole neurons."""
-    highest = max(score.values())
-    powers = {name: np.exp(value - highest) for name, value in score.items()}
-    return {name: float(power / sum(powers.values())) for name, power in powers.items()}
-
-
-def neurons(score: Mapping[str, float], count: int) -> dict[str, int]:
-    """How many of ``count`` neurons each factor gets: the softmax of the scores, integer part; the residual the rest.
-
-    >>> neurons({"shape": 1.0, "texture": 0.0, "residual": 1.0}, 1000)
-    {'shape': 422, 'texture': 155, 'residual': 423}
-    """
-    found = {name: int(share * count) for name, share in shares(score).items() if name != "residual"}
-    return {**found, "residual": count - sum(found.values())}
-
-
 class Intervals(NamedTuple):
     """95 % percentile intervals by the names of factors; ``shares`` holds the residual's too."""
 
-    scores: dict[str, Interval]
-    shares: dict[str, Interval]
+    scores: dict[str, Interval | None]
+    shares: dict[str, Interval | None]
 
 
 def intervals(sums: Mapping[str, FactorSums], *, seed: int, resamples: int = RESAMPLES) -> Intervals:
@@ -159,8 +114,8 @@ def intervals(sums: Mapping[str, FactorSums], *, seed: int, resamples: int = RES
     powers = {**{name: np.exp(values) for name, values in found.items()}, "residual": np.full(resamples, np.e)}
     total = np.sum(list(powers.values()), axis=0)
     return Intervals(
-        {name: _percentiles(values) for name, values in found.items()},
-        {name: _percentiles(power / total) for name, power in powers.items()},
+        {name: percentile_interval(values) for name, values in found.items()},
+        {name: percentile_interval(power / total) for name, power in powers.items()},
     )
 
 
@@ -176,8 +131,3 @@ def _drawn(part: FactorSums, resamples: int, rng: np.random.Generator) -> np.nda
 
 def _squared_length(weights: np.ndarray, inner: np.ndarray) -> np.ndarray:
     return ((weights @ inner) * weights).sum(1)
-
-
-def _percentiles(values: np.ndarray) -> Interval:
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)

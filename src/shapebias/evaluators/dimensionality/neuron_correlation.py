@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from shapebias.evaluators.dimensionality.moments import pair_correlation
+from shapebias.metrics.functional.moments import pair_correlation
 
 LEVEL = 0.95
 MOST = 10  # neurons that are named per factor

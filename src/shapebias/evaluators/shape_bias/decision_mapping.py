@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from shapebias.data.categories16 import CATEGORIES, category_probabilities, is_imagenet
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import check_logits
-from shapebias.evaluators.shape_bias.categories16 import CATEGORIES, category_probabilities, is_imagenet
 from shapebias.models.classifier import Classifier
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,12 @@ from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, pred
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.evaluators.shape_bias.decisions import FILE as DECISIONS
 from shapebias.evaluators.shape_bias.decisions import shares_of, write_decisions
+from shapebias.metrics.functional.shape_bias import shape_bias
 from shapebias.models.classifier import Classifier
 from shapebias.results.responses import trials_of, write_responses
 from shapebias.results.results import Result
-from shapebias.stats.intervals import bootstrap, wilson
-
-
-def shape_bias(shape: int, texture: int) -> float:
-    """Shape decisions among the decisions for either cue; NaN where there are none.
-
-    >>> shape_bias(3, 1)
-    0.75
-    """
-    return shape / (shape + texture) if shape + texture else math.nan
+from shapebias.stats.bootstrap import ratio_interval
+from shapebias.stats.intervals import wilson
 
 
 class ShapeBias:
@@ -117,10 +109,6 @@ def score(
         s, t = int(by_shape[chosen].sum()), int(by_texture[chosen].sum())
         per_category[name] = {"shape": s, "texture": t, "n": int(chosen.sum()), "shape_bias": shape_bias(s, t)}
 
-    def ratio(means: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return means[:, 0] / means[:, 1]
-
     details = {
         "conflict_images": n,
         "shape": shape,
@@ -136,7 +124,7 @@ def score(
             "shape_bias",
             shape_bias(shape, texture),
             shape + texture,
-            bootstrap(ratio, pairs, seed=seed),
+            ratio_interval(pairs, seed=seed),
             condition,
             details,
         ),

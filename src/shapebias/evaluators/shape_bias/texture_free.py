@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.image_set import ImageFolder, part
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, predict
-from shapebias.evaluators.shape_bias.categories16 import CATEGORIES
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.models.classifier import Classifier
 from shapebias.results.responses import trials_of, write_responses

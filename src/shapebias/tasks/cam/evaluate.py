@@ -15,7 +15,7 @@ from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, data_details
 from shapebias.evaluators.evaluate import check_descriptions, record
-from shapebias.metrics.segmentation import miou_difference
+from shapebias.metrics.functional.segmentation import miou_difference
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
 from shapebias.results.warnings import print_warnings

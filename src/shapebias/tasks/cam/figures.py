@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from shapebias.data.readers.voc_annotations import VOC_CLASSES
-from shapebias.metrics.segmentation import bootstrap_iou, defined_mean, iou
+from shapebias.metrics.functional.segmentation import defined_mean, iou, miou_interval
 from shapebias.results.results import Result
-from shapebias.stats.seeds import interval_of
+from shapebias.stats.seeds import seed_interval
 from shapebias.tasks.cam.curve import CLASSES, Tally, confusion_at, confusions, thresholds_with
 from shapebias.tasks.cam.scales import CamSettings
 
@@ -100,8 +100,8 @@ def _entry(
 ) -> Result:
     found = [iou(stack.sum(0)) for stack in stacks]
     values = [one.mean for one in found]
-    over_images = [bootstrap_iou(stack, seed=seed) for stack in stacks]
-    chosen, said = interval_of(values, over_images[0], "bootstrap over images")
+    over_images = [miou_interval(stack, seed=seed) for stack in stacks]
+    chosen, said = seed_interval(values, over_images[0], "bootstrap over images")
     rows = [
         {"seed": run.seed, "value": value, "ci95": interval, "weights_sha256": run.weights_sha256}
         for run, value, interval in zip(runs, values, over_images, strict=True)

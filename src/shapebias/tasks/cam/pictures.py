@@ -16,7 +16,7 @@ from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, read_json, write_json
-from shapebias.metrics.segmentation import confusion, iou
+from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.tasks.cam.images import LabelledImages
 from shapebias.tasks.cam.labels import normalised
 from shapebias.tasks.cam.pseudo_labels import Labelled, outputs
@@ -116,7 +116,7 @@ def _there(folder: Path, head: dict[str, Any], names: Sequence[str]) -> bool:
 
 
 def _row(name: str, classes: Sequence[int], best: int, truth: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-    matrix = confusion(torch.from_numpy(truth), torch.from_numpy(predicted), len(VOC_CLASSES) + 1)
+    matrix = confusion_matrix(torch.from_numpy(truth), torch.from_numpy(predicted), len(VOC_CLASSES) + 1)
     score = iou(matrix).mean
     return {
         "name": name,

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from shapebias.evaluators.base import data_details
-from shapebias.metrics.average_precision import Kind, less_bias, resampled_map
+from shapebias.metrics.functional.average_precision import Kind, mean_ap_draws
 from shapebias.results.results import Result
-from shapebias.stats.intervals import paired_difference
-from shapebias.stats.seeds import interval_of
+from shapebias.stats.bootstrap import paired_difference, percentile_interval
+from shapebias.stats.seeds import seed_interval
 from shapebias.tasks.classification.answers import Answers
 from shapebias.tasks.classification.score import KINDS, image_interval, mean_ap, per_class_top1, right
 from shapebias.tasks.classification.task import Split, Task
@@ -49,7 +49,7 @@ def _entry(task: Task, method: str | None, measured: Measured, kind: Kind | None
     first = next(iter(measured.answers.values()))
     data = data_details(test.root, len(first.rows), test.fingerprint, list(first.unreadable))
     by = "bootstrap over test images" if kind else "Wilson's over test images"
-    interval, said = interval_of(values, each[0]["ci95"], by)
+    interval, said = seed_interval(values, each[0]["ci95"], by)
     means = np.mean(per_class, axis=0)
     details: dict[str, Any] = {
         "interval": said,
@@ -106,7 +106,7 @@ def differences(task: Task, method: str | None, networks: Sequence[Measured], *,
                 difference, interval = paired_difference(drawn[a], drawn[b], seed=seed)
             else:
                 difference, draws = float(drawn[a][0] - drawn[b][0]), (drawn[a] - drawn[b])[1:]
-                interval = less_bias(draws, difference, -1.0, 1.0)
+                interval = percentile_interval(draws, bias_corrected_for=difference, bounds=(-1.0, 1.0))
             found.append(
                 {
                     **{"evaluator": task.evaluator, "metric": task.metric, "condition": condition, "a": a, "b": b},
@@ -126,6 +126,6 @@ def _values(test: Split, network: Measured, rows: list[int], kind: Kind | None, 
         if kind is None:
             of_seeds.append(right(test, ordered).astype(np.float64))
             continue
-        drawn = resampled_map(values, test.targets == 1, test.targets >= 0, kind, seed=seed)
+        drawn = mean_ap_draws(values, test.targets == 1, test.targets >= 0, kind, seed=seed)
         of_seeds.append(np.concatenate([[mean_ap(test, ordered, kind).value], drawn]))
     return np.mean(of_seeds, axis=0)

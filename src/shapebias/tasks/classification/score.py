@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import torch
 
-from shapebias.metrics.average_precision import Kind, MeanAP, bootstrap_map, mean_average_precision
+from shapebias.metrics.functional.average_precision import Kind, MeanAP, mean_ap_interval, mean_average_precision
 from shapebias.stats.intervals import wilson
 from shapebias.tasks.classification.answers import Answers
 from shapebias.tasks.classification.loss import task_loss
@@ -52,4 +52,4 @@ def image_interval(part: Split, answers: Answers, kind: Kind | None, seed: int) 
         found = right(part, answers)
         return wilson(int(found.sum()), len(found))
     targets = part.targets[answers.rows]
-    return bootstrap_map(answers.values, targets == 1, targets >= 0, kind, seed=seed)
+    return mean_ap_interval(answers.values, targets == 1, targets >= 0, kind, seed=seed)

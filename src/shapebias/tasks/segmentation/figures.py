@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.metrics.segmentation import bootstrap_iou, defined_mean, iou, miou_difference
+from shapebias.metrics.functional.segmentation import defined_mean, iou, miou_difference, miou_interval
 from shapebias.results.results import Result
-from shapebias.stats.seeds import interval_of
+from shapebias.stats.seeds import seed_interval
 
 EVALUATOR, METRIC = "segmentation", "miou"
 
@@ -37,7 +37,7 @@ def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str,
     images = shared_images(runs)
     stacks = [run.stacked(images) for run in runs]
     found = [iou(stack.sum(0)) for stack in stacks]
-    over_images = [bootstrap_iou(stack, seed=run.seed) for run, stack in zip(runs, stacks, strict=True)]
+    over_images = [miou_interval(stack, seed=run.seed) for run, stack in zip(runs, stacks, strict=True)]
     rows = [
         {
             "seed": run.seed,
@@ -49,7 +49,7 @@ def entry_of(runs: Sequence[Measured], classes: Sequence[str], *, backbone: str,
         }
         for run, one, own in zip(runs, found, over_images, strict=True)
     ]
-    interval, said = interval_of([one.mean for one in found], over_images[0], "bootstrap over images")
+    interval, said = seed_interval([one.mean for one in found], over_images[0], "bootstrap over images")
     by_class = defined_mean(np.stack([one.per_class for one in found], axis=1)).tolist()
     means = [None if np.isnan(value) else value for value in by_class]
     return Result(

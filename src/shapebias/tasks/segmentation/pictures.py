@@ -14,7 +14,7 @@ from shapebias.data.readers.voc import VOC_PALETTE, SegmentationImages, load_mas
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, read_json, write_json
-from shapebias.metrics.segmentation import confusion, iou
+from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.tasks.segmentation.segmenter import Segmenter
 from shapebias.tasks.segmentation.train import drawn
 from shapebias.tasks.segmentation.whole_images import predict
@@ -55,7 +55,7 @@ def write_pictures(
             side_by_side(np.asarray(image), VOC_PALETTE[truth], VOC_PALETTE[answer.numpy()]).save(
                 temporary, format="PNG"
             )
-        found = iou(confusion(torch.from_numpy(truth), answer, len(classes)))
+        found = iou(confusion_matrix(torch.from_numpy(truth), answer, len(classes)))
         shown = [classes[number] for number in np.unique(truth) if number < len(classes)]
         rows.append(
             {

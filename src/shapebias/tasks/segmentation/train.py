@@ -16,7 +16,7 @@ from shapebias.data.readers.voc import SegmentationImages
 from shapebias.data.readers.voc_masks import IGNORED
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.metrics.segmentation import iou
+from shapebias.metrics.functional.segmentation import iou
 from shapebias.models.classifier import Classifier
 from shapebias.models.hashing import weights_sha256
 from shapebias.tasks.segmentation.checkpoint import save_segmenter

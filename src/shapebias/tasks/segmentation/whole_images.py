@@ -14,7 +14,7 @@ from shapebias.data.readers.voc import SegmentationImages, load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.data.workers import batches_of, ignore_signals
 from shapebias.errors import UserError
-from shapebias.metrics.segmentation import confusion
+from shapebias.metrics.functional.segmentation import confusion_matrix
 from shapebias.progress import progress
 from shapebias.tasks.segmentation.segmenter import Segmenter
 from shapebias.train.interruption import Interruption
@@ -83,7 +83,7 @@ def confusions(
             else:
                 labels = torch.from_numpy(mask).to(device)
                 answer = predict(segmenter, image.to(device))
-                found[index] = confusion(labels, answer, classes).cpu().numpy()
+                found[index] = confusion_matrix(labels, answer, classes).cpu().numpy()
             bar.advance()
             if interruption and interruption.name:
                 break

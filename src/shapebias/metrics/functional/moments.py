@@ -11,18 +11,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from shapebias.losses.mmsi import check_latents, information
+
 ROWS = 6
 COUNT, MEAN_A, MEAN_B, SQUARES_A, SQUARES_B, PRODUCTS = range(ROWS)
 ROUNDING = 4 * torch.finfo(torch.float64).eps
 
 
 def empty_moments(width: int = 0, device: torch.device | str | None = None) -> Tensor:
-    """The moments of no pairs at all, (6, width); width 0 where it is not known yet."""
+    """Return the moments (6, width) of no pairs; width 0 where it is not known yet."""
     return torch.zeros(ROWS, width, dtype=torch.float64, device=device)
 
 
 def pair_moments(z_a: Tensor, z_b: Tensor) -> Tensor:
-    """The moments (6, D) of one batch of pairs.
+    """Return the moments (6, D) of one batch of pairs.
 
     Args:
         z_a: latents of the first sides, (N, D), floating point of any precision.
@@ -31,11 +33,7 @@ def pair_moments(z_a: Tensor, z_b: Tensor) -> Tensor:
     Raises:
         ValueError: the latents are not two floating-point matrices of one shape.
     """
-    if z_a.shape != z_b.shape or z_a.ndim != 2 or not z_a.is_floating_point() or not z_b.is_floating_point():
-        raise ValueError(
-            f"latents must be two floating-point (N, D) tensors of one shape, not {tuple(z_a.shape)} {z_a.dtype} "
-            f"and {tuple(z_b.shape)} {z_b.dtype}"
-        )
+    check_latents(z_a, z_b)
     if len(z_a) == 0:
         return empty_moments(z_a.shape[1], z_a.device)
     a, b = z_a.detach().double(), z_b.detach().double()
@@ -45,8 +43,8 @@ def pair_moments(z_a: Tensor, z_b: Tensor) -> Tensor:
     return torch.stack([count, mean_a, mean_b, (a * a).sum(0), (b * b).sum(0), (a * b).sum(0)])
 
 
-def merged(parts: Tensor) -> Tensor:
-    """The moments (6, D) of the pairs of all ``parts``, (R, 6, D)."""
+def merge_moments(parts: Tensor) -> Tensor:
+    """Merge the moments ``parts`` (R, 6, D) of disjoint pairs into those of all of them, (6, D)."""
     counts = parts[:, COUNT]
     total = counts.sum(0)
     weights = counts / total.clamp(min=1)
@@ -58,8 +56,8 @@ def merged(parts: Tensor) -> Tensor:
     return torch.cat([total[None], mean, within.sum(0)])
 
 
-def added(moments: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
-    """``moments`` and those of a batch of pairs; moments of width 0 take the batch's.
+def add_pairs(moments: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
+    """Return ``moments`` with a batch of pairs added; moments of width 0 take the batch's.
 
     Raises:
         ValueError: unusable latents, or another number of neurons than before.
@@ -69,11 +67,11 @@ def added(moments: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
         return batch
     if moments.shape != batch.shape:
         raise ValueError(f"latents of {batch.shape[1]} neurons after latents of {moments.shape[1]}")
-    return merged(torch.stack([moments, batch.to(moments.device)]))
+    return merge_moments(torch.stack([moments, batch.to(moments.device)]))
 
 
 def variances(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """The variances (D,) of both sides over the pairs; 0 where they are no more than rounding."""
+    """Return the variances (D,) of both sides over the pairs; 0 where they are no more than rounding."""
     found = []
     for mean, squares in ((moments[MEAN_A], moments[SQUARES_A]), (moments[MEAN_B], moments[SQUARES_B])):
         variance = squares / moments[COUNT]
@@ -82,8 +80,18 @@ def variances(moments: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pair_correlation(moments: Tensor) -> Tensor:
-    """Pearson's rho (D,) of the two sides, neuron by neuron; 0 where either side does not vary."""
+    """Return Pearson's rho (D,) of the two sides, neuron by neuron; 0 where either side does not vary."""
     var_a, var_b = variances(moments)
     product = var_a.sqrt() * var_b.sqrt()
     rho = (moments[PRODUCTS] / moments[COUNT] / torch.where(product > 0, product, 1)).clamp(-1, 1)
     return torch.where(product == 0, 0, rho)
+
+
+def mutual_information(moments: Tensor, eps: float = 1e-4) -> Tensor:
+    """Return ``-1/2 log(max(1 - rho^2, eps))`` in nats, averaged over neurons, a float64 scalar; NaN without pairs.
+
+    Equal to ``losses.mutual_shape_information(..., axis="batch")`` of all pairs at once.
+    """
+    if moments.shape[1] == 0 or not moments[COUNT, 0] > 0:
+        return torch.tensor(torch.nan, dtype=torch.float64, device=moments.device)
+    return information(pair_correlation(moments), eps).mean()
