@@ -15,12 +15,13 @@ from shapebias.metrics.functional.average_precision import mean_average_precisio
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.hashing import weights_sha256
+from shapebias.models.predict import Predictions
 from shapebias.results.results import Results, read_comparison
 from shapebias.stats.intervals import wilson
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.classification import finetune as finetune_module
 from shapebias.tasks.classification import tasks as tasks_module
-from shapebias.tasks.classification.answers import Answers, features_of
+from shapebias.tasks.classification.answers import features_of
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.figures import Measured, differences, entries
 from shapebias.tasks.classification.finetune import init_network
@@ -180,7 +181,7 @@ def test_read_outs_leave_the_network_as_it_was(data, tmp_path, method):
 
 def test_features_are_the_classifying_layers_input(data, tmp_path):
     model, part = network(), find_task("folder", data).test
-    found = features_of(model, part, config(data, tmp_path).loop, "cpu")
+    found = features_of(model, part, config(data, tmp_path).loop)
     layer = model.network.get_submodule("fc")
     images = torch.stack([model.preprocessing(finetune_image(path)) for path in part.paths])
     with torch.inference_mode():
@@ -214,7 +215,7 @@ def test_figures_of_hand_made_answers(data):
     task = several(data)
     rng = np.random.default_rng(3)
     rows = np.arange(len(task.test))
-    answers = {str(seed): Answers(rows, rng.normal(size=(12, 4))) for seed in range(3)}
+    answers = {str(seed): Predictions(rows, rng.normal(size=(12, 4))) for seed in range(3)}
     measured = Measured("one", answers, {"lr": 0.1})
     found = entries(task, "finetune", measured, seed=0)[0]
     truth = task.test.targets
@@ -228,15 +229,15 @@ def test_figures_of_hand_made_answers(data):
 def test_differences_are_over_the_images_that_both_answered(data):
     task = find_task("folder", data)
     right = np.eye(3)[task.test.targets]
-    one = Measured("one", {"": Answers(np.arange(12), right)}, {})
-    other = Measured("two", {"": Answers(np.arange(2, 12), np.roll(right[2:], 1, axis=1))}, {})
+    one = Measured("one", {"": Predictions(np.arange(12), right)}, {})
+    other = Measured("two", {"": Predictions(np.arange(2, 12), np.roll(right[2:], 1, axis=1))}, {})
     (row,) = differences(task, "knn", [one, other], seed=0)
     assert (row["difference"], row["n"], row["a"], row["b"]) == (1.0, 10, "one", "two")
 
 
 def test_seeds_that_agree_leave_the_interval_to_the_images(data):
     task = find_task("folder", data)
-    answers = Answers(np.arange(12), np.eye(3)[np.zeros(12, dtype=int)])
+    answers = Predictions(np.arange(12), np.eye(3)[np.zeros(12, dtype=int)])
     (entry,) = entries(task, "finetune", Measured("one", {"0": answers, "1": answers}, {}), seed=0)
     assert entry.ci95 == wilson(4, 12) and "all 2 seeds give the same" in entry.details["interval"]
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
-import torch
 
-from shapebias.data.image_batches import ImageBatches
 from shapebias.errors import UserError, unknown
 from shapebias.models.classifier import Classifier
-from shapebias.progress import progress
+from shapebias.models.predict import Loading
 from shapebias.results.results import Result, ResultKey
 
 CategoryMapping = Literal["mean", "sum", "max"]
@@ -75,6 +73,11 @@ class EvalConfig:
         if len(set(self.attacks)) < len(self.attacks) or len(set(self.epsilons)) < len(self.epsilons):
             raise UserError("--attacks or --epsilon names something twice: give each once")
 
+    @property
+    def loading(self) -> Loading:
+        """How images are read."""
+        return Loading(self.batch_size, self.workers, self.strict)
+
 
 @dataclass
 class EvalResult:
@@ -128,47 +131,6 @@ def check_numbers(seed: int, batch_size: int, workers: int) -> None:
             raise UserError(f"--{name} must be at least {lowest}, not {value}")
 
 
-def predict(
-    model: Classifier,
-    paths: Sequence[Path],
-    setting: EvalConfig,
-    title: str,
-    *,
-    read: Callable[[Any], torch.Tensor],
-    latents: bool = False,
-) -> tuple[np.ndarray, torch.Tensor, list[str]]:
-    """Pass images through a network.
-
-    Args:
-        model: the network.
-        paths: image files.
-        setting: batch size, device and so on.
-        title: shown with the progress.
-        read: maps the network's output for a batch to the (N, ...) tensor that is kept.
-        latents: ask the network for its latents too.
-
-    Returns:
-        The indices of the images that could be read, what ``read`` kept of them, and the unreadable files.
-
-    Raises:
-        UserError: no image could be read, or the network has not one row of output per image.
-    """
-    batches = ImageBatches(
-        paths, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
-    )
-    kept, indices = [], []
-    with torch.inference_mode(), progress(f"{model.identity.name}: {title}", total=len(paths)) as bar:
-        for numbers, images in batches:
-            images = images.to(setting.device, memory_format=torch.channels_last)
-            found = read(model(images, latents=latents)).cpu()
-            if len(found) != len(numbers):
-                raise UserError(f"{model.identity.name} gives {len(found)} rows of output for {len(numbers)} images")
-            kept.append(found)
-            indices += numbers
-            bar.advance(len(numbers))
-    return np.array(indices), torch.cat(kept), batches.unreadable
-
-
-def data_details(folder: Path, images: int, fingerprint: str, unreadable: list[str]) -> dict[str, Any]:
+def data_details(folder: Path, images: int, fingerprint: str, unreadable: Sequence[str]) -> dict[str, Any]:
     """What a figure was measured on."""
-    return {"folder": str(folder), "images": images, "fingerprint": fingerprint, "unreadable": unreadable}
+    return {"folder": str(folder), "images": images, "fingerprint": fingerprint, "unreadable": list(unreadable)}

@@ -19,7 +19,6 @@ from shapebias.evaluators.names import build
 from shapebias.evaluators.resume import load_or_run
 from shapebias.files import make_folder
 from shapebias.models.classifier import Classifier
-from shapebias.models.describe import describe
 from shapebias.models.load import load_model, wrap
 from shapebias.results.comparison import paired
 from shapebias.results.results import (
@@ -137,7 +136,7 @@ def settings(
 
 def check_networks(models: Sequence[Classifier], out: Path) -> None:
     """Refuse networks of one name, and a folder that cannot be written or holds other networks' results."""
-    check_descriptions([describe(model) for model in models], out)
+    check_descriptions([model.describe() for model in models], out)
 
 
 def check_descriptions(models: Sequence[dict[str, Any]], out: Path) -> None:
@@ -168,7 +167,7 @@ def measure(
     for model in models:
         model.to(device=where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         outcomes: dict[str, EvalResult] = {}
-        results = Results(describe(model), {**environment(where), "seed": seed}, [])
+        results = Results(model.describe(), {**environment(where), "seed": seed}, [])
         for name, evaluator in evaluators.items():
             outcome = run(name, evaluator, model)
             if outcome is None:

@@ -15,7 +15,6 @@ from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalResult, Evaluator
 from shapebias.files import read_json, write_json
 from shapebias.models.classifier import Classifier
-from shapebias.models.describe import describe
 from shapebias.results.results import Result, without_nan
 
 _APART = ("data", "out", "batch_size", "device", "workers", "source")  # not in a key, or not as they are
@@ -44,13 +43,9 @@ def _key(evaluator: Evaluator, model: Classifier) -> dict[str, Any]:
         "version": version("shapebias"),
         "data": evaluator.fingerprint,
         **{name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
-        "source": _of_network(setting.source) if setting.source else None,
-        **_of_network(model),
+        "source": setting.source.cache_key() if setting.source else None,
+        "model": model.cache_key(),
     }
-
-
-def _of_network(model: Classifier) -> dict[str, Any]:
-    return {name: value for name, value in describe(model).items() if name not in ("name", "scheme")}
 
 
 def save_result(path: Path, key: Mapping[str, Any], outcome: EvalResult) -> None:

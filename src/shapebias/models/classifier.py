@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm
+from shapebias.models.hashing import weights_sha256
 from shapebias.models.latents import capture_features, stages_of
 from shapebias.models.preprocessing import timm_preprocessing
 from shapebias.models.pretrained import no_weights, timm_overlay
@@ -87,6 +88,38 @@ class Classifier(nn.Module):
                     "and compile the Classifier, not the network in it"
                 )
         return logits, [seen[number] for number in range(len(stages))]
+
+    def weights_sha256(self) -> str:
+        """The hash that the identity states, made now where it states none."""
+        return self.identity.weights_sha256 or weights_sha256(self.network)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a results file states of a model: its origin, its classes, and how it is shown images."""
+        identity = asdict(self.identity)
+        classes = identity.pop("classes")
+        return {
+            **identity,
+            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
+            "input_size": self.preprocessing.size,
+            "preprocessing": asdict(self.preprocessing),
+            "mean": [round(v, 4) for v in self.mean.flatten().tolist()],
+            "std": [round(v, 4) for v in self.std.flatten().tolist()],
+            "classes": list(classes) if classes is not None else None,
+        }
+
+    def cache_key(self) -> dict[str, Any]:
+        """Return all that outputs for an image file depend on, as JSON: the model's part of every cache's key."""
+        classes = self.identity.classes
+        return {
+            "weights_sha256": self.weights_sha256(),
+            "spec": self.identity.spec,
+            "architecture": self.identity.architecture,
+            "classes": list(classes) if classes is not None else None,
+            "preprocessing": {"kind": type(self.preprocessing).__name__, **asdict(self.preprocessing)},
+            "mean": self.mean.flatten().tolist(),
+            "std": self.std.flatten().tolist(),
+            "stages": list(self.stages),
+        }
 
 
 def timm_classifier(

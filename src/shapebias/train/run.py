@@ -79,7 +79,7 @@ def train(config: TrainConfig) -> Path:
     def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
         if test is None:
             return {"val_top1": None}
-        options: dict[str, Any] = {"workers": config.loop.workers, "strict": config.loop.strict}
+        options: dict[str, Any] = {name: getattr(config.loop, name) for name in ("workers", "strict", "channels_last")}
         found = validate(network, test, fabric, interruption=interruption, note=record.note_unreadable, **options)
         return {"val_top1": found}
 

@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from lightning_fabric import Fabric
 
-from shapebias.data.image_batches import ImageBatches
 from shapebias.data.image_set import ImageFolder
 from shapebias.models.classifier import Classifier
+from shapebias.models.predict import Loading, PredictedBatches
 from shapebias.train.distributed import everywhere
 from shapebias.train.interruption import Interruption
-
-BATCH_SIZE = 64
 
 
 def validate(
@@ -23,6 +21,7 @@ def validate(
     *,
     workers: int = 0,
     strict: bool = False,
+    channels_last: bool = True,
     interruption: Interruption | None = None,
     note: Callable[[Sequence[str]], None] = lambda _reasons: None,
 ) -> float:
@@ -37,15 +36,13 @@ def validate(
 
     def counts() -> tuple[int, int]:
         right = count = 0
-        with torch.inference_mode():
-            batches = ImageBatches(paths, model.preprocessing, batch_size=BATCH_SIZE, workers=workers, strict=strict)
-            for indices, images in batches if paths else ():
-                answers = model(images.to(fabric.device)).argmax(1).cpu()
-                right += int((answers == labels[indices]).sum())
-                count += len(indices)
-                if interruption and interruption.name:
-                    break
-            note(batches.unreadable)
+        batches = PredictedBatches(model, paths, Loading(workers=workers, strict=strict), channels_last=channels_last)
+        for indices, logits in batches if paths else ():
+            right += int((logits.argmax(1).cpu() == labels[indices]).sum())
+            count += len(indices)
+            if interruption and interruption.name:
+                break
+        note(batches.unreadable)
         return right, count
 
     right, count = (sum(numbers) for numbers in zip(*everywhere(fabric, counts), strict=True))

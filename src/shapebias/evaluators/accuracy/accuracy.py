@@ -14,8 +14,9 @@ from shapebias.errors import NotFinite, UserError
 from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
 from shapebias.evaluators.accuracy.class_order import order_warning
 from shapebias.evaluators.accuracy.class_subset import ClassSubset, answering_among
-from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, predict
+from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.models.classifier import Classifier
+from shapebias.models.predict import predict
 from shapebias.results.results import Result
 from shapebias.stats.intervals import wilson
 
@@ -75,9 +76,12 @@ class Accuracy:
             check_logits(logits, len(names))
             return torch.cat([first_answers(logits, outputs) for outputs, _ in ways], dim=1)
 
-        indices, found, unreadable = predict(model, self.folder.paths, self.setting, self.name, read=read)
+        found = predict(model, self.folder.paths, self.setting.loading, title=self.name, read=read)
+        indices = found.rows
         targets = among.outputs.numpy()[among.labels(self.folder)[indices]]
-        data = data_details(self.folder.root, len(indices), self.folder.fingerprint, [*self.left_out, *unreadable])
+        data = data_details(
+            self.folder.root, len(indices), self.folder.fingerprint, [*self.left_out, *found.unreadable]
+        )
         details = {
             "classes": {"in_folder": len(self.whole.classes), "of_network": len(names)},
             "data": {**data, **self.drawn},
@@ -86,7 +90,7 @@ class Accuracy:
         outcome, column = EvalResult([], images), 0
         for outputs, condition in ways:
             answerable = len(names) if outputs is None else len(outputs)
-            answers = found[:, column : column + answered(answerable)].numpy()
+            answers = found.values[:, column : column + answered(answerable)]
             column += answered(answerable)
             right = answers == targets[:, None]
             told = {"per_category": self._per_category(right[:, 0], targets, names), **details}

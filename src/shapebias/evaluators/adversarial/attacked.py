@@ -25,7 +25,6 @@ from shapebias.evaluators.adversarial.attack_table import Column
 from shapebias.evaluators.base import EvalConfig
 from shapebias.models.classifier import Classifier
 from shapebias.models.frozen_eval import frozen_eval
-from shapebias.models.hashing import weights_sha256
 from shapebias.models.imagenet import wordnet_ids
 
 Found = TypeVar("Found")
@@ -197,11 +196,6 @@ def counting(model: Classifier) -> Iterator[Count]:
         yield count
     finally:
         handle.remove()
-
-
-def weights_of(model: Classifier) -> str:
-    """The hash that the network is known by, made where it came without."""
-    return model.identity.weights_sha256 or weights_sha256(model.network)
 
 
 def checked_logits(logits: Tensor, names: Sequence[str], model: Classifier) -> Tensor:

@@ -28,7 +28,7 @@ from shapebias.evaluators.adversarial.adversarial_set import (
 )
 from shapebias.evaluators.adversarial.attack_examples import save_png
 from shapebias.evaluators.adversarial.attack_table import CLEAN, Column, attack_details, columns_of
-from shapebias.evaluators.adversarial.attacked import Truth, attacked, clean_gradient, finite_only, weights_of
+from shapebias.evaluators.adversarial.attacked import Truth, attacked, clean_gradient, finite_only
 from shapebias.evaluators.adversarial.kept_batches import readable_batches
 from shapebias.evaluators.base import EvalConfig
 from shapebias.files import locked, read_json, remove_leftovers, write_json, write_text
@@ -102,7 +102,7 @@ def _identity(
         "source": {
             "name": source.identity.name,
             "architecture": source.identity.architecture,
-            "weights_sha256": weights_of(source),
+            "weights_sha256": source.weights_sha256(),
             "preprocessing": asdict(source.preprocessing),
             "mean": source.mean.flatten().tolist(),
             "std": source.std.flatten().tolist(),

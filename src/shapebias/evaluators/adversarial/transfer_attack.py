@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from shapebias.evaluators.adversarial.attacked import (
     check_attackable,
     checked_logits,
     images_to_attack,
-    weights_of,
 )
 from shapebias.evaluators.adversarial.kept_batches import through_batches
 from shapebias.evaluators.adversarial.make_adversarial import make_set
@@ -135,7 +134,7 @@ class TransferAttack:
     def _asked_for(self, made: AdversarialSet) -> AdversarialSet:
         """Of a set that was given what the setting asks for; attacks by default, and no epsilons, ask for all."""
         source = self.setting.source
-        if source is not None and weights_of(source) != made.made["source"].get("weights_sha256"):
+        if source is not None and source.weights_sha256() != made.made["source"].get("weights_sha256"):
             raise UserError(
                 f"{made.folder} holds images made against {made.source}, not {source.identity.name}: leave out "
                 "--source, or give the original images"
@@ -156,11 +155,7 @@ class TransferAttack:
     def _key(self, model: Classifier, made: AdversarialSet, images: AttackImages) -> dict[str, Any]:
         """All that an answer depends on, as JSON."""
         return {
-            "weights_sha256": weights_of(model),
-            "classes": list(model.identity.classes or ()),
-            "preprocessing": asdict(model.preprocessing),
-            "mean": model.mean.flatten().tolist(),
-            "std": model.std.flatten().tolist(),
+            "model": model.cache_key(),
             "adversarial": made.fingerprint,
             "images": images.fingerprint,
             "strict": self.setting.strict,

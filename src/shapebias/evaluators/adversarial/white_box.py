@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ from shapebias.evaluators.adversarial.attacked import (
     finite_only,
     images_to_attack,
     not_finite,
-    weights_of,
 )
 from shapebias.evaluators.adversarial.kept_batches import through_batches
 from shapebias.evaluators.base import EvalConfig, EvalResult
@@ -158,11 +156,7 @@ class WhiteBox:
     def _key(self, model: Classifier) -> dict[str, Any]:
         """All that an answer depends on, as JSON."""
         return {
-            "weights_sha256": weights_of(model),
-            "classes": list(model.identity.classes or ()),
-            "preprocessing": asdict(model.preprocessing),
-            "mean": model.mean.flatten().tolist(),
-            "std": model.std.flatten().tolist(),
+            "model": model.cache_key(),
             "images": self.images.fingerprint,
             "seed": self.setting.seed,
             "strict": self.setting.strict,

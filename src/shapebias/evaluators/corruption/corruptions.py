@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from shapebias.corruptions.folder import corrupt_folder
 from shapebias.corruptions.layout import Cell, CorruptedImages, corruption_folders, read_corrupted
 from shapebias.corruptions.make import LIBRARY, corruption_library
 from shapebias.data.decode import UnreadableImage, image_size
-from shapebias.data.image_batches import ImageBatches, Preprocessing
+from shapebias.data.image_batches import Preprocessing
 from shapebias.data.image_set import ImageFolder, part
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import check_logits
@@ -28,8 +28,8 @@ from shapebias.evaluators.corruption.corruption_scores import (
     mean_corruption_error,
 )
 from shapebias.models.classifier import Classifier
-from shapebias.models.hashing import weights_sha256
 from shapebias.models.imagenet import COUNT, wordnet_ids
+from shapebias.models.predict import PredictedBatches
 from shapebias.progress import progress
 from shapebias.results.batch_cache import BatchCache
 
@@ -143,30 +143,18 @@ class Corruptions:
         """For each image of a cell the place of its answer among the folder's classes; and the unreadable files."""
         setting = self.setting
         paths = cell.paths
-        batches = ImageBatches(
-            paths,
-            _whole(model.preprocessing),
-            batch_size=setting.batch_size,
-            workers=setting.workers,
-            strict=setting.strict,
-        )
+        batches = PredictedBatches(model, paths, setting.loading, preprocessing=_whole(model.preprocessing))
         classes, outputs = len(model.identity.classes or ()), among.outputs.to(setting.device)
         answers = np.full(len(cell.names), UNREAD, dtype=np.int64)
-        with torch.inference_mode():
-            for numbers, images in batches:
-                logits = model(images.to(setting.device, memory_format=torch.channels_last))
-                answers[numbers] = _best(logits, [paths[n] for n in numbers], outputs, classes, model.identity.name)
-                advance(len(numbers))
+        for numbers, logits in batches:
+            answers[numbers] = _best(logits, [paths[n] for n in numbers], outputs, classes, model.identity.name)
+            advance(len(numbers))
         return {"answers": answers, "unreadable": np.array(batches.unreadable, dtype=np.str_)}
 
     def _key(self, model: Classifier, among: ClassSubset) -> dict[str, Any]:
         """All that an answer depends on, the image aside."""
         return {
-            "weights_sha256": model.identity.weights_sha256 or weights_sha256(model.network),
-            "spec": model.identity.spec,
-            "preprocessing": asdict(_whole(model.preprocessing)),
-            "mean": model.mean.flatten().tolist(),
-            "std": model.std.flatten().tolist(),
+            "model": model.cache_key(),
             "classes": list(among.classes),
             "outputs": among.outputs.tolist(),
             "device": str(self.setting.device),

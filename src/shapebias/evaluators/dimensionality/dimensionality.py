@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.image_batches import ImageBatches
 from shapebias.data.image_set import TEST_NAMES, part
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import check_logits
@@ -36,6 +35,7 @@ from shapebias.files import read_json
 from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares, neuron_counts
 from shapebias.models.classifier import Classifier
 from shapebias.models.latents import classifying_layer
+from shapebias.models.predict import PredictedBatches
 from shapebias.progress import progress
 from shapebias.results.results import Result
 from shapebias.stylize.folder import MANIFEST, stylized_views, unreadable_sources, view_path
@@ -168,14 +168,11 @@ class Dimensionality:
     def _latents(self, model: Classifier, copies: Sequence[Path], highest: TopActivations) -> Iterator[Tensor]:
         """The pooled latents (n, D) of ``copies``, batch after batch."""
         setting, name, first = self.setting, model.identity.name, 0
-        batches = ImageBatches(
-            copies, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
-        )
-        with torch.inference_mode(), progress(f"{name}: {self.name}", total=len(copies)) as bar:
-            for numbers, images in batches:
+        batches = PredictedBatches(model, copies, setting.loading, latents=True)
+        with progress(f"{name}: {self.name}", total=len(copies)) as bar:
+            for numbers, (logits, latents) in batches:
                 if batches.unreadable:
                     break
-                logits, latents = model(images.to(setting.device, memory_format=torch.channels_last), latents=True)
                 z = latents[-1].float().cpu()
                 if not z.isfinite().all():
                     raise UserError(f"the latents of {name} hold NaN or infinity")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from shapebias.data.image_batches import ImageBatches, Preprocessing
+from shapebias.data.image_batches import Preprocessing
 from shapebias.evaluators.base import EvalConfig
 from shapebias.files import write_json
 from shapebias.models.classifier import Classifier
 from shapebias.models.latents import channels_last
+from shapebias.models.predict import PredictedBatches
 from shapebias.models.preprocessing import Squashed
 
 IMAGES = 6
@@ -90,21 +92,18 @@ def _places(
             maps.append((chosen.flatten(2).argmax(2).cpu(), chosen.shape[2], chosen.shape[3]))
 
     handle = model.network.get_submodule(stage).register_forward_hook(look)
-    batches = ImageBatches(paths, model.preprocessing, batch_size=setting.batch_size, workers=setting.workers)
     try:
-        with torch.inference_mode():
-            for numbers, images in batches:
-                maps.clear()
-                model(images.to(setting.device, memory_format=torch.channels_last))
-                if not maps:
-                    break
-                highest, rows, columns = maps[-1]
-                for number, best in zip(numbers, highest.tolist(), strict=True):
-                    with Image.open(paths[number]) as file:
-                        size = file.size
-                    for neuron, flat in zip(neurons, best, strict=True):
-                        seen = (flat % columns + 0.5) / columns, (flat // columns + 0.5) / rows
-                        found[number, neuron] = in_the_image(*seen, size, model.preprocessing)
+        for numbers, _ in PredictedBatches(model, paths, replace(setting.loading, strict=False)):
+            if not maps:
+                break
+            highest, rows, columns = maps.pop()
+            maps.clear()
+            for number, best in zip(numbers, highest.tolist(), strict=True):
+                with Image.open(paths[number]) as file:
+                    size = file.size
+                for neuron, flat in zip(neurons, best, strict=True):
+                    seen = (flat % columns + 0.5) / columns, (flat // columns + 0.5) / rows
+                    found[number, neuron] = in_the_image(*seen, size, model.preprocessing)
     finally:
         handle.remove()
     return found

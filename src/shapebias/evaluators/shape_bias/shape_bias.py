@@ -10,12 +10,13 @@ import numpy as np
 
 from shapebias.data.image_set import part
 from shapebias.data.readers.cue_conflict import CueConflictFolder
-from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, predict
+from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.evaluators.shape_bias.decisions import FILE as DECISIONS
 from shapebias.evaluators.shape_bias.decisions import shares_of, write_decisions
 from shapebias.metrics.functional.shape_bias import shape_bias
 from shapebias.models.classifier import Classifier
+from shapebias.models.predict import predict
 from shapebias.results.responses import trials_of, write_responses
 from shapebias.results.results import Result
 from shapebias.stats.bootstrap import ratio_interval
@@ -58,8 +59,8 @@ class ShapeBias:
         """Decide every conflict image, write the raw responses and decisions, and count."""
         folder, name = self.folder, model.identity.name
         how = self._answering(model)
-        indices, kept, unreadable = predict(model, folder.paths, self.setting, self.name, read=how.scores)
-        scores = kept.numpy()
+        found = predict(model, folder.paths, self.setting.loading, title=self.name, read=how.scores)
+        indices, scores = found.rows, found.values
         answers = [how.names[int(n)] for n in scores.argmax(1)]
         shapes, textures = ([values[i] for i in indices] for values in (folder.shapes, folder.textures))
         images = [folder.paths[i] for i in indices]
@@ -78,7 +79,7 @@ class ShapeBias:
                 "shape": _mean_of(shares_of(scores), how.names, shapes),
                 "texture": _mean_of(shares_of(scores), how.names, textures),
             },
-            "data": data_details(folder.root, len(indices), folder.fingerprint, unreadable),
+            "data": data_details(folder.root, len(indices), folder.fingerprint, found.unreadable),
         }
         return score(answers, shapes, textures, relative, details, mapping=how.mapping, seed=self.setting.seed)
 

@@ -15,9 +15,10 @@ import numpy as np
 from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.image_set import ImageFolder, part
 from shapebias.errors import UserError
-from shapebias.evaluators.base import EvalConfig, EvalResult, data_details, predict
+from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.models.classifier import Classifier
+from shapebias.models.predict import predict
 from shapebias.results.responses import trials_of, write_responses
 from shapebias.results.results import Result
 from shapebias.stats.intervals import wilson
@@ -72,8 +73,8 @@ class TextureFree:
             (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
         ]
         paths = [path for path, _ in asked]
-        indices, scores, unreadable = predict(model, paths, self.setting, self.name, read=how.scores)
-        answers = [how.names[n] for n in scores.argmax(1).tolist()]
+        found = predict(model, paths, self.setting.loading, title=self.name, read=how.scores)
+        indices, answers = found.rows, [how.names[n] for n in found.values.argmax(1).tolist()]
         targets = [asked[int(i)][1] for i in indices]
         images = [paths[int(i)] for i in indices]
         file = f"{self.name}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
@@ -97,7 +98,7 @@ class TextureFree:
                     for category in sorted(set(targets))
                 },
                 "other_categories_left_out": dict(Counter(label for label in labels if label not in categories)),
-                "data": data_details(folder.root, len(indices), folder.fingerprint, unreadable),
+                "data": data_details(folder.root, len(indices), folder.fingerprint, found.unreadable),
             },
         )
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)

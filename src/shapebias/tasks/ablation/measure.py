@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shapebias.models.describe import combined_sha256
+from shapebias.models.hashing import combined_sha256
 from shapebias.results.results import Results
 from shapebias.tasks.ablation.rows import Row
 from shapebias.tasks.ablation.run import Trained

@@ -11,13 +11,13 @@ from shapebias.environment import environment
 from shapebias.files import read_json, sha256
 from shapebias.losses import MMSILoss, Weights
 from shapebias.models.checkpoint import save_classifier
-from shapebias.models.describe import describe
 from shapebias.models.hashing import weights_sha256
 from shapebias.models.load import load_model
+from shapebias.models.predict import Predictions
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import Row
 from shapebias.tasks.ablation.start import starting_network, weights_file
-from shapebias.tasks.classification.answers import Answers, kept, logits_of
+from shapebias.tasks.classification.answers import load_or_predict, logits_of
 from shapebias.tasks.classification.finetune import TaskSamples, scoring
 from shapebias.tasks.classification.loss import task_loss
 from shapebias.tasks.classification.task import Split, Task
@@ -42,7 +42,7 @@ class Trained:
     config: AblationConfig
     run: dict[str, Any]
     network: dict[str, Any]
-    answers: Answers
+    answers: Predictions
 
 
 def run_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, found: Views) -> Trained:
@@ -54,13 +54,13 @@ def run_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, found:
     train_row(config, row, fabric, task, found, train=task.train)
     network = load_model(str(config.loop.out)).to(fabric.device)
 
-    def tested() -> Answers:
-        return logits_of(network, task.test, config.loop, str(fabric.device))
+    def tested() -> Predictions:
+        return logits_of(network, task.test, config.loop)
 
     answers = on_rank_zero(
-        fabric, lambda: kept(config.loop.out / "test", network, task.test, tested, strict=config.loop.strict)
+        fabric, lambda: load_or_predict(config.loop.out / "test", network, task.test, tested, strict=config.loop.strict)
     )
-    return Trained(config, read_json(config.loop.out / "run.json"), describe(network), answers)
+    return Trained(config, read_json(config.loop.out / "run.json"), network.describe(), answers)
 
 
 def train_row(

@@ -8,8 +8,7 @@ from typing import Any
 
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
-from shapebias.models.describe import combined_sha256, describe
-from shapebias.models.hashing import weights_sha256
+from shapebias.models.hashing import combined_sha256
 
 OWN = ("name", "spec", "weights_sha256")  # of a description: what differs between trainings
 
@@ -30,13 +29,11 @@ class SeedEnsemble:
 
         Of seeds, ``seeds`` has the SHA-256 of each one's weights: {"0": ...}.
         """
-        digests = {
-            seed: model.identity.weights_sha256 or weights_sha256(model.network) for seed, model in self.models.items()
-        }
+        digests = {seed: model.weights_sha256() for seed, model in self.models.items()}
         each = {str(seed): digest for seed, digest in digests.items() if seed is not None}
         first = next(iter(self.models.values()))
         own = {"name": self.name, "spec": self.spec, "weights_sha256": combined_sha256(list(digests.values()))}
-        return {**describe(first), **own, **({"seeds": each} if each else {})}
+        return {**first.describe(), **own, **({"seeds": each} if each else {})}
 
 
 def alone(model: Classifier) -> SeedEnsemble:
@@ -55,9 +52,9 @@ def over_seeds(name: str, spec: str, models: Mapping[int, Classifier]) -> SeedEn
         models[seed].identity = replace(models[seed].identity, name=f"{name}/seed-{seed}")
         found[seed] = models[seed]
     first, *others = found.values()
-    kind = describe(first)
+    kind = first.describe()
     for other in others:
-        for key, value in describe(other).items():
+        for key, value in other.describe().items():
             if key not in OWN and value != kind[key]:
                 raise UserError(
                     f"{other.identity.name} has another {key.replace('_', ' ')} than {first.identity.name}: a folder "

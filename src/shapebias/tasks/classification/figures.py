@@ -11,10 +11,10 @@ import numpy as np
 
 from shapebias.evaluators.base import data_details
 from shapebias.metrics.functional.average_precision import Kind, mean_ap_draws
+from shapebias.models.predict import Predictions
 from shapebias.results.results import Result
 from shapebias.stats.bootstrap import paired_difference, percentile_interval
 from shapebias.stats.seeds import seed_interval
-from shapebias.tasks.classification.answers import Answers
 from shapebias.tasks.classification.score import KINDS, image_interval, mean_ap, per_class_top1, right
 from shapebias.tasks.classification.task import Split, Task
 
@@ -24,7 +24,7 @@ class Measured:
     """A network's answers on the test images, by seed; by None where no seed has a say, as in the read-outs."""
 
     name: str
-    answers: Mapping[int | None, Answers]
+    answers: Mapping[int | None, Predictions]
     details: dict[str, Any]
 
 
@@ -79,7 +79,7 @@ def _condition(method: str | None, kind: Kind | None) -> dict[str, Any]:
     return {name: value for name, value in (("method", method), ("kind", kind)) if value is not None}
 
 
-def _per_category(task: Task, answers: Answers, values: np.ndarray) -> dict[str, Any]:
+def _per_category(task: Task, answers: Predictions, values: np.ndarray) -> dict[str, Any]:
     targets = task.test.targets[answers.rows]
     counts = np.bincount(targets, minlength=len(values)) if targets.ndim == 1 else (targets == 1).sum(0)
     return {
@@ -122,7 +122,7 @@ def _values(test: Split, network: Measured, rows: list[int], kind: Kind | None, 
     for answers in network.answers.values():
         place = {row: n for n, row in enumerate(answers.rows.tolist())}
         values = answers.values[[place[row] for row in rows]]
-        ordered = Answers(np.arange(len(rows)), values)
+        ordered = Predictions(np.arange(len(rows)), values)
         if kind is None:
             of_seeds.append(right(test, ordered).astype(np.float64))
             continue

@@ -96,7 +96,7 @@ def finetune(
         },
         "classes": task.classes,
     }
-    inputs = {"source": source.identity.weights_sha256 or weights_sha256(source.network)}
+    inputs = {"source": source.weights_sha256()}
     about = RunInfo(
         title=f"{source.identity.name} on {task.name}, lr {config.loop.lr:g}, seed {config.loop.seed}",
         head=head,
@@ -120,7 +120,7 @@ def scoring(config: LoopConfig, fabric: Fabric, held_out: Split | None) -> Valid
     def validate(network: Classifier, _interruption: Interruption) -> dict[str, float | None]:
         if (part := held_out) is None:
             return {}
-        found = on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config, str(fabric.device))))
+        found = on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config)))
         return found.columns()
 
     return validate

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shapebias.models.classifier import Classifier
-from shapebias.tasks.classification.answers import Answers, features_of, kept
+from shapebias.models.predict import Predictions
+from shapebias.tasks.classification.answers import features_of, load_or_predict
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.finetune import resized
 from shapebias.tasks.classification.knn import NEIGHBOURS, TEMPERATURE, knn_scores
@@ -20,7 +21,7 @@ from shapebias.tasks.classification.task import Split, Task
 class Found(NamedTuple):
     """Answers on the test images, and how they came about, for a figure's details."""
 
-    answers: Answers
+    answers: Predictions
     details: dict[str, Any]
 
 
@@ -49,7 +50,7 @@ def linear(config: TransferConfig, source: Classifier, task: Task, device: str, 
     classes, on = len(task.classes), "cpu" if device.startswith("mps") else device  # which has no double precision
     probes = fit_path(known, fit.targets, classes, device=on)
     rows = np.arange(len(held))
-    scores = {l2: score(held, Answers(rows, probe(shown))) for l2, probe in probes.items()}
+    scores = {l2: score(held, Predictions(rows, probe(shown))) for l2, probe in probes.items()}
     chosen = max(scores, key=lambda l2: scores[l2].order)
     larger = [l2 for l2 in probes if l2 >= chosen]
     probe = fit_path(training.values, task.train.targets[training.rows], classes, larger, device=on)[chosen]
@@ -59,7 +60,7 @@ def linear(config: TransferConfig, source: Classifier, task: Task, device: str, 
         "split": {"fit": len(fit), "held_out": len(held)},
         "features": int(training.values.shape[1]),
     }
-    return Found(Answers(testing.rows, probe(testing.values), testing.unreadable), details)
+    return Found(Predictions(testing.rows, probe(testing.values), testing.unreadable), details)
 
 
 def knn(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Found:
@@ -69,18 +70,18 @@ def knn(config: TransferConfig, source: Classifier, task: Task, device: str, fol
     scores = knn_scores(training.values, targets, testing.values, len(task.classes))
     k = min(NEIGHBOURS, len(targets))
     details = {"k": k, "temperature": TEMPERATURE, "features": int(training.values.shape[1])}
-    return Found(Answers(testing.rows, scores, testing.unreadable), details)
+    return Found(Predictions(testing.rows, scores, testing.unreadable), details)
 
 
 def _features(
     config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
-) -> tuple[Answers, Answers]:
+) -> tuple[Predictions, Predictions]:
     """Of the training and of the test images; each passes the network once, whatever is read out later."""
     model, settings = resized(config, source).to(device), config.loop
 
-    def passed(name: str, part: Split) -> Answers:
-        return kept(
-            folder / name, model, part, lambda: features_of(model, part, settings, device), strict=config.loop.strict
+    def passed(name: str, part: Split) -> Predictions:
+        return load_or_predict(
+            folder / name, model, part, lambda: features_of(model, part, settings), strict=config.loop.strict
         )
 
     found = passed("train", task.train), passed("test", task.test)

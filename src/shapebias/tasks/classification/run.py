@@ -15,10 +15,10 @@ from shapebias.environment import environment
 from shapebias.errors import UserError, unknown
 from shapebias.evaluators.evaluate import check_networks, record
 from shapebias.models.classifier import Classifier
-from shapebias.models.describe import describe
+from shapebias.models.predict import Predictions
 from shapebias.results.results import COMPARISON_FILE, Results, write_comparison
 from shapebias.results.warnings import print_warnings
-from shapebias.tasks.classification.answers import Answers, kept, logits_of
+from shapebias.tasks.classification.answers import load_or_predict, logits_of
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.figures import Measured, differences, entries
 from shapebias.tasks.classification.finetune import finetune
@@ -116,15 +116,15 @@ def _finetuned(
     for seed in seeds:
         run = update(config, select_epochs=0, lr=rate, seed=seed, out=folder / f"seed-{seed}")
         model = finetune(run, fabric, source, task, train=task.train)
-        answers[seed] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task, str(fabric.device)))
+        answers[seed] = on_rank_zero(fabric, lambda m=model, c=run: _tested(c, m, task))
     return Measured(source.identity.name, answers, {**details, "epochs": config.loop.epochs})
 
 
-def _tested(config: TransferConfig, model: Classifier, task: Task, device: str) -> Answers:
-    def made() -> Answers:
-        return logits_of(model, task.test, config.loop, device)
+def _tested(config: TransferConfig, model: Classifier, task: Task) -> Predictions:
+    def made() -> Predictions:
+        return logits_of(model, task.test, config.loop)
 
-    return kept(config.loop.out / "test", model, task.test, made, strict=config.loop.strict)
+    return load_or_predict(config.loop.out / "test", model, task.test, made, strict=config.loop.strict)
 
 
 def _write(
@@ -134,6 +134,6 @@ def _write(
     told = {"size": config.size or model.preprocessing.size, "split_seed": config.split_seed}
     measured = replace(measured, details={**measured.details, **told})
     new = entries(task, method, measured, seed=config.split_seed)
-    results = record(describe(model), {**environment(device), "seed": config.split_seed}, new, config.loop.out)
+    results = record(model.describe(), {**environment(device), "seed": config.split_seed}, new, config.loop.out)
     print_warnings(new)
     return results

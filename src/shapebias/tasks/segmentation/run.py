@@ -18,7 +18,6 @@ from shapebias.evaluators.evaluate import check_networks, record
 from shapebias.files import read_json
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
-from shapebias.models.describe import describe
 from shapebias.results.batch_cache import BatchCache
 from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
 from shapebias.tasks.segmentation.checkpoint import load_segmenter
@@ -177,7 +176,7 @@ def _details(config: SegmentConfig, run: Path, training: SegmentationImages, val
 def _write(source: Classifier, config: SegmentConfig, entry: Result, fabric: Fabric) -> Results:
     """The network's file with the figure in it, beside those that stand there already."""
     made = {**environment(str(fabric.device)), "seed": config.split_seed}
-    return record(describe(source), made, [entry], config.loop.out)
+    return record(source.describe(), made, [entry], config.loop.out)
 
 
 def _show(home: Path, config: SegmentConfig, run: Measured, val: SegmentationImages, fabric: Fabric) -> None:
