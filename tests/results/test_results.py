@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +94,38 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
     with pytest.raises(UserError, match=r"results\.json") as caught:
         Results.load(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"evaluator": None}, "no evaluator and metric in results[0]"),
+        ({"metric": 3}, "no evaluator and metric in results[0]"),
+        ({"value": "high"}, "the value 'high' in results[0]"),
+        ({"value": True}, "the value True in results[0]"),
+        ({"value": 10**400}, "in results[0] is not a number"),
+        ({"n": None}, "the count None in results[0]"),
+        ({"ci95": ["a"]}, "the interval ['a'] in results[0]"),
+        ({"condition": []}, "the condition or the details in results[0]"),
+        ({"details": None}, "the condition or the details in results[0]"),
+    ],
+)
+def test_a_damaged_result_is_named(tmp_path, change, said):
+    item = {"evaluator": "e", "metric": "m", "condition": {}, "value": 0.5, "ci95": [0.4, 0.6], "n": 9, "details": {}}
+    record = {"schema": "shapebias/results/1", "model": {"name": "x"}, "environment": {}, "results": [item | change]}
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match=re.escape(said)):
+        Results.load(path)
+
+
+def test_undefined_numbers_of_a_file_are_none(tmp_path):
+    item = {"evaluator": "e", "metric": "m", "condition": {}, "value": 0.5, "ci95": [0.4, 0.6], "n": 9, "details": {}}
+    items = [item | {"value": math.nan}, item | {"metric": "other", "ci95": [0.4, math.inf]}]
+    record = {"schema": "shapebias/results/1", "model": {"name": "x"}, "environment": {}, "results": items}
+    (tmp_path / "results.json").write_text(json.dumps(record))
+    first, second = Results.load(tmp_path / "results.json").results
+    assert (first.value, first.ci95, second.ci95) == (None, (0.4, 0.6), None)
 
 
 def test_comparison_names_the_networks(tmp_path):

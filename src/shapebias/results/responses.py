@@ -16,6 +16,7 @@ from pathlib import Path
 
 from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.readers.cue_conflict import parse_name
+from shapebias.data.shapes16.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.files import write_text
 
@@ -92,6 +93,16 @@ def read_responses(path: Path, categories: Collection[str] = CATEGORIES) -> list
             )
     check_once(trials)
     return trials
+
+
+def is_response_file(path: Path) -> bool:
+    """Return whether a CSV file has the columns of trials, without reading further."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = {name.strip() for name in next(csv.reader(file), [])}
+    except (OSError, ValueError, csv.Error):
+        return False
+    return header >= {"subj", "object_response", "category", "imagename"}
 
 
 def check_once(trials: Iterable[Trial]) -> None:

@@ -97,16 +97,43 @@ class Results:
         value = read_json(path)
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             raise UserError(f"{path} is not a results file of this version (schema {SCHEMA})")
+        model, environment, results = value.get("model"), value.get("environment"), value.get("results")
         try:
-            for key, kind, words in (("model", dict, "an object"), ("results", list, "a list")):
-                if not isinstance(value[key], kind):
-                    raise TypeError(f"'{key}' is not {words}")
-            entries = [
-                Result(**{**entry, "ci95": entry["ci95"] and tuple(entry["ci95"])}) for entry in value["results"]
-            ]
-            return cls(value["model"], value["environment"], entries)
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path} is a damaged results file ({type(error).__name__}: {error})") from error
+            if not isinstance(model, dict) or not isinstance(model.get("name"), str):
+                raise ValueError("no model.name")
+            if not isinstance(environment, dict) or not isinstance(results, list):
+                raise ValueError("no environment, or no list of results")
+            return cls(model, environment, [_checked(item, f"results[{i}]") for i, item in enumerate(results)])
+        except ValueError as error:
+            raise UserError(f"{path} is a damaged results file ({error}): evaluate the model again") from error
+
+
+def _checked(item: Any, place: str) -> Result:
+    """The result of a JSON object; NaN and infinity are not defined values.
+
+    Raises:
+        ValueError: naming the ``place`` and what is wrong there.
+    """
+    fields = item if isinstance(item, dict) else {}
+    evaluator, metric, value, n = (fields.get(key) for key in ("evaluator", "metric", "value", "n"))
+    if not isinstance(evaluator, str) or not isinstance(metric, str):
+        raise ValueError(f"no evaluator and metric in {place}")
+    if value is not None and not _is_number(value):
+        raise ValueError(f"the value {value!r} in {place} is not a number")
+    if type(n) is not int:
+        raise ValueError(f"the count {n!r} in {place} is not a whole number")
+    ends = fields.get("ci95")
+    if ends is not None and not (isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))):
+        raise ValueError(f"the interval {ends!r} in {place} is not two numbers")
+    condition, details = fields.get("condition"), fields.get("details")
+    if not isinstance(condition, dict) or not isinstance(details, dict):
+        raise ValueError(f"the condition or the details in {place} are not an object")
+    interval = (float(ends[0]), float(ends[1])) if ends and all(map(math.isfinite, ends)) else None
+    return Result(evaluator, metric, without_nan(value), n, interval, condition, details)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def write_comparison(path: Path, paired: Sequence[dict[str, Any]], networks: Sequence[Results]) -> None:

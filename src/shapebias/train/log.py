@@ -17,10 +17,10 @@ from torch import Tensor
 from shapebias.data.transforms import to_image
 from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
 from shapebias.models.checkpoint import MODEL_FILE
+from shapebias.results.runs import METRICS_FILE, RUN_FILE, SCHEMA
 from shapebias.train.config import plain
 from shapebias.train.task import Batch
 
-SCHEMA = "shapebias/run/1"
 CONFIG_FILE = "config.json"
 PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by its hash
 # Settings that may change between a run and its continuation: they do not change what is computed.
@@ -73,7 +73,7 @@ class RunLogger:
         out = self.config.loop.out
         claim_folder(out, self.identity, marker="identity.json", describe=_kind)
         remove_leftovers(out)
-        path = out / "run.json"
+        path = out / RUN_FILE
         begun = path.is_file()
         if begun and read_json(path).get("weights_sha256") is not None:
             return True
@@ -154,7 +154,7 @@ class RunLogger:
             "images_seen": self.images,
             "warnings": self.warnings,
         }
-        write_json(config.loop.out / "run.json", run)
+        write_json(config.loop.out / RUN_FILE, run)
 
 
 def write_metrics(out: Path, rows: list[dict[str, Any]], values: Sequence[str]) -> None:
@@ -165,7 +165,7 @@ def write_metrics(out: Path, rows: list[dict[str, Any]], values: Sequence[str]) 
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items() if v is not None})
-    write_text(out / "metrics.csv", text.getvalue())
+    write_text(out / METRICS_FILE, text.getvalue())
 
 
 def write_examples(out: Path, images: Tensor | None, views: Tensor | None, count: int) -> None:

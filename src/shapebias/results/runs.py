@@ -1,0 +1,70 @@
+"""The record of a training as its folder holds it: ``run.json`` and ``metrics.csv``."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shapebias.errors import UserError
+from shapebias.files import read_json
+
+SCHEMA = "shapebias/run/1"
+RUN_FILE, METRICS_FILE = "run.json", "metrics.csv"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: the content of its ``run.json``."""
+
+    folder: Path
+    name: str
+    record: Mapping[str, Any]
+
+    @property
+    def weights(self) -> str | None:
+        """SHA-256 of the trained weights, None while the run is unfinished."""
+        digest = self.record.get("weights_sha256")
+        return digest if isinstance(digest, str) and digest else None
+
+    @classmethod
+    def load(cls, folder: Path) -> Run:
+        """Read the ``run.json`` of a folder.
+
+        Raises:
+            UserError: not there, broken, or of another schema.
+        """
+        path = folder / RUN_FILE
+        record = read_json(path)
+        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+            raise UserError(f"{path} is not the record of a training of this version (schema {SCHEMA}): train again")
+        if not isinstance(record.get("name"), str):
+            raise UserError(f"{path} is damaged (no name): train again")
+        return cls(folder, record["name"], record)
+
+    def epochs(self) -> list[dict[str, float | str | None]]:
+        """Return the rows of ``metrics.csv``, None for what is no finite number; no rows without the file.
+
+        Raises:
+            UserError: the file is not readable as CSV.
+        """
+        path = self.folder / METRICS_FILE
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, csv.Error) as error:
+            raise UserError(f"{path} is not readable as CSV: {error}") from error
+        return [{key: value if key == "phase" else _finite(value) for key, value in row.items() if key} for row in rows]
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
