@@ -16,7 +16,6 @@ from pathlib import Path
 
 from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.readers.cue_conflict import parse_name
-from shapebias.data.shapes16.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.files import write_text
 
