@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 import shapebias.corruptions.folder as module
-import shapebias.corruptions.make as make
 from shapebias.corruptions import CORRUPTIONS, SEVERITIES, corrupt, corrupt_folder
+from shapebias.corruptions.corruption import GROUPS, corruption_library
 from shapebias.corruptions.layout import corruption_folders, read_corrupted
-from shapebias.corruptions.protocol import ALEXNET_ERRORS, EXTRA, GROUPS
 from shapebias.data.decode import load_rgb
 from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
+from shapebias.evaluators.corruption.corruption_scores import ALEXNET_ERRORS
 from testkit.images import class_folder, noise_image
 
 try:
@@ -61,7 +61,6 @@ def test_the_protocol_is_the_published_one():
     assert [len(names) for names in GROUPS.values()] == [3, 4, 4, 4]
     assert len(set(CORRUPTIONS)) == 15
     assert SEVERITIES == (1, 2, 3, 4, 5)
-    assert not set(EXTRA) & set(CORRUPTIONS)
     per_mille = [886, 894, 923, 820, 826, 786, 798, 867, 827, 819, 565, 853, 646, 718, 606]
     assert [math.floor(1000 * ALEXNET_ERRORS[name] + 0.5 - 1e-9) for name in CORRUPTIONS] == per_mille
 
@@ -69,7 +68,6 @@ def test_the_protocol_is_the_published_one():
 @needs_library
 def test_names_are_the_librarys():
     assert list(CORRUPTIONS) == library.get_corruption_names()
-    assert list(EXTRA) == library.get_corruption_names("validation")
 
 
 @needs_library
@@ -186,7 +184,7 @@ def test_what_cannot_be_corrupted_is_refused(monkeypatch):
 
 def test_without_the_library_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecorruptions", None)
-    make.corruption_library.cache_clear()
+    corruption_library.cache_clear()
     try:
         source = photographs(tmp_path / "in")
         for work in (lambda: corrupt(photograph(), "fog", 1), lambda: corrupt_folder(source, tmp_path / "out")):
@@ -194,7 +192,7 @@ def test_without_the_library_it_says_what_to_install(tmp_path, monkeypatch):
                 work()
         assert not (tmp_path / "out").exists()
     finally:
-        make.corruption_library.cache_clear()
+        corruption_library.cache_clear()
 
 
 def test_images_are_prepared_as_the_public_set_is():

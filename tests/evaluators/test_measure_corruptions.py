@@ -14,12 +14,17 @@ from PIL import Image
 from torch import nn
 
 import shapebias.evaluators.corruption.corruptions as module
+from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES
 from shapebias.corruptions.layout import read_corrupted
-from shapebias.corruptions.protocol import ALEXNET_ERRORS, CORRUPTIONS, GROUPS, SEVERITIES
 from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
-from shapebias.evaluators.corruption.corruption_scores import Answered, corruption_entries, mean_corruption_error
+from shapebias.evaluators.corruption.corruption_scores import (
+    ALEXNET_ERRORS,
+    Answered,
+    corruption_entries,
+    mean_corruption_error,
+)
 from shapebias.evaluators.corruption.corruptions import Corruptions
 from shapebias.models import Classifier, Identity
 from shapebias.models.imagenet import wordnet_ids

@@ -259,8 +259,8 @@ def test_map_shows_every_cell_and_names_the_missing(tmp_path: Path) -> None:
 
 
 def test_maps_know_the_corruptions_of_the_protocol() -> None:
-    from shapebias.corruptions.protocol import CORRUPTIONS as PROTOCOL
-    from shapebias.corruptions.protocol import GROUPS as PROTOCOL_GROUPS
+    from shapebias.corruptions.corruption import CORRUPTIONS as PROTOCOL
+    from shapebias.corruptions.corruption import GROUPS as PROTOCOL_GROUPS
     from shapebias.report.corruption_map import GROUPS, TITLES
 
     assert tuple(TITLES) == tuple(PROTOCOL) == tuple(CORRUPTIONS)

@@ -47,9 +47,9 @@ def corrupt(
     strict: bool,
 ) -> None:
     """Corrupt a folder."""
+    from shapebias.corruptions.corruption import CORRUPTIONS, SEVERITIES, check_cells
     from shapebias.corruptions.folder import corrupt_folder
     from shapebias.corruptions.layout import MANIFEST
-    from shapebias.corruptions.protocol import CORRUPTIONS, SEVERITIES, check_cells
     from shapebias.evaluators.accuracy.class_images import class_images
 
     names = CORRUPTIONS if corruptions is None else tuple(_parts(corruptions))

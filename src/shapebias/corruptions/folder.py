@@ -16,9 +16,17 @@ from typing import Any
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from shapebias.corruptions.corruption import (
+    CORRUPTIONS,
+    LIBRARY,
+    SEVERITIES,
+    SMALLEST,
+    Cell,
+    check_cells,
+    corrupt,
+    corruption_library,
+)
 from shapebias.corruptions.layout import MANIFEST, UNREADABLE, corruption_folders
-from shapebias.corruptions.make import LIBRARY, SMALLEST, corrupt, corruption_library
-from shapebias.corruptions.protocol import CORRUPTIONS, SEVERITIES, check_cells
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.image_batches import Preprocessing
 from shapebias.data.image_set import ImageFolder
@@ -31,8 +39,6 @@ from shapebias.progress import progress
 SIZE = 224
 QUALITY = 85
 _PUBLISHED = Preprocessing(size=SIZE, crop=SIZE / 256, interpolation="bilinear")
-
-Cell = tuple[str, int]  # corruption, severity
 
 
 def corrupt_folder(

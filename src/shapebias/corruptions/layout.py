@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from shapebias.corruptions.protocol import CORRUPTIONS, GROUPS, SEVERITIES
+from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES
 from shapebias.data.image_set import ImageFolder
 from shapebias.errors import UserError
 from shapebias.files import read_json

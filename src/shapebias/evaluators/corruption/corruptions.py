@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from shapebias.corruptions.corruption import LIBRARY, corruption_library
 from shapebias.corruptions.folder import corrupt_folder
 from shapebias.corruptions.layout import Cell, CorruptedImages, corruption_folders, read_corrupted
-from shapebias.corruptions.make import LIBRARY, corruption_library
 from shapebias.data.decode import UnreadableImage, image_size
 from shapebias.data.image_batches import Preprocessing
 from shapebias.data.image_set import ImageFolder, part

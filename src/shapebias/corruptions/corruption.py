@@ -1,7 +1,8 @@
-"""One image corrupted as ImageNet-C's are, its randomness a function of a seed and the image's name alone.
+"""ImageNet-C's fifteen corruptions (Hendrycks & Dietterich 2019), and one image corrupted by them.
 
-The corruptions are those of the library imagecorruptions-imaug (its import is called ``imagecorruptions``), an
-optional one. It draws from numpy's global generator, which is set for each image and put back.
+The random numbers of a corrupted image are a function of a seed and the image's name alone. The corruptions are those
+of the optional library imagecorruptions-imaug (imported as ``imagecorruptions``). It draws from numpy's global
+generator, which is seeded for each image and restored.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module, metadata
@@ -19,12 +20,37 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shapebias.corruptions.protocol import check_cells
-from shapebias.errors import UserError
+from shapebias.errors import UserError, unknown
+
+GROUPS = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+CORRUPTIONS = tuple(name for names in GROUPS.values() for name in names)
+SEVERITIES = (1, 2, 3, 4, 5)
+
+Cell = tuple[str, int]  # a corruption and a severity
 
 LIBRARY = "imagecorruptions-imaug"
 SMALLEST = 32
 _SEEDED = ("impulse_noise", "glass_blur")  # these draw from generators of their own
+
+
+def check_cells(corruptions: Sequence[str], severities: Sequence[int]) -> None:
+    """Refuse corruptions and severities that do not exist, none of them, or one given twice."""
+    for name in corruptions:
+        if name not in CORRUPTIONS:
+            raise unknown("corruption", name, CORRUPTIONS)
+    for severity in severities:
+        if severity not in SEVERITIES or isinstance(severity, bool):
+            raise UserError(f"there is no severity {severity}: choose from 1 to 5")
+    for kind, given in (("corruptions", corruptions), ("severities", severities)):
+        if not given:
+            raise UserError(f"no {kind} given: name some, or omit --{kind} for all")
+        if len(set(given)) < len(given):
+            raise UserError(f"--{kind} names something twice: give each once")
 
 
 def corrupt(
@@ -32,16 +58,16 @@ def corrupt(
 ) -> Image.Image:
     """Corrupt one image.
 
-    What is drawn depends on ``seed``, ``name``, the corruption and the severity, and on nothing else: not on what
-    was drawn before, nor on the process. The global generators of numpy and numba are left as they were. (While
-    it works, numpy's is set: other threads should not draw from it meanwhile.)
+    The random numbers depend on ``seed``, ``name``, the corruption and the severity alone, not on earlier draws or the
+    process. The global generators of numpy and numba are left as they were. (Numpy's is reseeded during the call: no
+    other thread should draw from it meanwhile.)
 
     Args:
         image: RGB (other modes are converted), or (H, W, 3) uint8; at least 32 pixels a side.
         corruption: one of ``CORRUPTIONS``.
         severity: 1 to 5.
-        seed: 0 or more.
-        name: tells images apart, such as the path in the data set.
+        seed: random seed, 0 or more.
+        name: identifies the image, such as its path in the data set.
 
     Returns:
         An RGB image of the same size.
@@ -64,18 +90,18 @@ def corrupt(
     with _quiet(), _numpy_seeded(words):
         if corruption == "glass_blur":  # compiled: it seeds numba's generator, of which every thread has its own
             with ThreadPoolExecutor(1) as thread:
-                found = thread.submit(library.corrupt, pixels, severity, corruption, **own).result()
+                corrupted = thread.submit(library.corrupt, pixels, severity, corruption, **own).result()
         else:
-            found = library.corrupt(pixels, severity, corruption, **own)
-    return Image.fromarray(found)
+            corrupted = library.corrupt(pixels, severity, corruption, **own)
+    return Image.fromarray(corrupted)
 
 
 @cache
 def corruption_library() -> tuple[Any, str]:
-    """The library that makes the corruptions, and its version.
+    """Return the module that makes the corruptions, and its version.
 
     Raises:
-        UserError: it is not installed, or does not load.
+        UserError: it is not installed, or cannot be imported.
     """
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -89,6 +115,7 @@ def corruption_library() -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _numpy_seeded(words: np.ndarray) -> Iterator[None]:
+    """Seed numpy's global generator with ``words``, and restore its state afterwards."""
     before = np.random.get_state()
     try:
         np.random.seed(words)
@@ -99,6 +126,6 @@ def _numpy_seeded(words: np.ndarray) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's warnings, and what it prints about its own exceptions."""
+    """Suppress the library's warnings, and what it prints about its own exceptions."""
     with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
         yield
