@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from shapebias.data.readers.cue_conflict import CueConflictFolder
+from shapebias.data.readers.cue_conflict import read_cue_conflict
 from shapebias.data.shapes16 import generate
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.shape_bias.shape_bias import ShapeBias
@@ -50,7 +50,7 @@ def main(folder: Path, out: Path) -> None:
     torch.manual_seed(0)
     model = wrap(timm.create_model("resnet18", num_classes=1000), name="resnet18").eval()
     model.to(memory_format=torch.channels_last)
-    paths = list(CueConflictFolder.scan(folder).paths)
+    paths = list(read_cue_conflict(folder).paths)
 
     def score() -> None:
         ShapeBias(EvalConfig(folder, out, batch_size=BATCH)).run(model)

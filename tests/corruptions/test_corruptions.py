@@ -19,7 +19,7 @@ from shapebias.corruptions import CORRUPTIONS, SEVERITIES, corrupt, corrupt_fold
 from shapebias.corruptions.corruption import GROUPS, corruption_library
 from shapebias.corruptions.layout import corruption_folders, read_corrupted
 from shapebias.data.decode import load_rgb
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators.corruption.corruption_scores import ALEXNET_ERRORS
 from testkit.images import class_folder, noise_image
@@ -45,7 +45,7 @@ def photographs(root, classes=("bear", "cat"), per_class=2, size=(64, 48)):
         (root / name).mkdir(parents=True)
         for i in range(per_class):
             photograph(size, seed=3 * c + i).save(root / name / f"{i}.png")
-    return ImageFolder.scan(root)
+    return read_class_folders(root)
 
 
 def contents(out):
@@ -293,7 +293,7 @@ def test_names_that_differ_in_their_endings_do_not_overwrite_each_other(tmp_path
         noise_image(root / "bear" / name, seed, (40, 40))
     noise_image(root / "cat" / "a.png", 9, (40, 40))
     out = tmp_path / "out"
-    corrupt_folder(ImageFolder.scan(root), out, corruptions=("contrast",), severities=(1,))
+    corrupt_folder(read_class_folders(root), out, corruptions=("contrast",), severities=(1,))
     found = contents(out / "contrast" / "1")
     assert len(found) == len(set(found.values())) == 8
     assert {"bear/a.jpg.JPEG", "bear/b.JPEG", "bear/below/b.JPEG", "bear/c.d.JPEG", "cat/a.JPEG"} < set(found)
@@ -330,7 +330,7 @@ def test_other_work_in_the_same_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"another set of corrupted images .*seed"):
         corrupt_folder(source, out, seed=1, **options)
     with pytest.raises(UserError, match="images_fingerprint"):
-        corrupt_folder(source.drawn(3, 0), out, **options)
+        corrupt_folder(source.subsample(3, 0), out, **options)
     with pytest.raises(UserError, match="lies in"):
         corrupt_folder(source, source.root / "c", **options)
     for change, words in (
@@ -341,11 +341,11 @@ def test_other_work_in_the_same_folder_is_refused(tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             corrupt_folder(source, tmp_path / "new", **{**options, **change})
-    corrupted = ImageFolder.scan(out / "contrast" / "1")
+    corrupted = read_class_folders(out / "contrast" / "1")
     assert len(corrupted) == 4
     class_folder(out, ("fog",), 1)
     with pytest.raises(UserError, match="holds corrupted images already"):
-        corrupt_folder(ImageFolder.scan(out), tmp_path / "new", **options)
+        corrupt_folder(read_class_folders(out), tmp_path / "new", **options)
 
 
 @needs_library

@@ -14,8 +14,9 @@ from PIL import Image
 
 import shapebias.data.readers.cue_conflict
 from shapebias.data.image_batches import ImageBatches, Preprocessing
-from shapebias.data.image_set import ImageFolder, list_images, part
-from shapebias.data.readers.cue_conflict import CueConflictFolder, parse_name
+from shapebias.data.image_set import ImageSet, list_images, part
+from shapebias.data.readers.class_folders import read_class_folders
+from shapebias.data.readers.cue_conflict import OTHER, SAME, parse_name, read_cue_conflict
 from shapebias.data.samplers import EpochBatchSampler, epoch_order
 from shapebias.data.transforms import Crop, centre_crop, random_crop
 from shapebias.errors import UserError
@@ -33,11 +34,11 @@ def test_scan_reads_classes_nested_images_and_nothing_else(tmp_path):
     (tmp_path / "dog" / "notes.txt").write_text("x")
     (tmp_path / "empty").mkdir()
     (tmp_path / "dog" / "folder.png").mkdir()
-    found = ImageFolder.scan(tmp_path)
+    found = read_class_folders(tmp_path)
     assert found.classes == ("cat", "dog")
     relative = [path.relative_to(tmp_path).as_posix() for path in found.paths]
     assert relative == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png", "dog/deep/er/x.JPG"]
-    assert found.labels == (0, 0, 1, 1, 1)
+    assert found.targets.tolist() == [0, 0, 1, 1, 1]
     assert len(found) == 5
 
 
@@ -56,24 +57,24 @@ def test_scan_refuses_what_is_no_folder_of_classes(tmp_path, build, message):
     root = tmp_path / "root"
     build(root)
     with pytest.raises(UserError, match=message) as caught:
-        ImageFolder.scan(root)
+        read_class_folders(root)
     assert "\n" not in str(caught.value)
     assert str(root) in str(caught.value)
 
 
 def test_fingerprint_changes_with_names_and_sizes_only(tmp_path, images):
-    first = ImageFolder.scan(images).fingerprint
-    assert ImageFolder.scan(images).fingerprint == first
+    first = read_class_folders(images).fingerprint
+    assert read_class_folders(images).fingerprint == first
     images.rename(tmp_path / "moved")
     moved = tmp_path / "moved"
-    assert ImageFolder.scan(moved).fingerprint == first
+    assert read_class_folders(moved).fingerprint == first
     (moved / "cat" / "0.png").rename(moved / "cat" / "9.png")
-    renamed = ImageFolder.scan(moved).fingerprint
+    renamed = read_class_folders(moved).fingerprint
     with (moved / "cat" / "9.png").open("ab") as file:
         file.write(b"x")
-    grown = ImageFolder.scan(moved).fingerprint
+    grown = read_class_folders(moved).fingerprint
     noise_image(moved / "cat" / "new.png", 7)
-    assert len({first, renamed, grown, ImageFolder.scan(moved).fingerprint}) == 4
+    assert len({first, renamed, grown, read_class_folders(moved).fingerprint}) == 4
 
 
 def unequal(root):
@@ -81,21 +82,21 @@ def unequal(root):
     for name, count in zip("abcde", (1, 2, 3, 4, 10), strict=True):
         for i in range(count):
             noise_image(root / name / f"{i}.png", i, (4, 4))
-    return ImageFolder.scan(root)
+    return read_class_folders(root)
 
 
 def counts(folder):
-    return {name: folder.labels.count(number) for number, name in enumerate(folder.classes)}
+    return {name: folder.labels.count(name) for name in folder.classes}
 
 
 def test_a_draw_is_spread_over_the_classes(tmp_path):
     folder = unequal(tmp_path)
-    assert counts(folder.drawn(5, 0)) == dict.fromkeys("abcde", 1)
-    assert counts(folder.drawn(12, 0)) == {"a": 1, "b": 2, "c": 3, "d": 3, "e": 3}
-    assert counts(folder.drawn(19, 0)) == {"a": 1, "b": 2, "c": 3, "d": 4, "e": 9}
-    assert {len(folder.drawn(3, seed).classes) for seed in range(9)} == {3}
-    assert len({folder.drawn(3, seed).classes for seed in range(20)}) > 3
-    assert folder.drawn(None, 0) is folder.drawn(20, 0) is folder.drawn(99, 0) is folder
+    assert counts(folder.subsample(5, 0)) == dict.fromkeys("abcde", 1)
+    assert counts(folder.subsample(12, 0)) == {"a": 1, "b": 2, "c": 3, "d": 3, "e": 3}
+    assert counts(folder.subsample(19, 0)) == {"a": 1, "b": 2, "c": 3, "d": 4, "e": 9}
+    assert {len(folder.subsample(3, seed).classes) for seed in range(9)} == {3}
+    assert len({folder.subsample(3, seed).classes for seed in range(20)}) > 3
+    assert folder.subsample(None, 0) is folder.subsample(20, 0) is folder.subsample(99, 0) is folder
 
 
 @given(limit=st.integers(1, 19), more=st.integers(0, 19), seed=st.integers(0, 5))
@@ -103,24 +104,25 @@ def test_a_draw_is_spread_over_the_classes(tmp_path):
 def test_a_draw_keeps_labels_and_order_and_is_part_of_larger_draws_of_its_seed(limit, more, seed):
     labels = [0] * 1 + [1] * 2 + [2] * 3 + [3] * 4 + [4] * 10
     paths = tuple(Path("root") / "abcde"[label] / f"{n:02d}.png" for n, label in enumerate(labels))
-    folder = ImageFolder(Path("root"), tuple("abcde"), paths, tuple(labels))
-    drawn, larger = folder.drawn(limit, seed), folder.drawn(limit + more, seed)
+    folder = ImageSet(Path("root"), paths, np.array(labels), tuple("abcde"))
+    drawn, larger = folder.subsample(limit, seed), folder.subsample(limit + more, seed)
     assert len(drawn) == len(set(drawn.paths)) == limit
     assert list(drawn.paths) == sorted(drawn.paths)
-    assert [drawn.classes[label] for label in drawn.labels] == [path.parent.name for path in drawn.paths]
+    assert list(drawn.labels) == [path.parent.name for path in drawn.paths]
     assert set(drawn.classes) == {path.parent.name for path in drawn.paths}
-    assert drawn == folder.drawn(limit, seed)
+    assert drawn.paths == folder.subsample(limit, seed).paths
+    assert drawn.drawn_from == (len(folder) if limit < len(folder) else None)
     assert {*drawn.paths} <= {*larger.paths}
 
 
 def test_draws_of_different_seeds_differ(tmp_path):
     folder = unequal(tmp_path)
-    assert len({folder.drawn(10, seed).paths for seed in range(5)}) > 1
+    assert len({folder.subsample(10, seed).paths for seed in range(5)}) > 1
 
 
 def test_a_link_to_nothing_is_listed_and_unreadable_not_a_crash(images):
     (images / "cat" / "gone.png").symlink_to(images / "nowhere.png")
-    found = ImageFolder.scan(images)
+    found = read_class_folders(images)
     assert len(found.fingerprint) == 64
     batches = ImageBatches(found.paths, Preprocessing(16), batch_size=2)
     assert sum(len(numbers) for numbers, _ in batches) == 4
@@ -144,10 +146,10 @@ def test_published_names_of_cue_conflict_images(tmp_path):
     assert [parse_name(n) for n in ("cat-dog1", "cat1", "cat1-dog2-bear3", "Cat1-dog2", "cat1_dog1")] == [None] * 5
     for name in ("cat/cat1-dog2.png", "cat/cat1-cat2.png", "dog/cat1-dog2.png", "cat/photo.png", "dog/dog10-cat3.png"):
         noise_image(tmp_path / name, 0)
-    found = CueConflictFolder.scan(tmp_path)
-    assert (found.shapes, found.textures) == (("cat", "dog"), ("dog", "cat"))
-    assert found.same == 1
-    assert found.foreign == ("cat/photo.png", "dog/cat1-dog2.png")
+    found = read_cue_conflict(tmp_path)
+    assert found.classes == ("cat", "dog")
+    assert found.targets.tolist() == [[0, 1], [1, 0]]
+    assert found.skipped == {SAME: ("cat/cat1-cat2.png",), OTHER: ("cat/photo.png", "dog/cat1-dog2.png")}
     assert len(found.fingerprint) == 64
     assert doctest.testmod(shapebias.data.readers.cue_conflict).failed == 0
 
@@ -155,7 +157,7 @@ def test_published_names_of_cue_conflict_images(tmp_path):
 def test_a_folder_without_conflicts_is_refused(tmp_path):
     noise_image(tmp_path / "cat" / "cat1-cat2.png", 0)
     with pytest.raises(UserError, match="1 with equal cues, 0 of other names"):
-        CueConflictFolder.scan(tmp_path)
+        read_cue_conflict(tmp_path)
 
 
 @given(
@@ -285,7 +287,7 @@ def test_the_shorter_side_is_the_recipes_whatever_the_rounding(monkeypatch):
 
 def damaged(images):
     (images / "cat" / "0.png").write_bytes(b"")
-    return ImageFolder.scan(images).paths
+    return read_class_folders(images).paths
 
 
 def test_unreadable_images_are_listed_and_the_others_keep_their_numbers(images):
@@ -303,10 +305,10 @@ def test_strict_stops_and_names_the_file(images):
 
 
 def test_no_readable_image_at_all_is_an_error(images):
-    for path in ImageFolder.scan(images).paths:
+    for path in read_class_folders(images).paths:
         path.write_text("no picture")
     with pytest.raises(UserError, match="none of the 4 images could be read"):
-        list(ImageBatches(ImageFolder.scan(images).paths, Preprocessing(16), batch_size=3))
+        list(ImageBatches(read_class_folders(images).paths, Preprocessing(16), batch_size=3))
 
 
 def test_workers_change_nothing(images):

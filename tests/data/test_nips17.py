@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 
-from shapebias.data.image_set import ImageFolder
-from shapebias.data.readers.attack_images import AttackImages
-from shapebias.data.readers.nips17 import find_competition, no_table, read_competition
+from shapebias.data.readers.class_folders import read_class_folders
+from shapebias.data.readers.nips17 import (
+    NO_IMAGE,
+    attribution,
+    digest_attacked,
+    find_competition,
+    no_table,
+    read_competition,
+)
 from shapebias.errors import UserError
 from shapebias.models.imagenet import wordnet_ids
 from testkit.competition import COLUMNS, ROWS, competition
@@ -25,10 +32,10 @@ def test_labels_count_from_one(tmp_path):
     found = read(competition(tmp_path / "set"))
     assert found.names == ("aa", "bb", "cc")
     assert found.labels == ("class0", "class999", "class2")
-    assert found.targets == ("class999", "class1", "class3")
+    assert found.columns["target"] == ("class999", "class1", "class3")
     assert [path.name for path in found.paths] == ["aa.png", "bb.png", "cc.png"]
     assert all(path.is_file() for path in found.paths)
-    assert found.left_out == ()
+    assert found.skipped[NO_IMAGE] == ()
 
 
 @pytest.mark.parametrize("name", ["images.csv", "dev_dataset.csv", "anything.csv"])
@@ -101,8 +108,8 @@ def test_rows_without_an_image_are_left_out_and_listed(tmp_path):
     found = read(root)
     assert found.names == ("aa", "cc")
     assert found.labels == ("class0", "class2")
-    assert found.targets == ("class999", "class3")
-    assert found.left_out == (f"{root / 'images' / 'bb'}.png: not there (row in line 4 of images.csv)",)
+    assert found.columns["target"] == ("class999", "class3")
+    assert found.skipped[NO_IMAGE] == (f"{root / 'images' / 'bb'}.png: not there (row in line 4 of images.csv)",)
     with pytest.raises(UserError, match=r"line 4: no image bb.png in .*leave out --strict"):
         read(root, strict=True)
     with pytest.raises(UserError, match=r"none of the 3 images of .* is in"):
@@ -113,13 +120,13 @@ def test_a_row_cannot_name_an_image_elsewhere(tmp_path):
     noise_image(tmp_path / "aa.png", 0)
     found = read(competition(tmp_path / "set", [*ROWS, ("../../aa", "1", "2")]))
     assert found.names == ("aa", "bb", "cc")
-    assert len(found.left_out) == 1
+    assert len(found.skipped[NO_IMAGE]) == 1
 
 
 def test_columns(tmp_path):
     without_target = competition(tmp_path / "a", [row[:2] for row in ROWS], COLUMNS[:2])
-    assert read(without_target).targets is None
-    assert read(without_target).attribution() is None
+    assert "target" not in read(without_target).columns
+    assert attribution(read(without_target)) is None
     for column in COLUMNS[:2]:
         columns = [name if name != column else "Other" for name in COLUMNS]
         with pytest.raises(UserError, match=f"images.csv, line 1: no column {column}: the competition's CSV has"):
@@ -148,7 +155,7 @@ def test_two_images_of_one_name_are_refused(tmp_path):
 
 
 def test_whose_photographs_they_are(tmp_path):
-    lines = read(competition(tmp_path / "set")).rows([1, 2]).attribution().splitlines()
+    lines = attribution(read(competition(tmp_path / "set")).take([1, 2])).splitlines()
     assert lines[-2:] == [
         'bb, Bob "the, cat", https://b.example/2, CC BY 2.0',
         "cc, Ćira, https://c.example/3, CC BY 2.0",
@@ -157,16 +164,16 @@ def test_whose_photographs_they_are(tmp_path):
 
 
 def test_class_folders_give_the_same_kind_without_targets(tmp_path):
-    folder = ImageFolder.scan(class_folder(tmp_path / "images", ("bear", "cat", "dog"), per_class=4))
-    found = AttackImages.of_folder(folder)
+    folder = read_class_folders(class_folder(tmp_path / "images", ("bear", "cat", "dog"), per_class=4))
+    found = replace(folder, digest=digest_attacked)
     assert found.names[:2] == ("bear/0.png", "bear/1.png")
     assert found.labels == ("bear",) * 4 + ("cat",) * 4 + ("dog",) * 4
-    assert (found.targets, found.credits) == (None, None)
-    assert found.as_folder().classes == folder.classes
-    drawn = found.drawn(3, seed=1)
+    assert not found.columns
+    assert found.classes == folder.classes
+    drawn = found.subsample(3, seed=1)
     assert sorted(drawn.labels) == ["bear", "cat", "dog"]
-    assert drawn.paths == folder.drawn(3, seed=1).paths
-    assert (drawn.of, found.drawn(12, 0).of, found.drawn(None, 0)) == (12, None, found)
+    assert drawn.paths == folder.subsample(3, seed=1).paths
+    assert (drawn.drawn_from, found.subsample(12, 0).drawn_from, found.subsample(None, 0)) == (12, None, found)
 
 
 def test_the_fingerprint_changes_with_labels_and_targets(tmp_path):
@@ -183,6 +190,8 @@ def test_the_published_images(shared):
         rows = list(csv.DictReader(file))
     assert len(found) == len(rows) == 100
     assert [wordnet_ids().index(label) + 1 for label in found.labels] == [int(row["TrueLabel"]) for row in rows]
-    assert [wordnet_ids().index(name) + 1 for name in found.targets] == [int(row["TargetClass"]) for row in rows]
+    assert [wordnet_ids().index(name) + 1 for name in found.columns["target"]] == [
+        int(row["TargetClass"]) for row in rows
+    ]
     authors = [" ".join(row["Author"].split()) for row in rows]
-    assert all(author in line for author, line in zip(authors, found.credits, strict=True))
+    assert all(author in line for author, line in zip(authors, found.columns["credit"], strict=True))

@@ -9,14 +9,9 @@ import numpy as np
 import pytest
 
 from shapebias.data.decode import image_size
-from shapebias.data.readers.voc import (
-    VOC_CLASSES,
-    find_voc,
-    load_mask,
-    read_multilabel,
-    read_segmentation,
-    save_mask,
-)
+from shapebias.data.readers.voc import VOC_CLASSES, find_voc
+from shapebias.data.readers.voc_masks import load_mask, read_segmentation, save_mask
+from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_multilabel
 from shapebias.errors import UserError
 from testkit.images import noise_image
 
@@ -71,11 +66,11 @@ def test_the_classes_are_in_the_official_order():
 def test_annotations_become_truth_and_counts(year):
     images = read_multilabel(year, 2012, "train")
     assert images.names == ("2008_02", "2008_01", "2008_04")  # in the list's order
-    assert images.unlabelled == ("2008_03",)
+    assert images.skipped == {NO_OBJECT: ("2008_03",)}
     assert [path.name for path in images.paths] == ["2008_02.jpg", "2008_01.jpg", "2008_04.jpg"]
     assert images.classes == VOC_CLASSES and len(images) == 3
-    assert {tuple(at) for at in np.argwhere(images.truth)} == {(0, DOG), (2, PERSON), (2, CAT)}
-    assert {tuple(at) for at in np.argwhere(~images.counts)} == {(0, PERSON), (1, CAT)}
+    assert {tuple(at) for at in np.argwhere(images.targets == 1)} == {(0, DOG), (2, PERSON), (2, CAT)}
+    assert {tuple(at) for at in np.argwhere(images.targets == -1)} == {(0, PERSON), (1, CAT)}
 
 
 def test_lists_say_the_same_as_annotations(year):
@@ -89,9 +84,8 @@ def test_lists_say_the_same_as_annotations(year):
         listed(year / f"ImageSets/Main/{name}_train.txt", *lines, "2008_99 -1")
     shutil.rmtree(year / "Annotations")
     found = read_multilabel(year, 2012, "train")
-    np.testing.assert_array_equal(found.truth, annotated.truth)
-    np.testing.assert_array_equal(found.counts, annotated.counts)
-    assert (found.names, found.unlabelled) == (annotated.names, annotated.unlabelled)
+    np.testing.assert_array_equal(found.targets, annotated.targets)
+    assert (found.names, found.skipped) == (annotated.names, annotated.skipped)
     assert found.fingerprint == annotated.fingerprint
 
 
@@ -127,7 +121,7 @@ def test_segmentation_reads_official_masks_before_augmented_ones(year):
         "SegmentationClass",
         "SegmentationClassAug",
     ]
-    assert all(path.is_file() for path in (*images.images, *images.masks))
+    assert all(path.is_file() for path in (*images.paths, *images.masks))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +156,7 @@ def test_other_elements_and_letters_do_not_disturb(year):
     part = OBJECT.format("dog", 0).replace("</object>", "<part><name>head</name></part></object>")
     data = f"<annotation>{inside}{part}</annotation>".encode("latin-1")
     (year / "Annotations/2008_01.xml").write_bytes(data)
-    assert read_multilabel(year, 2012, "train").truth[1].nonzero()[0].tolist() == [DOG]
+    assert read_multilabel(year, 2012, "train").targets[1].nonzero()[0].tolist() == [DOG]
 
 
 @pytest.mark.parametrize(
@@ -215,13 +209,13 @@ def test_lists_of_one_class_that_do_not_fit_are_refused(year):
 @pytest.mark.parametrize(("split", "count"), [("train", 160), ("val", 160), ("trainval", 320)])
 def test_the_reference_lists_read(shared, tmp_path, split, count):
     images = read_multilabel(shared / "data", 2012, split)
-    assert len(images) == count == len(images.names) and not images.unlabelled
-    assert images.counts.all() and images.truth.any(1).all()
+    assert len(images) == count == len(images.names) and images.skipped == {NO_OBJECT: ()}
+    assert (images.targets >= 0).all() and images.targets.any(1).all()
     if split == "val":  # without annotations, from the lists of each class
         folder = shared / "data/voc/VOCdevkit/VOC2012"
         for name in ("JPEGImages", "ImageSets"):
             (tmp_path / name).symlink_to(folder / name)
-        np.testing.assert_array_equal(read_multilabel(tmp_path, 2012, split).truth, images.truth)
+        np.testing.assert_array_equal(read_multilabel(tmp_path, 2012, split).targets, images.targets)
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 140), ("val", 140), ("trainaug", 180)])
@@ -230,7 +224,7 @@ def test_the_reference_masks_read_and_fit_their_boxes(shared, split, count):
     assert len(images) == count
     boxes = read_multilabel(shared / "data" / "voc", 2012, "trainval")
     row = {name: number for number, name in enumerate(boxes.names)}
-    for name, image, mask in zip(images.names, images.images, images.masks, strict=True):
+    for name, image, mask in zip(images.names, images.paths, images.masks, strict=True):
         labels = load_mask(mask, image_size(image))
         shown = {int(value) - 1 for value in np.unique(labels)} - {-1, 254}
-        assert shown and shown <= set(boxes.truth[row[name]].nonzero()[0].tolist())
+        assert shown and shown <= set((boxes.targets[row[name]] == 1).nonzero()[0].tolist())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shapebias.data.readers.voc import VOC_PALETTE, load_mask, save_mask
+from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask, save_mask
 from shapebias.errors import UserError
 
 

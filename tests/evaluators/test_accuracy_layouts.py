@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import shapebias.stylize.folder as stylizing
-from shapebias.data.readers.class_folders import LabelledImages
 from shapebias.errors import UserError
 from shapebias.evaluators import evaluate
 from shapebias.evaluators.accuracy.accuracy import Accuracy
@@ -116,9 +115,9 @@ def labelled(thousand, tmp_path):
 
 def test_a_list_of_a_thousand_indices_needs_no_train_folder(labelled, tmp_path):
     evaluator = Accuracy(EvalConfig(labelled, tmp_path / "out", batch_size=100))
-    assert isinstance(evaluator.folder, LabelledImages)
+    assert {path.parent for path in evaluator.folder.paths} == {evaluator.folder.root}
     assert evaluator.folder.classes == WNIDS
-    assert Accuracy(EvalConfig(labelled / "val", tmp_path / "out")).folder == evaluator.folder
+    assert Accuracy(EvalConfig(labelled / "val", tmp_path / "out")).folder.paths == evaluator.folder.paths
     found = evaluator.run(perfect(evaluator, lambda name: WNIDS[index_of(name)])).results
     assert [(e.metric, e.value, e.condition) for e in found] == [("top1", 0.999, {}), ("top5", 0.999, {})]
 
@@ -209,7 +208,7 @@ def test_a_flat_val_is_stylized_with_its_labels(tmp_path):
     data = with_solution(tmp_path / "data")
     evaluator = Stylized(EvalConfig(data, tmp_path / "out"))
     evaluator.run(fixed(torch.zeros(6, 1000), WNIDS))
-    copies = {path.name: evaluator.folder.classes[label] for path, label in _labelled(evaluator.folder)}
+    copies = _classes(evaluator.folder)
     assert copies == {f"{name}.JPEG-style0.png": wnid_of(name) for name in VAL}
     assert evaluator.folder.root == tmp_path / "out" / "images" / "stylized"
     again = Stylized(EvalConfig(data, tmp_path / "out"))
@@ -217,8 +216,8 @@ def test_a_flat_val_is_stylized_with_its_labels(tmp_path):
     assert again.folder == evaluator.folder
 
 
-def _labelled(folder):
-    return zip(folder.paths, folder.labels, strict=True)
+def _classes(folder):
+    return {path.name: label for path, label in zip(folder.paths, folder.labels, strict=True)}
 
 
 def test_of_a_limit_only_what_is_drawn_is_stylized(tmp_path):
@@ -281,7 +280,7 @@ def test_given_copies_of_a_flat_folder_have_their_sources_classes(tmp_path, styl
     given = tmp_path / "given"
     stylize_folder(data / below, given, stylizer, bank, StylizeSettings(per_image=2))
     evaluator = Stylized(EvalConfig(given, tmp_path / "out"))
-    names = {path.name: evaluator.folder.classes[label] for path, label in _labelled(evaluator.folder)}
+    names = _classes(evaluator.folder)
     assert names == {f"{name}.JPEG-style{view}.png": wnid_of(name) for name in VAL for view in range(2)}
     assert view_path(given, data / below, data / "val" / f"{VAL[0]}.JPEG", 1) in evaluator.folder.paths
     data.rename(tmp_path / "moved")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import Accuracy
 from shapebias.evaluators.accuracy.class_order import order_warning
@@ -26,7 +26,7 @@ def net(classes, logits=None):
 
 
 def test_outputs_are_those_of_the_folders_classes_in_their_order(tmp_path):
-    folder = ImageFolder.scan(class_folder(tmp_path / "f", ("c", "a", "j"), 1))
+    folder = read_class_folders(class_folder(tmp_path / "f", ("c", "a", "j"), 1))
     among = answering_among(net(NAMES[::-1]), folder)
     assert among.outputs.dtype == torch.int64
     assert [NAMES[::-1][output] for output in among.outputs.tolist()] == ["a", "c", "j"] == list(among.classes)
@@ -34,23 +34,23 @@ def test_outputs_are_those_of_the_folders_classes_in_their_order(tmp_path):
 
 
 def test_nothing_is_said_where_all_classes_are_there(tmp_path):
-    folder = ImageFolder.scan(class_folder(tmp_path / "f", NAMES, 1))
+    folder = read_class_folders(class_folder(tmp_path / "f", NAMES, 1))
     among = answering_among(net(NAMES), folder)
     assert (among.restricted, among.condition) == (False, {})
     assert among.outputs.tolist() == list(range(10))
 
 
 def test_labels_of_a_drawn_part_keep_the_places_of_the_whole(tmp_path):
-    folder = ImageFolder.scan(class_folder(tmp_path / "f", NAMES, 3))
+    folder = read_class_folders(class_folder(tmp_path / "f", NAMES, 3))
     among = answering_among(net(NAMES[::-1]), folder)
-    assert among.labels(folder).tolist() == list(folder.labels)
-    part = folder.drawn(4, seed=2)
+    assert among.labels(folder).tolist() == folder.targets.tolist()
+    part = folder.subsample(4, seed=2)
     assert len(part.classes) == 4
     assert [among.classes[place] for place in among.labels(part)] == [path.parent.name for path in part.paths]
 
 
 def test_unknown_classes_and_foreign_folders_are_refused(tmp_path):
-    folder = ImageFolder.scan(class_folder(tmp_path / "f", ("a", "z"), 1))
+    folder = read_class_folders(class_folder(tmp_path / "f", ("a", "z"), 1))
     with pytest.raises(UserError, match="has no z"):
         answering_among(net(NAMES), folder)
     with pytest.raises(UserError, match="are not known"):

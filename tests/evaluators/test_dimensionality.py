@@ -15,7 +15,7 @@ from torch import nn
 
 from shapebias.data.decode import load_rgb
 from shapebias.data.image_batches import Preprocessing
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.dimensionality.dimensionality import Dimensionality, at_stage
@@ -312,9 +312,9 @@ def grid(tmp_path, images, stylizer, bank):
 
 def test_a_given_grid_of_textures_is_taken_as_it_is(tmp_path, images, grid):
     evaluator = Dimensionality(EvalConfig(grid, tmp_path / "out"))
-    folder = ImageFolder.scan(images)
+    folder = read_class_folders(images)
     assert evaluator.copies == [view_path(grid, images, path, view) for path in folder.paths for view in range(3)]
-    assert evaluator.labels.tolist() == list(folder.labels)
+    assert evaluator.labels.tolist() == folder.targets.tolist()
     network = model().eval()
     outcome = evaluator.run(network)
     assert network.network.passed == 12  # each copy once

@@ -8,7 +8,7 @@ from torch import nn
 
 import shapebias.evaluators.accuracy.stylized as stylized
 from shapebias.data.categories16 import is_imagenet
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators import evaluate
 from shapebias.evaluators.accuracy.class_subset import answering_among
@@ -125,6 +125,6 @@ def test_classes_are_checked_before_anything_is_stylized(images, tmp_path, monke
 
 
 def test_outputs_follow_names_in_any_order(tmp_path):
-    folder = ImageFolder.scan(class_folder(tmp_path / "f", ("ant", "bee", "cat"), 1))
+    folder = read_class_folders(class_folder(tmp_path / "f", ("ant", "bee", "cat"), 1))
     among = answering_among(wrap(mean_colour(3), classes=("cat", "ant", "bee")), folder)
     assert among.outputs.tolist() == [1, 2, 0]

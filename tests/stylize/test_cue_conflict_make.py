@@ -16,8 +16,8 @@ from torch import Tensor
 
 from shapebias.cli.main import main
 from shapebias.data.decode import load_rgb
-from shapebias.data.image_set import ImageFolder
-from shapebias.data.readers.cue_conflict import CueConflictFolder
+from shapebias.data.readers.class_folders import read_class_folders
+from shapebias.data.readers.cue_conflict import read_cue_conflict
 from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize import AdaIN, load_stylizer
@@ -53,8 +53,8 @@ def table(out: Path) -> list[dict[str, str]]:
 def test_a_set_has_the_published_form(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     assert make(source, out) == (45, [])  # 9 ordered pairs, 5 of each
-    folder = CueConflictFolder.scan(out)
-    assert (len(folder.paths), folder.same, folder.foreign) == (30, 15, ())
+    folder = read_cue_conflict(out)
+    assert (len(folder), *map(len, folder.skipped.values())) == (30, 15, 0)
     rows = table(out)
     assert {row["file"] for row in rows} == {p.relative_to(out).as_posix() for p in out.rglob("*.png")}
     for row in rows:
@@ -64,7 +64,7 @@ def test_a_set_has_the_published_form(source: Path, tmp_path: Path) -> None:
         assert row["shape_image"] != row["texture_image"]
     manifest = json.loads((out / "cue-conflict.json").read_text())
     assert manifest["alpha"] == 0.5 and manifest["stylizer_sha256"] == load_stylizer()[1]
-    assert manifest["images_fingerprint"] == ImageFolder.scan(source).fingerprint
+    assert manifest["images_fingerprint"] == read_class_folders(source).fingerprint
 
 
 def test_pictures_are_the_stylizers_at_alpha(source: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_every_image_is_encoded_once(source: Path, tmp_path: Path, monkeypatch: 
 def test_a_pair_does_not_depend_on_the_others(source: Path, tmp_path: Path) -> None:
     def drawn(root: Path, **options: Any) -> set[str]:
         settings = CueConflictSettings(per_pair=3, **options)
-        return {c.file for c in choose(ImageFolder.scan(root), settings, Sides(224, True))}
+        return {c.file for c in choose(read_class_folders(root), settings, Sides(224, True))}
 
     two = photographs(tmp_path / "two", {"bear": 6, "cat": 7})
     assert drawn(two) < drawn(source)

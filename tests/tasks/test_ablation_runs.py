@@ -16,7 +16,7 @@ from scipy import stats
 
 from shapebias.cli.ablating import ablation, ablation_arguments
 from shapebias.data import image_batches as evaluation_module
-from shapebias.data.readers.voc import read_multilabel
+from shapebias.data.readers.voc_multilabel import read_multilabel
 from shapebias.errors import UserError
 from shapebias.metrics.functional.average_precision import mean_average_precision
 from shapebias.models.load import load_model
@@ -77,7 +77,7 @@ def scored(run, images, names):
     for row in rows:
         with Image.open(images.paths[row]) as image:
             logits.append(model(model.preprocessing(image.convert("RGB"))[None]).detach()[0].numpy())
-    return mean_average_precision(np.stack(logits), images.truth[rows], images.counts[rows], "ap").value
+    return mean_average_precision(np.stack(logits), images.targets[rows] == 1, images.targets[rows] >= 0, "ap").value
 
 
 def log(run) -> list[dict[str, str]]:

@@ -16,7 +16,8 @@ from test_report_robustness import section
 
 from shapebias.cli.main import main
 from shapebias.cli.seeds import load_seeded
-from shapebias.data.readers.voc import VOC_CLASSES, load_mask
+from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc_masks import load_mask
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
 from shapebias.results.results import Results, read_comparison

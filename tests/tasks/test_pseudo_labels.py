@@ -13,7 +13,8 @@ from PIL import Image
 
 from shapebias.cli.pseudo_labelling import cam, cam_arguments
 from shapebias.data.decode import load_rgb
-from shapebias.data.readers.voc import VOC_CLASSES, load_mask, save_mask
+from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc_masks import load_mask, save_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
@@ -23,7 +24,7 @@ from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.load import load_model
 from shapebias.results.results import Results, read_comparison
 from shapebias.tasks.cam import evaluate
-from shapebias.tasks.cam.images import read_labelled
+from shapebias.tasks.cam.images import read_labelled, shown_classes
 from shapebias.tasks.cam.labels import at_threshold
 from shapebias.tasks.cam.pseudo_labels import label_image, outputs
 from shapebias.tasks.cam.raw import class_maps
@@ -80,7 +81,8 @@ def test_masks_and_figures_are_those_of_the_maps(voc, model, tmp_path):
     (results,) = pseudo_label([model], data=voc, out=tmp_path / "out", settings=FAST)
     images, folder = read_labelled(voc, "train"), tmp_path / "out" / "net"
     maps, total = class_maps(model, torch.rand(3, 64, 64)), torch.zeros(21, 21, dtype=torch.int64)
-    for name, path, classes, truth in zip(images.names, images.paths, images.classes, images.masks, strict=True):
+    for number, (name, path, truth) in enumerate(zip(images.names, images.paths, images.masks, strict=True)):
+        classes = shown_classes(images, number)
         found = load_mask(folder / "masks" / f"{name}.png", SIZE)
         with torch.inference_mode():
             labels, scores = label_image(maps, to_tensor(load_rgb(path)), classes, outputs(model), FAST)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from shapebias.cli.segmenting import segment as command
 from shapebias.cli.segmenting import segment_arguments
-from shapebias.data.readers.voc import VOC_PALETTE, load_mask, read_segmentation, save_mask
+from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask, read_segmentation, save_mask
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.models.checkpoint import save_classifier
@@ -79,7 +79,7 @@ def test_the_figure_is_the_saved_networks_on_whole_images(both, data):
     entry = Results.load(both / "one/results.json").get("segmentation", "miou", backbone="finetuned")
     segmenter = load_segmenter(both / "one/finetuned/seed-0/model.safetensors")
     total = np.zeros((21, 21), dtype=np.int64)
-    for path, mask in zip(val.images, val.masks, strict=True):
+    for path, mask in zip(val.paths, val.masks, strict=True):
         image = np.array(Image.open(path).convert("RGB"), dtype=np.float32) / 255
         with torch.no_grad():
             answer = predict(segmenter, torch.from_numpy(image).permute(2, 0, 1)).numpy()
@@ -128,7 +128,7 @@ def test_pictures_show_image_truth_and_prediction(both, data):
     val = read_segmentation(data, 2012, "val")
     row = index["pictures"][5]
     number = val.names.index(row["image"])
-    image = Image.open(val.images[number])
+    image = Image.open(val.paths[number])
     width, height = image.size
     shown = np.array(Image.open(folder / row["file"]))
     assert shown.shape == (height, 3 * width + 8, 3)
@@ -366,12 +366,12 @@ def test_the_answer_background_everywhere():
 
 def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
     val = read_segmentation(small_voc(tmp_path), 2012, "val")
-    val.images[1].write_bytes(b"no picture")
+    val.paths[1].write_bytes(b"no picture")
     segmenter = segmenter_from(start(), head="convolution", size=32, output_stride=8)
     noted = []
     found = confusions(segmenter, val, range(4), device=torch.device("cpu"), note=noted.extend)
     assert list(found) == [0, 2, 3]
-    assert noted == [f"{val.images[1]}: not an image"]
+    assert noted == [f"{val.paths[1]}: not an image"]
     with pytest.raises(UserError, match=r"unreadable image .*not an image"):
         confusions(segmenter, val, range(4), device=torch.device("cpu"), strict=True)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shapebias.data.readers.voc import read_segmentation, save_mask
+from shapebias.data.readers.voc_masks import read_segmentation, save_mask
 from shapebias.errors import UserError
 from shapebias.tasks.segmentation.samples import SegmentationSamples, Window, random_window
 from testkit.segmentation_data import COLOURS, painted, small_voc, square_labels
@@ -100,14 +100,14 @@ def test_beyond_the_edge_is_the_fill_and_label_255(images):
 
 def test_an_unreadable_image_is_stood_in_for_and_named(tmp_path):
     images = read_segmentation(small_voc(tmp_path), 2012, "train")
-    images.images[1].write_bytes(b"not a picture")
+    images.paths[1].write_bytes(b"not a picture")
     samples = SegmentationSamples(images, size=32, fill=FILL)
     batch = samples.collate([samples[(0, 0)], samples[(0, 1)]])
     assert batch.images.shape == (2, 3, 32, 32) and batch.labels.shape == (2, 32, 32)
     assert batch.labels.dtype == torch.int64
-    assert batch.unreadable == [f"{images.images[1]}: not an image"]
-    assert samples.files([(0, 1)]) == [str(images.images[1])]
-    for path in images.images:
+    assert batch.unreadable == [f"{images.paths[1]}: not an image"]
+    assert samples.files([(0, 1)]) == [str(images.paths[1])]
+    for path in images.paths:
         path.write_bytes(b"not a picture")
     with pytest.raises(UserError, match="none of the 6 training images could be read"):
         samples[(0, 0)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 from shapebias.metrics.functional.average_precision import mean_average_precision
 from shapebias.models.build import build_classifier
@@ -26,7 +27,7 @@ from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.figures import Measured, differences, entries
 from shapebias.tasks.classification.finetune import init_network
 from shapebias.tasks.classification.run import transfer
-from shapebias.tasks.classification.task import Split, Task
+from shapebias.tasks.classification.task import Task
 from shapebias.tasks.classification.tasks import find_task
 from shapebias.train.config import configure
 from testkit.images import class_folder
@@ -69,7 +70,7 @@ def several(data: Path, seed: int = 0) -> Task:
     rng = np.random.default_rng(seed)
     task = find_task("folder", data)
 
-    def part(of: Split) -> Split:
+    def part(of: ImageSet) -> ImageSet:
         targets = rng.integers(-1, 2, (len(of), 4)).astype(np.int8)
         targets[np.arange(len(of)), np.arange(len(of)) % 4] = 1
         return replace(of, targets=targets)

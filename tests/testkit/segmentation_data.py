@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from shapebias.data.readers.voc import save_mask
+from shapebias.data.readers.voc_masks import save_mask
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.hashing import weights_sha256

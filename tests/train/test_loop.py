@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.samplers import EpochBatchSampler, epoch_order
 from shapebias.errors import UserError
 from shapebias.train import run as run_module
@@ -118,7 +118,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_its_batch(
         state = Checkpoints(out).newest()
         assert state["record"]["steps"] == 2 * (epoch - 1) + step - 1
         assert all(value.isfinite().all() for value in state["model"].values())
-    folder = ImageFolder.scan(data)
+    folder = read_class_folders(data)
     order = EpochBatchSampler(len(folder), 6, seed=0, parts=accumulate)
     order.epoch = epoch - 1
     keys = [key for part in order.keys(step - 1) for key in part]

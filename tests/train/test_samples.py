@@ -10,7 +10,7 @@ import torch
 from PIL import ExifTags, Image
 
 from shapebias.data.decode import image_size, load_rgb
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.train import samples as module
@@ -26,7 +26,7 @@ def copies(images, stylizer, bank, tmp_path):
 
 def test_samples_depend_on_seed_epoch_and_index_alone(images):
     def sample(seed, epoch, index):
-        folder = ImageFolder.scan(images)
+        folder = read_class_folders(images)
         return TrainingSamples(folder, size=24, views=2, styles=12, seed=seed)[(epoch, index)]
 
     first = sample(0, 3, 1)
@@ -39,7 +39,7 @@ def test_samples_depend_on_seed_epoch_and_index_alone(images):
 
 def test_image_and_ready_views_share_one_crop(tmp_path):
     """With copies equal to the image, every view must equal the image's own crop."""
-    folder = ImageFolder.scan(class_folder(tmp_path / "images"))
+    folder = read_class_folders(class_folder(tmp_path / "images"))
     copies = tmp_path / "copies"
     for path in folder.paths:
         for view in range(2):
@@ -55,7 +55,7 @@ def test_image_and_ready_views_share_one_crop(tmp_path):
 
 
 def test_without_natural_images_ready_views_alone_are_decoded_and_are_the_same(images, copies, monkeypatch):
-    folder, decoded = ImageFolder.scan(images), []
+    folder, decoded = read_class_folders(images), []
     with_natural = TrainingSamples(folder, size=24, views=2, stylized=copies, seed=5)
     without = TrainingSamples(folder, size=24, views=2, stylized=copies, seed=5, natural=False)
     monkeypatch.setattr(module, "load_rgb", lambda path: decoded.append(path) or load_rgb(path))
@@ -78,7 +78,7 @@ def test_without_natural_images_ready_views_alone_are_decoded_and_are_the_same(i
 
 
 def test_a_stylizer_in_the_step_gets_the_natural_images_whatever_is_shown(images):
-    samples = TrainingSamples(ImageFolder.scan(images), size=24, views=2, styles=12, natural=False)
+    samples = TrainingSamples(read_class_folders(images), size=24, views=2, styles=12, natural=False)
     batch = samples.collate([samples[(0, index)] for index in range(3)])
     assert batch.images.shape == (3, 3, 24, 24)
     assert batch.styles.shape == (6,)
@@ -97,27 +97,27 @@ def test_the_size_in_the_header_is_that_of_the_upright_image(tmp_path, suffix, o
 def test_views_need_two_different_styles(images, stylizer, bank, tmp_path):
     stylize_folder(images, tmp_path / "one", stylizer, bank, StylizeSettings(per_image=1))
     with pytest.raises(UserError, match="2 different styles"):
-        TrainingSamples(ImageFolder.scan(images), size=24, views=2, stylized=tmp_path / "one")
+        TrainingSamples(read_class_folders(images), size=24, views=2, stylized=tmp_path / "one")
 
 
 def test_copies_of_other_images_are_refused(copies, tmp_path):
-    other = ImageFolder.scan(class_folder(tmp_path / "other", ("dog", "oven")))
+    other = read_class_folders(class_folder(tmp_path / "other", ("dog", "oven")))
     with pytest.raises(UserError, match="holds no copies"):
         TrainingSamples(other, size=24, views=2, stylized=copies)
 
 
 @pytest.mark.parametrize("natural", [True, False])
 def test_the_next_image_stands_in_for_an_unreadable_one(images, copies, natural):
-    folder = ImageFolder.scan(images)
+    folder = read_class_folders(images)
     folder.paths[1].write_bytes(b"")
     samples = TrainingSamples(folder, size=24, views=2, stylized=copies, natural=natural)
     sample = samples[(0, 1)]
-    assert (sample.label, sample.unreadable.count(str(folder.paths[1]))) == (folder.labels[2], 1)
+    assert (sample.label, sample.unreadable.count(str(folder.paths[1]))) == (folder.targets[2], 1)
     assert samples[(0, 0)].unreadable == ""
 
 
 def test_no_readable_image_is_an_error(images):
-    folder = ImageFolder.scan(images)
+    folder = read_class_folders(images)
     for path in folder.paths:
         path.write_bytes(b"no picture")
     with pytest.raises(UserError, match="none of the 4 training images could be read"):

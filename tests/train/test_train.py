@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.losses import MMSILoss, Weights, mmsi_loss
 from shapebias.models import load_model
@@ -62,7 +62,7 @@ class Toy(torch.nn.Module):
 
 @pytest.fixture
 def batch(images, bank):
-    samples = TrainingSamples(ImageFolder.scan(images), size=24, views=2, styles=len(bank))
+    samples = TrainingSamples(read_class_folders(images), size=24, views=2, styles=len(bank))
     return samples.collate([samples[(0, i)] for i in range(4)])
 
 

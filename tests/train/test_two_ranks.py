@@ -19,7 +19,7 @@ from lightning_fabric.plugins.environments import TorchElasticEnvironment
 from torch import nn
 
 from shapebias.cli.main import main
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.samplers import EpochBatchSampler
 from shapebias.losses import MMSILoss, mmsi_loss
 from shapebias.models.build import build_classifier
@@ -52,7 +52,7 @@ def steps(fabric: Fabric, images: Path) -> dict[str, list[torch.Tensor]]:
     """Loss and gradients of the real step for every axis and kind of passing; batch norm by its running statistics."""
     stylizer, digest = load_stylizer("small")
     stylizing = Stylizing(stylizer, load_styles(None, stylizer, digest).codes, 1.0)
-    samples = TrainingSamples(ImageFolder.scan(images), size=32, views=2, styles=len(stylizing.codes))
+    samples = TrainingSamples(read_class_folders(images), size=32, views=2, styles=len(stylizing.codes))
     batches = EpochBatchSampler(len(samples), BATCH, seed=0, rank=fabric.global_rank, ranks=fabric.world_size)
     (keys,) = batches.keys(0)
     batch = samples.collate([samples[key] for key in keys])
@@ -111,7 +111,7 @@ def both_ranks(tmp_path_factory):
         training_data(folder / name, unreadable=name == "unreadable")
     (folder / "taken" / "out").mkdir()
     (folder / "taken" / "out" / "thesis.tex").write_text("mine")
-    ImageFolder.scan(folder / "held-out" / "val").paths[1].write_bytes(b"")  # that of the second rank
+    read_class_folders(folder / "held-out" / "val").paths[1].write_bytes(b"")  # that of the second rank
     ranks = torch.multiprocessing.spawn(worker, (str(folder),), nprocs=RANKS, join=False)
     for _ in range(120):
         if ranks.join(timeout=1):
@@ -163,7 +163,7 @@ def test_the_step_of_two_ranks_is_that_of_one_process(two_ranks, tmp_path):
 
 def training_data(root, *, unreadable):
     """Sixteen training images, of which one of each rank's first batch cannot be read, and six held out."""
-    paths = ImageFolder.scan(class_folder(root / "train", per_class=BATCH)).paths
+    paths = read_class_folders(class_folder(root / "train", per_class=BATCH)).paths
     class_folder(root / "val", per_class=3)
     for rank in range(RANKS if unreadable else 0):
         ((_, index), *_), *_ = EpochBatchSampler(len(paths), BATCH, seed=0, rank=rank, ranks=RANKS).keys(0)

@@ -59,7 +59,7 @@ def corrupt(
         raise UserError(f"--limit must be at least 1 image, not {limit}")
     if seed < 0:
         raise UserError(f"--seed must be at least 0, not {seed}")
-    source = class_images(data).drawn(limit, seed)
+    source = class_images(data).subsample(limit, seed)
     unreadable = corrupt_folder(
         source, out, seed=seed, corruptions=names, severities=levels, workers=workers, strict=strict
     )

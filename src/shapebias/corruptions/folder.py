@@ -29,7 +29,7 @@ from shapebias.corruptions.corruption import (
 from shapebias.corruptions.layout import MANIFEST, UNREADABLE, corruption_folders
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.image_batches import Preprocessing
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.data.transforms import to_image
 from shapebias.data.workers import ignore_signals
 from shapebias.errors import UserError
@@ -42,7 +42,7 @@ _PUBLISHED = Preprocessing(size=SIZE, crop=SIZE / 256, interpolation="bilinear")
 
 
 def corrupt_folder(
-    source: ImageFolder,
+    source: ImageSet,
     out: Path,
     *,
     seed: int = 0,
@@ -188,7 +188,7 @@ def _start_worker(worker: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _jobs(source: ImageFolder, out: Path, cells: Sequence[Cell]) -> list[_Job]:
+def _jobs(source: ImageSet, out: Path, cells: Sequence[Cell]) -> list[_Job]:
     """The images that lack copies, with the copies that they lack."""
     found, same = [], dict[tuple[Cell, ...], tuple[Cell, ...]]()
     for path, file in zip(source.paths, _file_names(source), strict=True):
@@ -210,13 +210,13 @@ def _copy_path(out: Path, corruption: str, severity: int, file: str) -> Path:
     return out / corruption / str(severity) / file
 
 
-def _file_names(source: ImageFolder) -> list[str]:
+def _file_names(source: ImageSet) -> list[str]:
     """``CLASS/NAME.JPEG`` for each image; names that would be taken twice keep their endings before it."""
     whole = []
     for path, label in zip(source.paths, source.labels, strict=True):
-        folder = source.root / source.classes[label]
+        folder = source.root / label
         below = path.relative_to(folder if path.is_relative_to(folder) else source.root)
-        whole.append(Path(source.classes[label]) / below)
+        whole.append(Path(label) / below)
     names = [path.with_suffix(".JPEG").as_posix() for path in whole]
     while twice := {name for name, count in Counter(names).items() if count > 1}:
         names = [f"{path.as_posix()}.JPEG" if n in twice else n for path, n in zip(whole, names, strict=True)]

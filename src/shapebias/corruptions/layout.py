@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.progress import progress
@@ -118,36 +119,32 @@ def read_corrupted(root: Path, *, limit: int | None = None, seed: int = 0) -> Co
     chosen: set[str] | None = None
     with progress("read corrupted images", total=len(places), unit="folders", shown=len(places) > 1) as bar:
         for corruption, severity, path in places:
-            folder = ImageFolder.scan(path)
+            folder = read_class_folders(path)
             classes = classes or folder.classes
             if folder.classes != classes:
                 raise _different(path, folder.classes, places[0][2], classes)
             if limit is not None and chosen is None:
-                chosen = set(_names(folder.drawn(limit, seed)))
+                chosen = set(_names(folder.subsample(limit, seed)))
             cells.append(_cell(corruption, severity, folder, chosen, cells))
             bar.advance()
     return CorruptedImages(root, classes, tuple(cells), _ignored(root, folders), made, unreadable)
 
 
-def _cell(corruption: str, severity: int, folder: ImageFolder, chosen: set[str] | None, cells: Sequence[Cell]) -> Cell:
+def _cell(corruption: str, severity: int, folder: ImageSet, chosen: set[str] | None, cells: Sequence[Cell]) -> Cell:
     names = _names(folder)
     if chosen is not None:
         rows = [row for row, name in enumerate(names) if name in chosen]
         names = tuple(names[row] for row in rows)
-        folder = replace(
-            folder,
-            paths=tuple(folder.paths[row] for row in rows),
-            labels=tuple(folder.labels[row] for row in rows),
-        )
+        folder = folder.take(rows)
         if not names:
             raise UserError(f"{folder.root} has none of the images drawn from {cells[0].root}: leave out --limit")
-    labels = folder.labels
+    labels = tuple(folder.targets.tolist())
     if cells and cells[0].names == names:  # the rule: 75 times the same million of names
         names, labels = cells[0].names, cells[0].labels
     return Cell(corruption, severity, folder.root, names, labels, folder.fingerprint)
 
 
-def _names(folder: ImageFolder) -> tuple[str, ...]:
+def _names(folder: ImageSet) -> tuple[str, ...]:
     skipped = len(folder.root.as_posix().rstrip("/")) + 1
     return tuple(path.as_posix()[skipped:] for path in folder.paths)
 

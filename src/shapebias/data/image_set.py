@@ -1,15 +1,15 @@
-"""Folders of images: what is in them, and which class each belongs to."""
+"""Images with their targets: what every reader of a data set returns, whatever its layout on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
 
@@ -20,72 +20,104 @@ TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("val", "test", "validation")
 
 
-@dataclass(frozen=True)
-class ImageFolder:
-    """Images in one folder per class: ``root/CLASS/**/image``; classes and images are sorted by name."""
+def digest_files(images: ImageSet) -> str:
+    """SHA-256 over the files alone, for ``ImageSet.digest``."""
+    return fingerprint(images.root, images.paths)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Image files with one row of targets each.
+
+    Attributes:
+        root: the folder that names and fingerprints are relative to.
+        paths: the N files.
+        targets: integers, of one of these shapes: (N,) the number of each image's class; (N, K) for each class 1 where
+            the image shows it, 0 where not, -1 where it is not rated; (N, 2) the classes of its shape and its texture.
+            (N, 0) for images that have masks only.
+        classes: the names that the numbers stand for.
+        columns: further values, N each: "name", "mask" (a Path or None), "target" (the class that a targeted attack
+            goes to) and "credit" (a line of attribution).
+        skipped: files that the reader did not take, by reason.
+        drawn_from: the number of images before ``subsample``, None for a whole set.
+        digest: computes ``fingerprint``; a reader whose targets do not follow from the files' names gives its own.
+    """
 
     root: Path
-    classes: tuple[str, ...]
     paths: tuple[Path, ...]
-    labels: tuple[int, ...]
+    targets: np.ndarray
+    classes: tuple[str, ...]
+    columns: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
+    skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    drawn_from: int | None = None
+    digest: Callable[[ImageSet], str] = field(default=digest_files, repr=False)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The column "name", else the paths below ``root``."""
+        given = self.columns.get("name")
+        return tuple(path.relative_to(self.root).as_posix() for path in self.paths) if given is None else given
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each image's class, for targets (N,)."""
+        return tuple(self.classes[target] for target in self.targets.tolist())
+
+    @property
+    def masks(self) -> tuple[Any, ...]:
+        """The column "mask": a path each, or None for an image without one."""
+        return self.columns.get("mask", (None,) * len(self))
+
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every image's relative path and size in bytes: cheap, and changes with the set."""
-        return fingerprint(self.root, self.paths)
+        """SHA-256 over every image's relative path and size in bytes, and targets that do not follow from these."""
+        return self.digest(self)
 
-    def drawn(self, limit: int | None, seed: int) -> Self:
-        """At most ``limit`` of the images, spread evenly over the classes and drawn by ``seed``; None: all of them.
+    def take(self, rows: Sequence[int] | np.ndarray) -> ImageSet:
+        """Return these images alone, in this order, with the same classes."""
+        rows = [int(row) for row in rows]
+        return replace(
+            self,
+            paths=tuple(self.paths[row] for row in rows),
+            targets=self.targets[rows],
+            columns={name: tuple(values[row] for row in rows) for name, values in self.columns.items()},
+        )
 
-        Within a class a smaller draw is part of a larger one of the same seed.
+    def subsample(self, limit: int | None, seed: int) -> ImageSet:
+        """Draw at most ``limit`` images by ``seed``, spread evenly over the classes; None takes all of them.
+
+        Within a class a smaller draw is part of a larger one of the same seed. Classes without an image in it are
+        dropped. For targets (N,).
         """
         if limit is None or limit >= len(self):
             return self
         rng = np.random.default_rng(seed)
-        labels = np.array(self.labels)
-        turn = np.empty(len(self), dtype=np.int64)  # the place of each image in its class's shuffled order
-        for label in range(len(self.classes)):
-            rows = np.flatnonzero(labels == label)
-            turn[rng.permutation(rows)] = np.arange(len(rows))
-        chosen = np.lexsort((rng.permutation(len(self.classes))[labels], turn))[:limit]
-        rows = np.sort(chosen).tolist()
-        kept = sorted({self.labels[row] for row in rows})
-        number = {label: new for new, label in enumerate(kept)}
-        return replace(
-            self,
-            classes=tuple(self.classes[label] for label in kept),
-            paths=tuple(self.paths[row] for row in rows),
-            labels=tuple(number[self.labels[row]] for row in rows),
-        )
+        place = np.empty(len(self), dtype=np.int64)  # of each image in its class's shuffled order
+        for target in range(len(self.classes)):
+            rows = np.flatnonzero(self.targets == target)
+            place[rng.permutation(rows)] = np.arange(len(rows))
+        chosen = np.lexsort((rng.permutation(len(self.classes))[self.targets], place))[:limit]
+        drawn = self.take(np.sort(chosen))
+        used, targets = np.unique(drawn.targets, return_inverse=True)
+        classes = tuple(self.classes[target] for target in used.tolist())
+        return replace(drawn, targets=targets.astype(np.int64), classes=classes, drawn_from=len(self))
 
-    @classmethod
-    def scan(cls, root: Path) -> ImageFolder:
-        """Read the layout of ``root``.
 
-        Raises:
-            UserError: no such folder, no class folders, no images, or a single class.
-        """
-        root = Path(root)
-        if not root.is_dir():
-            raise UserError(f"no folder {root}: give a folder with one folder of images per class")
-        folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-        if not folders:
-            raise UserError(f"{root} has no class folders: expected {root}/CLASS/image.jpg")
-        found = [(folder.name, _images_below(folder)) for folder in folders]
-        filled = [(name, images) for name, images in found if images]
-        if not filled:
-            raise UserError(f"no images below {root} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-        if len(filled) == 1:
-            raise UserError(f"{root} has one class only ({filled[0][0]}): at least two are needed")
-        return cls(
-            root=root,
-            classes=tuple(name for name, _ in filled),
-            paths=tuple(path for _, images in filled for path in images),
-            labels=tuple(label for label, (_, images) in enumerate(filled) for _ in images),
-        )
+def from_labels(root: Path, paths: Sequence[Path], labels: Sequence[str], **fields: Any) -> ImageSet:
+    """Return a set of one class each, the names in ``labels``; ``fields`` are further ones of ``ImageSet``."""
+    classes = tuple(sorted(set(labels)))
+    number = {name: n for n, name in enumerate(classes)}
+    targets = np.array([number[label] for label in labels], dtype=np.int64)
+    return ImageSet(root, tuple(paths), targets, classes, **fields)
+
+
+def digest_targets(images: ImageSet) -> str:
+    """SHA-256 over the files and the targets' bytes, for ``ImageSet.digest``."""
+    files = fingerprint(images.root, images.paths).encode()
+    return hashlib.sha256(files + np.ascontiguousarray(images.targets).tobytes()).hexdigest()
 
 
 def fingerprint(root: Path, paths: Sequence[Path]) -> str:
@@ -105,11 +137,11 @@ def fingerprint(root: Path, paths: Sequence[Path]) -> str:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Every image file below ``folder``, sorted by its path; hidden files are left out."""
+    """Every image file below ``folder``, sorted by its path; hidden files are skipped."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"no folder {folder}")
-    images = _images_below(folder)
+    images = images_below(folder)
     if not images:
         raise UserError(f"no images below {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return images
@@ -126,7 +158,7 @@ def part(root: Path, names: Sequence[str]) -> Path | None:
     return next((Path(root) / name for name in names if (Path(root) / name).is_dir()), None)
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
     """Images in ``folder`` and its folders, in the order of their paths' parts; linked folders are not entered."""
     images: list[Path] = []
     try:
@@ -136,7 +168,7 @@ def _images_below(folder: Path) -> list[Path]:
         return images
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            images += _images_below(folder / entry.name)
+            images += images_below(folder / entry.name)
         elif is_image_name(entry.name):
             path = folder / entry.name
             if not (entry.is_symlink() and path.is_dir()):

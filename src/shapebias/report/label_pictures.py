@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shapebias.data.readers.voc_annotations import VOC_CLASSES
+from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_masks import IGNORED, VOC_PALETTE
 from shapebias.errors import UserError
 from shapebias.report.cam_chart import scales_words

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 
 SMALLEST = 16
@@ -47,7 +47,7 @@ class Conflict:
     texture: Path
 
 
-def check_categories(folder: ImageFolder, settings: CueConflictSettings) -> None:
+def check_categories(folder: ImageSet, settings: CueConflictSettings) -> None:
     """Refuse categories that the published naming cannot hold or that have too few images for a pair.
 
     Raises:
@@ -61,7 +61,7 @@ def check_categories(folder: ImageFolder, settings: CueConflictSettings) -> None
             )
     needed = max(settings.per_pair, 2 if settings.same else 1)
     for label, name in enumerate(folder.classes):
-        found = folder.labels.count(label)
+        found = int((folder.targets == label).sum())
         if found < needed:
             raise UserError(
                 f"the category {name} in {folder.root} has {found} image{'s' * (found != 1)}, but each pair takes "
@@ -88,7 +88,7 @@ class Sides(dict[Path, int]):
         return self[path]
 
 
-def choose(folder: ImageFolder, settings: CueConflictSettings, sides: Sides) -> list[Conflict]:
+def choose(folder: ImageSet, settings: CueConflictSettings, sides: Sides) -> list[Conflict]:
     """The images of a set: for each pair different images of either category, drawn from (seed, pair).
 
     An unreadable image's place goes to the next of the pair's draw; the other places stay as they are. In
@@ -96,7 +96,7 @@ def choose(folder: ImageFolder, settings: CueConflictSettings, sides: Sides) -> 
     """
     images: dict[str, list[Path]] = {name: [] for name in folder.classes}
     for path, label in zip(folder.paths, folder.labels, strict=True):
-        images[folder.classes[label]].append(path)
+        images[label].append(path)
     conflicts = []
     for shape in folder.classes:
         for texture in folder.classes:

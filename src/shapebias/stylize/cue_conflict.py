@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageFolder
-from shapebias.data.readers.class_folders import evaluation_images
+from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet
+from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.data.transforms import centre_crop, to_image, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, locked, remove_leftovers, write_json, write_text
@@ -103,7 +103,7 @@ def make_cue_conflict(
     return len(conflicts), sides.unreadable
 
 
-def _photographs(source: Path) -> ImageFolder:
+def _photographs(source: Path) -> ImageSet:
     """The held-out images where ``source`` is divided, else all of its class folders."""
     parts = {*TRAIN_NAMES, *TEST_NAMES}
     names = {path.name for path in source.iterdir() if path.is_dir()} if source.is_dir() else set()
@@ -112,7 +112,7 @@ def _photographs(source: Path) -> ImageFolder:
         raise UserError(
             f"{source} holds {', '.join(sorted(names))} and no categories: give {source / min(names)} as SRC"
         )
-    folder = folder or ImageFolder.scan(source)
+    folder = folder or read_class_folders(source)
     if {*folder.classes} <= parts:
         raise UserError(
             f"{folder.root} holds {', '.join(folder.classes)}, parts of a data set and no categories: "

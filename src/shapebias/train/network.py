@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_weights
@@ -15,7 +15,7 @@ from shapebias.models.classifier import Classifier, Identity
 from shapebias.train.config import TrainConfig
 
 
-def build_network(config: TrainConfig, folder: ImageFolder) -> Classifier:
+def build_network(config: TrainConfig, folder: ImageSet) -> Classifier:
     """A timm or torchvision network for the folder's classes, with the weights that ``config.init`` names.
 
     A classifying layer of another number of classes is left at its random start, and said so.

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import check_same_classes, evaluation_images, training_images
 from shapebias.device import choose_device
 from shapebias.environment import environment
@@ -94,7 +94,7 @@ def train(config: TrainConfig) -> Path:
     return config.loop.out
 
 
-def _say_what_is_left_out(folder: ImageFolder, config: TrainConfig) -> None:
+def _say_what_is_left_out(folder: ImageSet, config: TrainConfig) -> None:
     """Name class folders without images, and images that an epoch leaves out, where they are many."""
     empty = sorted({p.name for p in folder.root.iterdir() if p.is_dir() and p.name[0] != "."} - set(folder.classes))
     if empty:
@@ -112,7 +112,7 @@ def _say_what_is_left_out(folder: ImageFolder, config: TrainConfig) -> None:
         )
 
 
-def _samples(phase: Phase, config: TrainConfig, folder: ImageFolder, stylizing: Stylizing | None) -> TrainingSamples:
+def _samples(phase: Phase, config: TrainConfig, folder: ImageSet, stylizing: Stylizing | None) -> TrainingSamples:
     """What a phase of the scheme shows."""
     return TrainingSamples(
         folder,

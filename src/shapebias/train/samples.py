@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.data.samplers import Key
 from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
@@ -91,7 +91,7 @@ class TrainingSamples(Dataset[Sample]):
 
     def __init__(
         self,
-        folder: ImageFolder,
+        folder: ImageSet,
         *,
         size: int,
         views: int = 0,
@@ -144,7 +144,9 @@ class TrainingSamples(Dataset[Sample]):
         if self.stylized is not None:
             copies = [view_path(self.stylized, self.folder.root, path, int(style)) for style in styles]
             views = [to_tensor(crop(load_rgb(copy), self.size)) for copy in copies]
-        return Sample(to_tensor(crop(image, self.size)) if image else None, self.folder.labels[number], views, styles)
+        return Sample(
+            to_tensor(crop(image, self.size)) if image else None, int(self.folder.targets[number]), views, styles
+        )
 
     def collate(self, samples: list[Sample]) -> Batch:
         """Samples to a batch, views after one another: all first views, then all second ones."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from lightning_fabric import Fabric
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Loading, PredictedBatches
 from shapebias.train.distributed import everywhere
@@ -16,7 +16,7 @@ from shapebias.train.interruption import Interruption
 
 def validate(
     model: Classifier,
-    folder: ImageFolder,
+    folder: ImageSet,
     fabric: Fabric,
     *,
     workers: int = 0,
@@ -32,7 +32,7 @@ def validate(
     """
     model.eval()
     own = slice(fabric.global_rank, None, fabric.world_size)
-    labels, paths = torch.tensor(folder.labels)[own], list(folder.paths[own])
+    labels, paths = torch.from_numpy(folder.targets)[own], list(folder.paths[own])
 
     def counts() -> tuple[int, int]:
         right = count = 0

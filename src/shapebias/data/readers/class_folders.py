@@ -2,51 +2,64 @@
 
 Below ``root``: class folders; ``train/`` and ``val/`` (or ``test/``, ``validation/``) of class folders, which
 is also torchvision's ImageNet; or ImageNet as published, ``ILSVRC/Data/CLS-LOC/train/WNID/`` with all test
-images loose in ``val/`` and their classes in a file (see ``imagenet_labels``). Such a ``val/`` may itself be given.
+images loose in ``val/`` and their classes in a file (see ``imagenet``). Such a ``val/`` may itself be given.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageFolder, fingerprint, is_image_name, part
-from shapebias.data.readers.imagenet_labels import VAL_IMAGE, key_of, labels_file, read_labels
+import numpy as np
+
+from shapebias.data.decode import IMAGE_SUFFIXES
+from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet, images_below, is_image_name, part
+from shapebias.data.readers.imagenet import VAL_IMAGE, labels_file, read_loose, some
 from shapebias.errors import UserError
 
 PUBLISHED = "ILSVRC/Data/CLS-LOC"
 
 
-@dataclass(frozen=True)
-class LabelledImages(ImageFolder):
-    """Images that lie loose in ``root``, whose classes come from a file; sorted by class, then name."""
+def read_class_folders(root: Path) -> ImageSet:
+    """Read ``root/CLASS/**/image``: classes and images are sorted by name.
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over every image's name and size in bytes, and its class."""
-        named = "\n".join(self.classes[label] for label in self.labels)
-        return hashlib.sha256(
-            f"{fingerprint(self.root, self.paths)}\n{named}".encode(errors="surrogateescape")
-        ).hexdigest()
+    Raises:
+        UserError: no such folder, no class folders, no images, or a single class.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"no folder {root}: give a folder with one folder of images per class")
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders:
+        raise UserError(f"{root} has no class folders: expected {root}/CLASS/image.jpg")
+    found = [(folder.name, images_below(folder)) for folder in folders]
+    filled = [(name, images) for name, images in found if images]
+    if not filled:
+        raise UserError(f"no images below {root} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+    if len(filled) == 1:
+        raise UserError(f"{root} has one class only ({filled[0][0]}): at least two are needed")
+    return ImageSet(
+        root=root,
+        paths=tuple(path for _, images in filled for path in images),
+        targets=np.repeat(np.arange(len(filled)), [len(images) for _, images in filled]),
+        classes=tuple(name for name, _ in filled),
+    )
 
 
-def training_images(root: Path) -> ImageFolder:
+def training_images(root: Path) -> ImageSet:
     """The images to train with: those of ``train/`` where there is one, else of the class folders in ``root``.
 
     Raises:
         UserError: no such folder, no class folders, no images, or a single class.
     """
     base = _base(Path(root))
-    return ImageFolder.scan(part(base, TRAIN_NAMES) or base)
+    return read_class_folders(part(base, TRAIN_NAMES) or base)
 
 
 def evaluation_images(
     root: Path, classes: Sequence[str] | None = None, numbered: Sequence[str] = ()
-) -> ImageFolder | None:
+) -> ImageSet | None:
     """The images to test with: those of ``val/``, ``test/`` or ``validation/``; None where there is none of them.
 
     Args:
@@ -77,14 +90,14 @@ def evaluation_images(
             "move every image into its class folder, or all of them out"
         )
     if folders or not loose:
-        return ImageFolder.scan(folder)
+        return read_class_folders(folder)
     if classes is None:
         train = part(base, TRAIN_NAMES)
         classes = (sorted(_listing(train)[1]) or None) if train else None
-    return _labelled(folder, loose, read_labels(base, folder, classes, numbered), classes)
+    return read_loose(base, folder, loose, classes, numbered)
 
 
-def check_same_classes(train: ImageFolder, test: ImageFolder) -> None:
+def check_same_classes(train: ImageSet, test: ImageSet) -> None:
     """Refuse test images of other classes than the training images have.
 
     Raises:
@@ -93,7 +106,7 @@ def check_same_classes(train: ImageFolder, test: ImageFolder) -> None:
     if train.classes == test.classes:
         return
     known, found = set(train.classes), set(test.classes)
-    difference = f"{_some(known - found)} missing, {_some(found - known)} surplus"
+    difference = f"{some(known - found)} missing, {some(found - known)} surplus"
     if known == found:
         difference = "the same in another order"
     raise UserError(
@@ -115,7 +128,7 @@ def _published(names: Collection[str]) -> bool:
 
 
 def _listing(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the images and of the folders in ``folder``; hidden ones are left out."""
+    """Names of the images and of the folders in ``folder``; hidden ones are skipped."""
     images, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -126,35 +139,3 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
             elif is_image_name(entry.name):
                 images.append(entry.name)
     return images, folders
-
-
-def _labelled(
-    folder: Path, names: Collection[str], source: tuple[Path, dict[str, str]], known: Collection[str] | None
-) -> LabelledImages:
-    """The images ``names`` of ``folder`` with the labels of ``source``, once both agree to the last image."""
-    path, labels = source
-    images = {key_of(name): name for name in names}
-    if len(images) < len(names):
-        twins = sorted(name for name in names if images[key_of(name)] != name)
-        raise UserError(f"{folder} has several images of one name, first {twins[0]}: keep one of each")
-    if absent := labels.keys() - images.keys():
-        raise UserError(f"{path} lists images that are not in {folder}: {_some(absent)}: add them or remove the rows")
-    if unlisted := images.keys() - labels.keys():
-        raise UserError(f"{path} has no row for images in {folder}: {_some(unlisted)}: add rows or remove the images")
-    if known is not None and (unknown := set(labels.values()) - set(known)):
-        raise UserError(f"{path} names classes that the training images do not have: {_some(unknown)}")
-    classes = tuple(sorted(set(labels.values())))
-    position = {name: n for n, name in enumerate(classes)}
-    order = sorted(images, key=lambda key: (position[labels[key]], images[key]))
-    return LabelledImages(
-        root=folder,
-        classes=classes,
-        paths=tuple(folder / images[key] for key in order),
-        labels=tuple(position[labels[key]] for key in order),
-    )
-
-
-def _some(names: Collection[str]) -> str:
-    """How many, and the first three: ``5 (a, b, c, ...)``."""
-    first = sorted(names)[:3]
-    return f"{len(names)} ({', '.join(first)}{', ...' if len(names) > 3 else ''})" if first else "0"

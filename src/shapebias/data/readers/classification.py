@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from shapebias.data.image_set import ImageFolder, part
+from shapebias.data.image_set import ImageSet, from_labels, part
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.readers.voc import find_voc
 from shapebias.errors import UserError
 from shapebias.files import make_folder
@@ -40,7 +41,7 @@ def fetch_caltech101(data: Path) -> None:
     _torchvision(torchvision.datasets.Caltech101, data, True, "")
 
 
-def read_cifar100(data: Path, download: bool) -> tuple[ImageFolder, ImageFolder]:
+def read_cifar100(data: Path, download: bool) -> tuple[ImageSet, ImageSet]:
     """Training and test images of CIFAR-100 (Krizhevsky 2009).
 
     They are published as arrays in two pickles, which torchvision reads once it has found their bytes to be the
@@ -57,10 +58,10 @@ def read_cifar100(data: Path, download: bool) -> tuple[ImageFolder, ImageFolder]
         wanted = f"expected {data}/cifar-100-python with train, test and meta"
         parts = {name: _torchvision(make, data, download, wanted, train=name == "train") for name in ("train", "test")}
         _write_images(images, parts)
-    return ImageFolder.scan(images / "train"), ImageFolder.scan(images / "test")
+    return read_class_folders(images / "train"), read_class_folders(images / "test")
 
 
-def read_dtd(data: Path, download: bool) -> tuple[ImageFolder, ImageFolder]:
+def read_dtd(data: Path, download: bool) -> tuple[ImageSet, ImageSet]:
     """Training (train and val) and test images of split 1 of the Describable Textures Dataset (Cimpoi et al. 2014).
 
     Raises:
@@ -84,7 +85,7 @@ def _dtd_root(data: Path) -> Path | None:
     return next((folder for folder in below if part(folder, ("labels",)) and part(folder, ("images",))), None)
 
 
-def _listed(images: Path, lists: Iterable[Path]) -> ImageFolder:
+def _listed(images: Path, lists: Iterable[Path]) -> ImageSet:
     """The images that the lists name as CLASS/NAME, sorted."""
     names: list[str] = []
     for path in lists:
@@ -100,11 +101,7 @@ def _listed(images: Path, lists: Iterable[Path]) -> ImageFolder:
         raise UserError(f"{images} lacks {len(missing)} listed images, first {missing[0]}: unpack all of DTD there")
     if not names:
         raise UserError(f"the lists in {images.parent / 'labels'} name no image: unpack all of DTD there")
-    labels = [name.split("/")[0] for name in names]
-    classes = tuple(sorted(set(labels)))
-    number = {label: n for n, label in enumerate(classes)}
-    paths = tuple(images / name for name in names)
-    return ImageFolder(images, classes, paths, tuple(number[label] for label in labels))
+    return from_labels(images, [images / name for name in names], [name.split("/")[0] for name in names])
 
 
 def _torchvision(make: Callable[..., Any], data: Path, download: bool, wanted: str, **options: Any) -> Any:

@@ -3,66 +3,51 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from shapebias.data.image_set import fingerprint, list_images
+import numpy as np
+
+from shapebias.data.image_set import ImageSet, list_images
 from shapebias.errors import UserError
 
+SAME, OTHER = "same category", "other names"
 _NAME = re.compile(r"([a-z]+)\d+-([a-z]+)\d+")
 
 
-@dataclass(frozen=True)
-class CueConflictFolder:
-    """Images whose shape and texture belong to different categories.
+def read_cue_conflict(root: Path) -> ImageSet:
+    """Read a folder of the published naming: targets (N, 2) are the classes of shape and texture, always different.
 
-    ``same`` counts the images left out because both cues agree, ``foreign`` lists those outside the naming.
+    ``skipped`` has the images whose cues agree ("same category") and those outside the naming ("other names").
+
+    Raises:
+        UserError: no folder, no images, none with two different cues in its name, or one of them twice.
     """
-
-    root: Path
-    paths: tuple[Path, ...]
-    shapes: tuple[str, ...]
-    textures: tuple[str, ...]
-    same: int
-    foreign: tuple[str, ...]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over every image's relative path and size in bytes."""
-        return fingerprint(self.root, self.paths)
-
-    @classmethod
-    def scan(cls, root: Path) -> CueConflictFolder:
-        """Read a folder of the published naming.
-
-        Raises:
-            UserError: no folder, no images, none with two different cues in its name, or one of them twice.
-        """
-        paths, shapes, textures, foreign, same = [], [], [], [], 0
-        for path in list_images(root):
-            cues = parse_name(path.stem)
-            if cues is None or path.parent.name != cues[0]:
-                foreign.append(path.relative_to(root).as_posix())
-            elif cues[0] == cues[1]:
-                same += 1
-            else:
-                paths.append(path)
-                shapes.append(cues[0])
-                textures.append(cues[1])
-        names: dict[str, Path] = {}
-        for path in paths:
-            if names.setdefault(path.stem, path) is not path:
-                raise UserError(
-                    f"{root} holds {path.stem} twice, {names[path.stem].relative_to(root)} and "
-                    f"{path.relative_to(root)}: give a folder with each image once"
-                )
-        if not paths:
+    root = Path(root)
+    paths, cues, other, same = list[Path](), list[tuple[str, str]](), list[str](), list[str]()
+    for path in list_images(root):
+        found, name = parse_name(path.stem), path.relative_to(root).as_posix()
+        if found is None or path.parent.name != found[0]:
+            other.append(name)
+        elif found[0] == found[1]:
+            same.append(name)
+        else:
+            paths.append(path)
+            cues.append(found)
+    names: dict[str, Path] = {}
+    for path in paths:
+        if names.setdefault(path.stem, path) is not path:
             raise UserError(
-                f"no cue-conflict images below {root}: expected SHAPE/shapeN-textureM.png, as in "
-                f"cat/cat1-elephant2.png ({same} with equal cues, {len(foreign)} of other names)"
+                f"{root} holds {path.stem} twice, {names[path.stem].relative_to(root)} and "
+                f"{path.relative_to(root)}: give a folder with each image once"
             )
-        return cls(Path(root), tuple(paths), tuple(shapes), tuple(textures), same, tuple(foreign))
+    if not paths:
+        raise UserError(
+            f"no cue-conflict images below {root}: expected SHAPE/shapeN-textureM.png, as in "
+            f"cat/cat1-elephant2.png ({len(same)} with equal cues, {len(other)} of other names)"
+        )
+    classes = tuple(sorted({name for pair in cues for name in pair}))
+    targets = np.array([[classes.index(name) for name in pair] for pair in cues], dtype=np.int64)
+    return ImageSet(root, tuple(paths), targets, classes, skipped={SAME: tuple(same), OTHER: tuple(other)})
 
 
 def parse_name(stem: str) -> tuple[str, str] | None:

@@ -9,17 +9,19 @@ called (ImageId), what it shows (TrueLabel) and where targeted attacks go (Targe
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from shapebias.data.image_set import is_image_name
-from shapebias.data.readers.attack_images import AttackImages
+from shapebias.data.image_set import ImageSet, fingerprint, from_labels, is_image_name
 from shapebias.errors import UserError
 
 FOLDERS = ("nips17", "nips2017", "nips-2017")
 FILES = ("images.csv", "dev_dataset.csv")
 NEEDED = ("ImageId", "TrueLabel")
 TARGET = "TargetClass"
+ATTRIBUTION = "ATTRIBUTION.txt"
+NO_IMAGE = "no image"  # of ``skipped``
 CREDITS = ("Author", "OriginalLandingURL", "License")
 
 Row = tuple[int, dict[str, str]]  # the line that it ends on, and its fields
@@ -37,13 +39,16 @@ def find_competition(root: Path) -> Path | None:
     return next((file for place in places if (file := _table_in(place)) is not None), None)
 
 
-def read_competition(table: Path, classes: Sequence[str], *, strict: bool = False) -> AttackImages:
-    """The images that ``table`` has a row for.
+def read_competition(table: Path, classes: Sequence[str], *, strict: bool = False) -> ImageSet:
+    """Read the images that ``table`` has a row for.
+
+    The columns have each image's "name" (its ImageId) and, where the CSV gives them, the "target" that a targeted
+    attack goes to and the "credit". ``skipped`` has the rows without an image, "path: reason" each.
 
     Args:
         table: the CSV.
         classes: the names of ImageNet's classes in order: label 1 is the first.
-        strict: stop at a row without an image, which is left out and listed otherwise.
+        strict: stop at a row without an image, which is skipped and listed otherwise.
 
     Raises:
         UserError: a table that is not UTF-8 or lacks columns, rows given twice, labels that are none, images without
@@ -55,7 +60,7 @@ def read_competition(table: Path, classes: Sequence[str], *, strict: bool = Fals
     files = _images_in(folder)
     seen: dict[str, int] = {}
     kept: list[Row] = []
-    left_out: list[str] = []
+    skipped: list[str] = []
     for line, row in rows:
         name = row["ImageId"]
         if not name:
@@ -66,27 +71,43 @@ def read_competition(table: Path, classes: Sequence[str], *, strict: bool = Fals
         if name in files:
             kept.append((line, row))
             continue
-        left_out.append(f"{folder / name}.png: not there (row in line {line} of {table.name})")
+        skipped.append(f"{folder / name}.png: not there (row in line {line} of {table.name})")
         if strict:
             raise UserError(f"{table}, line {line}: no image {name}.png in {folder} (add it, or leave out --strict)")
     if unlisted := sorted(file.name for name, file in files.items() if name not in seen):
         raise UserError(f"{table} has no row for {_some(unlisted)} in {folder}: add rows or remove the images")
     if not kept:
         raise UserError(f"none of the {len(rows)} images of {table} is in {folder}: put the PNG files there")
-    labels, targets = (
-        tuple(_class_of(table, line, row, column, classes) for line, row in kept) if column in columns else None
+    labels, *target = (
+        tuple(_class_of(table, line, row, column, classes) for line, row in kept)
         for column in ("TrueLabel", TARGET)
+        if column in columns
     )
-    credited = set(CREDITS) <= set(columns)
-    return AttackImages(
-        root=folder,
-        paths=tuple(files[row["ImageId"]] for _, row in kept),
-        names=tuple(row["ImageId"] for _, row in kept),
-        labels=labels or (),
-        targets=targets,
-        credits=tuple(", ".join([row["ImageId"], *(row[c] for c in CREDITS)]) for _, row in kept) if credited else None,
-        left_out=tuple(left_out),
+    more = {"name": tuple(row["ImageId"] for _, row in kept)}
+    if target:
+        more["target"] = target[0]
+    if set(CREDITS) <= set(columns):
+        more["credit"] = tuple(", ".join([row["ImageId"], *(row[c] for c in CREDITS)]) for _, row in kept)
+    paths = [files[row["ImageId"]] for _, row in kept]
+    return from_labels(folder, paths, labels, columns=more, skipped={NO_IMAGE: tuple(skipped)}, digest=digest_attacked)
+
+
+def digest_attacked(images: ImageSet) -> str:
+    """SHA-256 over the files, and every image's name, class and target, for ``ImageSet.digest`` of images to attack."""
+    rows = zip(images.names, images.labels, images.columns.get("target", images.labels), strict=True)
+    text = "\n".join([fingerprint(images.root, images.paths), *("\0".join(row) for row in rows)])
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def attribution(images: ImageSet) -> str | None:
+    """Return the text of ATTRIBUTION.txt for pictures made from these images; None where nobody is named."""
+    if "credit" not in images.columns:
+        return None
+    head = (
+        "Made from these photographs, cropped and perturbed. Each: image, author, address, licence.",
+        "They were collected for the NeurIPS 2017 competition on adversarial attacks.",
     )
+    return "\n".join([*head, "", *images.columns["credit"]]) + "\n"
 
 
 def no_table(root: Path) -> UserError | None:

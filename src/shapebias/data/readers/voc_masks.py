@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from shapebias.data.decode import UnreadableImage, image_size
+from shapebias.data.image_set import ImageSet, fingerprint
+from shapebias.data.readers.voc import (
+    IMAGES,
+    MASKS,
+    MORE_MASKS,
+    VOC_CLASSES,
+    check_present,
+    count_missing,
+    split_names,
+    stems,
+    year_folder,
+)
 from shapebias.errors import UserError
 from shapebias.files import atomic
+from shapebias.progress import progress
 
 LAST_CLASS = 20  # 0 is the background
 IGNORED = 255
@@ -30,6 +47,65 @@ def voc_palette() -> np.ndarray:
 
 VOC_PALETTE = voc_palette()
 VOC_PALETTE.setflags(write=False)
+
+
+def read_segmentation(root: Path, year: int, split: str, masks: Path | None = None) -> ImageSet:
+    """Read the images and masks of a split of ``ImageSets/Segmentation``, in its order.
+
+    Args:
+        root: the year's folder or one above it, see ``find_voc``.
+        year: 2007 or 2012.
+        split: such as train, val, trainval or trainaug.
+        masks: a folder of other masks, NAME.png each, to take instead of VOC's.
+
+    Raises:
+        UserError: no such folder or split, or names twice, without an image or a mask.
+    """
+    folder = year_folder(root, year)
+    names = split_names(folder, "Segmentation", split)
+    check_present(folder, "Segmentation", split, names, stems(folder / IMAGES, ".jpg"), IMAGES)
+    paths = tuple(folder / IMAGES / f"{name}.jpg" for name in names)
+    if masks is not None:
+        if not masks.is_dir():
+            raise UserError(f"no folder {masks}: give one with a mask NAME.png for each image")
+        if missing := count_missing(names, stems(masks, ".png")):
+            raise UserError(f"{masks} lacks masks of {missing} of ImageSets/Segmentation/{split}.txt, as NAME.png")
+        found = tuple(masks / f"{name}.png" for name in names)
+    else:
+        official, more = stems(folder / MASKS, ".png"), stems(folder / MORE_MASKS, ".png")
+        check_present(folder, "Segmentation", split, names, official | more, MASKS)
+        found = tuple(folder / (MASKS if name in official else MORE_MASKS) / f"{name}.png" for name in names)
+    return ImageSet(
+        root=folder,
+        paths=paths,
+        targets=np.empty((len(names), 0), dtype=np.int8),
+        classes=VOC_CLASSES,
+        columns={"name": names, "mask": found},
+        digest=partial(digest_masks, root=masks),
+    )
+
+
+def digest_masks(images: ImageSet, root: Path | None) -> str:
+    """SHA-256 over the files of images and masks, for ``ImageSet.digest``; ``root``: of masks that are not VOC's."""
+    masks = [mask for mask in images.masks if mask is not None]
+    if root is None:
+        return fingerprint(images.root, (*images.paths, *masks))
+    parts = fingerprint(images.root, images.paths) + fingerprint(root, masks)
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def check_masks(images: ImageSet) -> None:
+    """Decode every mask, so that one that is of no use is found before any work; images that cannot be read are not.
+
+    Raises:
+        UserError: as ``load_mask``.
+    """
+    with progress("checking masks", total=len(images)) as bar:
+        for image, mask in zip(images.paths, images.masks, strict=True):
+            if mask is not None:
+                with suppress(UnreadableImage):
+                    load_mask(mask, image_size(image))
+            bar.advance()
 
 
 def load_mask(path: Path, size: tuple[int, int]) -> np.ndarray:

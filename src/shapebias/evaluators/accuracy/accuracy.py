@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import NotFinite, UserError
 from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
 from shapebias.evaluators.accuracy.class_order import order_warning
@@ -45,12 +45,12 @@ class Accuracy:
     def __init__(self, setting: EvalConfig) -> None:
         self.setting = setting
         self.whole = self.images(setting.data)
-        self.folder = self.whole.drawn(setting.limit, setting.seed)
+        self.folder = self.whole.subsample(setting.limit, setting.seed)
         count, of = len(self.folder), len(self.whole)
         self.drawn = {"drawn": {"images": count, "of": of, "seed": setting.seed}} if count < of else {}
         self.left_out: list[str] = []  # unreadable images that were left out before
 
-    def images(self, data: Path) -> ImageFolder:
+    def images(self, data: Path) -> ImageSet:
         """All images of the data folder, with their classes."""
         return class_images(data)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shapebias.data.image_set import ImageFolder, part
-from shapebias.data.readers.class_folders import LabelledImages, evaluation_images
+from shapebias.data.image_set import ImageSet, part
+from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.errors import UserError
 from shapebias.models.imagenet import wordnet_ids
 
 IMAGENET = ("imagenet", "imagenet-val", "ILSVRC2012", "ILSVRC")
 
 
-def class_images(root: Path) -> ImageFolder:
+def class_images(root: Path) -> ImageSet:
     """The images to measure on: those of ``val/`` or ``test/``, a labelled flat folder's, or those of class folders.
 
     A list that gives numbers to loose images counts ImageNet's sorted WordNet identifiers, where it has each of
@@ -21,7 +21,7 @@ def class_images(root: Path) -> ImageFolder:
     Raises:
         UserError: none of these layouts, or labels that do not fit.
     """
-    return evaluation_images(root, numbered=wordnet_ids()) or ImageFolder.scan(root)
+    return evaluation_images(root, numbered=wordnet_ids()) or read_class_folders(root)
 
 
 def find_imagenet(root: Path) -> Path | None:
@@ -37,4 +37,4 @@ def find_imagenet(root: Path) -> Path | None:
         return None
     if found is None:
         return None
-    return root if isinstance(found, LabelledImages) else found.root
+    return root if found.paths[0].parent == found.root else found.root

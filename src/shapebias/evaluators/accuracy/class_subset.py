@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
 from shapebias.models.imagenet import described, naming_of, wordnet_ids
@@ -34,13 +34,13 @@ class ClassSubset:
     condition: dict[str, Any]
     restricted: bool
 
-    def labels(self, folder: ImageFolder) -> np.ndarray:
+    def labels(self, folder: ImageSet) -> np.ndarray:
         """For each image of ``folder``, the whole or a part drawn from it, its class's place in ``outputs``."""
         place = {name: number for number, name in enumerate(self.classes)}
-        return np.array([place[name] for name in folder.classes], dtype=np.int64)[np.array(folder.labels, dtype=int)]
+        return np.array([place[name] for name in folder.classes], dtype=np.int64)[folder.targets]
 
 
-def answering_among(model: Classifier, folder: ImageFolder) -> ClassSubset:
+def answering_among(model: Classifier, folder: ImageSet) -> ClassSubset:
     """The outputs of ``model`` for the classes of ``folder``: give it the whole folder, before any limit.
 
     ``logits[:, among.outputs]`` are then the logits in the order of the folder's classes.
@@ -71,7 +71,7 @@ def answering_among(model: Classifier, folder: ImageFolder) -> ClassSubset:
     )
 
 
-def _naming(classes: Sequence[str], folder: ImageFolder) -> str:
+def _naming(classes: Sequence[str], folder: ImageSet) -> str:
     """What to do where ImageNet's classes go by other names in ``folder``; empty otherwise."""
     naming = naming_of(folder.classes) if tuple(classes) == wordnet_ids() else ""
     if naming == "indices":

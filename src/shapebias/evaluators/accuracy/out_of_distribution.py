@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shapebias.data.image_set import ImageFolder, part
+from shapebias.data.image_set import ImageSet, part
 from shapebias.evaluators.accuracy.accuracy import Accuracy, Answering
 from shapebias.evaluators.accuracy.class_images import class_images
 from shapebias.evaluators.accuracy.class_subset import ClassSubset
@@ -48,7 +48,7 @@ class ImageNetSketch(OutOfDistribution):
         sketch = part(root, ("sketch",))
         return part(root, ("imagenet-sketch", "imagenet_sketch")) or (sketch if sketch and _has_wnids(sketch) else None)
 
-    def images(self, data: Path) -> ImageFolder:
+    def images(self, data: Path) -> ImageSet:
         """Those of ``sketch/`` in it, as the archive has them, else its own."""
         below = data / "sketch"
         return class_images(below if _has_wnids(below) else data)

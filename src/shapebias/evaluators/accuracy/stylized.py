@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shapebias.data.image_set import TEST_NAMES, ImageFolder, part
+from shapebias.data.image_set import TEST_NAMES, ImageSet, part
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.class_images import class_images
 from shapebias.evaluators.accuracy.out_of_distribution import OutOfDistribution
@@ -42,7 +42,7 @@ class Stylized(OutOfDistribution):
         if self.ready:
             self.left_out = unreadable_sources(setting.data)
 
-    def images(self, data: Path) -> ImageFolder:
+    def images(self, data: Path) -> ImageSet:
         """The images to stylize, or the copies that are given."""
         return given_copies(data) if self.ready else class_images(data)
 
@@ -76,7 +76,7 @@ def held_out_copies(
     return out
 
 
-def given_copies(data: Path) -> ImageFolder:
+def given_copies(data: Path) -> ImageSet:
     """The copies in a folder of ``shapebias stylize``, with the classes of their folders, else of their sources.
 
     Raises:
@@ -98,16 +98,16 @@ def given_copies(data: Path) -> ImageFolder:
     return found
 
 
-def copies_of(folder: ImageFolder, source: Path, copies: Path, views: int) -> ImageFolder:
+def copies_of(folder: ImageSet, source: Path, copies: Path, views: int) -> ImageSet:
     """The stylized copies of ``folder``'s images in ``copies`` that are there, each with its image's class.
 
     ``source`` is the folder that was stylized: the images lie in it or below.
     """
     found = [
-        (copy, label)
-        for path, label in zip(folder.paths, folder.labels, strict=True)
+        (row, copy)
+        for row, path in enumerate(folder.paths)
         for copy in (view_path(copies, source, path, view) for view in range(views))
         if copy.is_file()
     ]
-    paths, labels = tuple(copy for copy, _ in found), tuple(label for _, label in found)
-    return replace(folder, root=copies, paths=paths, labels=labels)
+    taken = folder.take([row for row, _ in found])
+    return replace(taken, root=copies, paths=tuple(copy for _, copy in found))

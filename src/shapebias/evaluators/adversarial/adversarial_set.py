@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from shapebias.data.image_set import fingerprint
-from shapebias.data.readers.attack_images import AttackImages
+from shapebias.data.image_set import ImageSet, fingerprint, from_labels
+from shapebias.data.readers.nips17 import digest_attacked
 from shapebias.errors import UserError
 from shapebias.evaluators.adversarial.attack_table import NONE, Column, columns_of
 from shapebias.files import read_json
@@ -40,7 +40,7 @@ class AdversarialSet:
     """
 
     folder: Path
-    images: AttackImages
+    images: ImageSet
     columns: tuple[Column, ...]
     made: dict[str, Any]
     unreadable: tuple[str, ...]
@@ -80,7 +80,7 @@ class AdversarialSet:
         made = {**self.made, "attacks": shown, "epsilons": sizes}
         return replace(self, columns=columns_of(list(shown), sizes), made=made)
 
-    def paths(self, images: AttackImages) -> list[tuple[Path, str]]:
+    def paths(self, images: ImageSet) -> list[tuple[Path, str]]:
         """The files of some of the images, column after column, and what to call each."""
         return [
             (stored(self.folder, column, name), f"{column.attack}/{column.epsilon}/{name}")
@@ -144,23 +144,22 @@ def _set_of(folder: Path, value: dict[str, Any]) -> AdversarialSet:
         raise ValueError("a source without name or hash")
     columns = columns_of(attacks, epsilons)
     paths = tuple(stored(folder, columns[0], name) for name in names)
-    found = AttackImages(
-        root=folder,
-        paths=paths,
-        names=names,
-        labels=_texts(images, "label"),
-        targets=_texts(images, "target") if value["targeted"] else None,
-        credits=_texts(images, "credit") if all("credit" in image for image in images) else None,
-    )
+    columns_of_images = {"name": names}
+    if value["targeted"]:
+        columns_of_images["target"] = _texts(images, "target")
+    if all("credit" in image for image in images):
+        columns_of_images["credit"] = _texts(images, "credit")
+    labels = _texts(images, "label")
+    found = from_labels(folder, paths, labels, columns=columns_of_images, digest=digest_attacked)
     told = (value["unreadable"], value["gradients_not_finite"], value.get(ZERO, ()))
     lists = (tuple(str(text) for text in texts) for texts in told)
     return AdversarialSet(folder, found, columns, {key: value[key] for key in MADE}, *lists)
 
 
-def manifest_images(images: AttackImages) -> list[dict[str, str]]:
+def manifest_images(images: ImageSet) -> list[dict[str, str]]:
     """The images as the manifest lists them."""
-    columns = {"name": images.names, "label": images.labels, "target": images.targets, "credit": images.credits}
-    given = {key: column for key, column in columns.items() if column is not None}
+    given = {"name": images.names, "label": images.labels}
+    given |= {key: images.columns[key] for key in ("target", "credit") if key in images.columns}
     return [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from shapebias.data.decode import load_rgb
-from shapebias.data.readers.attack_images import ATTRIBUTION, AttackImages
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.nips17 import ATTRIBUTION, attribution
 from shapebias.data.transforms import to_image
 from shapebias.evaluators.adversarial.adversarial_set import MANIFEST, SCHEMA
 from shapebias.evaluators.adversarial.attack_table import Column
@@ -54,7 +55,7 @@ def shown_column(columns: Sequence[Column]) -> int:
     return max((n for n, c in enumerate(columns) if c.attack == attack), key=lambda n: columns[n].epsilon or 0.0)
 
 
-def write_examples(folder: Path, examples: Sequence[Example], column: Column, images: AttackImages) -> dict[str, Any]:
+def write_examples(folder: Path, examples: Sequence[Example], column: Column, images: ImageSet) -> dict[str, Any]:
     """Write the pictures into ``folder``, with its manifest and whose photographs they are.
 
     The difference is drawn as 0.5 + (adversarial - clean) / (2 epsilon): grey is no change, full scale epsilon.
@@ -80,7 +81,7 @@ def write_examples(folder: Path, examples: Sequence[Example], column: Column, im
         words = {key: described(name) for key, name in answers.items()}
         rows.append({"image": example.image, "attack": column.attack, "epsilon": column.epsilon, **words, **files})
     write_json(folder / MANIFEST, {"schema": SCHEMA, "kind": "examples", "images": rows})
-    credit = images.rows([images.names.index(example.image) for example in examples]).attribution()
+    credit = attribution(images.take([images.names.index(example.image) for example in examples]))
     if credit is not None:
         write_text(folder / ATTRIBUTION, credit)
     return {"folder": str(folder.resolve()), "images": rows}
@@ -88,7 +89,7 @@ def write_examples(folder: Path, examples: Sequence[Example], column: Column, im
 
 def exact_examples(
     model: Classifier,
-    images: AttackImages,
+    images: ImageSet,
     truth: Truth,
     rows: Sequence[int],
     answers: np.ndarray,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from shapebias.attacks.attack import ATTACKS
-from shapebias.data.readers.attack_images import AttackImages
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.nips17 import NO_IMAGE
 from shapebias.evaluators.base import EvalResult, data_details
 from shapebias.results.results import Result
 from shapebias.stats.intervals import wilson
@@ -91,10 +92,12 @@ def attack_details(attacks: Sequence[str], epsilons: Sequence[float], *, targete
     }
 
 
-def data_of(images: AttackImages, shown: int, unreadable: Sequence[str], seed: int) -> dict[str, Any]:
+def data_of(images: ImageSet, shown: int, unreadable: Sequence[str], seed: int) -> dict[str, Any]:
     """What the figures were measured on: ``shown`` of ``images``."""
-    about = data_details(images.root, shown, images.fingerprint, [*images.left_out, *unreadable])
-    return about if images.of is None else {**about, "drawn": {"images": len(images), "of": images.of, "seed": seed}}
+    about = data_details(images.root, shown, images.fingerprint, [*images.skipped.get(NO_IMAGE, ()), *unreadable])
+    if images.drawn_from is None:
+        return about
+    return {**about, "drawn": {"images": len(images), "of": images.drawn_from, "seed": seed}}
 
 
 def gradient_details(odd: Sequence[str], zero: Sequence[str], network: str) -> dict[str, Any]:

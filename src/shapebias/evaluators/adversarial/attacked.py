@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from shapebias.attacks.attack import ATTACKS, attack_sweep, uniform_start
 from shapebias.attacks.autoattack import autoattack
 from shapebias.attacks.gradient import GradientNotFinite, loss_gradient, no_gradient
-from shapebias.data.readers.attack_images import AttackImages
-from shapebias.data.readers.nips17 import find_competition, no_table, read_competition
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.nips17 import digest_attacked, find_competition, no_table, read_competition
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import check_logits
 from shapebias.evaluators.accuracy.class_images import class_images
@@ -32,7 +32,7 @@ Found = TypeVar("Found")
 NEEDS = "the NeurIPS 2017 competition's images (nips17/: images.csv and images/), or any folder of class folders"
 
 
-def images_to_attack(setting: EvalConfig) -> AttackImages:
+def images_to_attack(setting: EvalConfig) -> ImageSet:
     """The competition's images or those of class folders, at most ``setting.limit`` of them.
 
     Raises:
@@ -45,17 +45,17 @@ def images_to_attack(setting: EvalConfig) -> AttackImages:
         images = read_competition(table, wordnet_ids(), strict=setting.strict)
     else:
         try:
-            images = AttackImages.of_folder(class_images(setting.data))
+            images = replace(class_images(setting.data), digest=digest_attacked)
         except UserError as error:
             raise no_table(setting.data) or error from None
-    if setting.targeted and images.targets is None:
+    if setting.targeted and "target" not in images.columns:
         raise UserError(
             f"--targeted needs a class for each image to be taken for, which {images.root} does not give: "
             "only a competition's CSV with the column TargetClass does"
         )
     if setting.targeted and "autoattack" in setting.attacks:
         raise UserError("autoattack goes away from the true class only: leave it or --targeted out")
-    return images.drawn(setting.limit, setting.seed)
+    return images.subsample(setting.limit, setting.seed)
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,16 @@ class Truth:
     targets: Tensor | None
 
     @classmethod
-    def of(cls, model: Classifier, images: AttackImages, *, targeted: bool) -> Truth:
+    def of(cls, model: Classifier, images: ImageSet, *, targeted: bool) -> Truth:
         """Looked up in the network's classes by name.
 
         Raises:
             UserError: the network's classes are not known or do not hold the images'.
         """
-        among = answering_among(model, images.as_folder(targets=targeted))
+        targets = images.columns["target"] if targeted else None
+        classes = tuple(sorted({*images.labels, *(targets or ())}))
+        among = answering_among(model, replace(images, classes=classes))
         output = dict(zip(among.classes, among.outputs.tolist(), strict=True))
-        targets = images.targets if targeted else None
         return cls(
             torch.tensor([output[label] for label in images.labels]),
             None if targets is None else torch.tensor([output[target] for target in targets]),

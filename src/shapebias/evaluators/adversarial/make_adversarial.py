@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from shapebias.data.readers.attack_images import ATTRIBUTION, AttackImages
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.nips17 import ATTRIBUTION, attribution
 from shapebias.errors import UserError
 from shapebias.evaluators.adversarial.adversarial_set import (
     MANIFEST,
@@ -56,7 +57,7 @@ def rounded_towards(original: Tensor, changed: Tensor, epsilon: float) -> Tensor
 
 
 def make_set(
-    parent: Path, source: Classifier, images: AttackImages, epsilons: Sequence[float], setting: EvalConfig
+    parent: Path, source: Classifier, images: ImageSet, epsilons: Sequence[float], setting: EvalConfig
 ) -> AdversarialSet:
     """The set of ``images`` attacked on ``source``, in a folder of ``parent`` that is named after all it depends on.
 
@@ -82,21 +83,19 @@ def make_set(
                 write_json(folder / MANIFEST, {**head, "finished": False, ZERO: sorted(zero)})
 
             note(())
-            if (credit := images.attribution()) is not None:
+            if (credit := attribution(images)) is not None:
                 write_text(folder / ATTRIBUTION, credit)
             unreadable, odd = _make(folder, source, images, columns, epsilons, setting, note)
             there = [row for row, name in enumerate(images.names) if _is_there(folder, columns, name)]
             if not there:
                 raise UserError(f"the gradient of {source.identity.name} is not finite for any image of {images.root}")
-            lists = {"images": manifest_images(images.rows(there)), "unreadable": unreadable}
+            lists = {"images": manifest_images(images.take(there)), "unreadable": unreadable}
             lists |= {"gradients_not_finite": odd, ZERO: sorted(zero - set(odd))}
             write_json(folder / MANIFEST, {**head, "finished": True, **lists})
     return read_set(folder)
 
 
-def _identity(
-    source: Classifier, images: AttackImages, epsilons: Sequence[float], setting: EvalConfig
-) -> dict[str, Any]:
+def _identity(source: Classifier, images: ImageSet, epsilons: Sequence[float], setting: EvalConfig) -> dict[str, Any]:
     """All that the stored images depend on, as JSON."""
     return {
         "source": {
@@ -145,7 +144,7 @@ def _is_whole(folder: Path, *, strict: bool) -> bool:
 def _make(
     folder: Path,
     source: Classifier,
-    images: AttackImages,
+    images: ImageSet,
     columns: Sequence[Column],
     epsilons: Sequence[float],
     setting: EvalConfig,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from shapebias.data.decode import load_rgb
-from shapebias.data.readers.attack_images import AttackImages
+from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.nips17 import find_competition
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
@@ -62,7 +62,7 @@ class TransferAttack:
         self.made = read_set(setting.data) if is_set(setting.data) else None
         if self.made is not None:
             self.made = self._asked_for(self.made)
-            self.images = self.made.images.drawn(setting.limit, setting.seed)
+            self.images = self.made.images.subsample(setting.limit, setting.seed)
             return
         if setting.source is None:
             raise UserError(f"{self.name} needs a network to make the images against: add --source MODEL")
@@ -121,7 +121,7 @@ class TransferAttack:
             "shown": "as they are" if same else f"resized to {model.preprocessing.size}",
             **gradient_details(made.odd, [name for name in names if name in set(made.zero)], made.source),
             "data": data_of(images, len(rows), [*made.unreadable, *unreadable], setting.seed),
-            "examples": self._examples(model, made, images.rows(rows), answers),
+            "examples": self._examples(model, made, images.take(rows), answers),
         }
         outcome = outcome_of(self.name, made.columns, answers, truth.rows(rows), names, details, source=made.told_apart)
         kept.clear()
@@ -145,14 +145,14 @@ class TransferAttack:
             raise UserError("no attacks given: choose some with --attacks")
         return made.only(() if self.setting.attacks == ATTACKS else self.setting.attacks, self.setting.epsilons)
 
-    def _set(self) -> tuple[AdversarialSet, AttackImages]:
+    def _set(self) -> tuple[AdversarialSet, ImageSet]:
         """The adversarial images, made if they are not there, and those of them to be shown."""
         if self.made is not None:
             return self.made, self.images
         made = make_set(self.setting.out / "images", self.source, self.images, self.epsilons, self.setting)
-        return made, replace(made.images, left_out=self.images.left_out, of=self.images.of)
+        return made, replace(made.images, skipped=self.images.skipped, drawn_from=self.images.drawn_from)
 
-    def _key(self, model: Classifier, made: AdversarialSet, images: AttackImages) -> dict[str, Any]:
+    def _key(self, model: Classifier, made: AdversarialSet, images: ImageSet) -> dict[str, Any]:
         """All that an answer depends on, as JSON."""
         return {
             "model": model.cache_key(),
@@ -162,7 +162,7 @@ class TransferAttack:
         }
 
     def _examples(
-        self, model: Classifier, made: AdversarialSet, images: AttackImages, answers: np.ndarray
+        self, model: Classifier, made: AdversarialSet, images: ImageSet, answers: np.ndarray
     ) -> dict[str, Any]:
         """A few of the images that were shown, with their ``answers`` (images, columns)."""
         number, classes = shown_column(made.columns), list(model.identity.classes or ())

@@ -15,7 +15,7 @@ from shapebias.corruptions.folder import corrupt_folder
 from shapebias.corruptions.layout import Cell, CorruptedImages, corruption_folders, read_corrupted
 from shapebias.data.decode import UnreadableImage, image_size
 from shapebias.data.image_batches import Preprocessing
-from shapebias.data.image_set import ImageFolder, part
+from shapebias.data.image_set import ImageSet, part
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import check_logits
 from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
@@ -68,10 +68,10 @@ class Corruptions:
         self.sizes: set[tuple[int, int]] = set()
         if public := _published(setting.data):
             self._take(read_corrupted(public, limit=setting.limit, seed=setting.seed))
-            self.folder = ImageFolder(public, self._corrupted().classes, (), ())
+            self.folder = ImageSet(public, (), np.empty(0, dtype=np.int64), self._corrupted().classes)
             return
         self.folder = class_images(setting.data)
-        self.drawn = self.folder.drawn(setting.limit, setting.seed)
+        self.drawn = self.folder.subsample(setting.limit, setting.seed)
         if len(self.drawn.classes) < 2:
             raise UserError(f"--limit {setting.limit} leaves one class of {self.folder.root}: two are needed")
         corruption_library()

@@ -6,7 +6,8 @@ import csv
 import re
 from pathlib import Path
 
-from shapebias.data.image_set import ImageFolder, fingerprint, list_images
+from shapebias.data.image_set import fingerprint, list_images
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.stylize.folder import view_path
 
@@ -19,8 +20,8 @@ def images_of(root: Path) -> tuple[list[Path], list[int], bool, str]:
     Without class folders each image is a class of its own.
     """
     if root.is_dir() and any(p.is_dir() and not p.name.startswith(".") for p in root.iterdir()):
-        folder = ImageFolder.scan(root)
-        return list(folder.paths), list(folder.labels), True, folder.fingerprint
+        folder = read_class_folders(root)
+        return list(folder.paths), folder.targets.tolist(), True, folder.fingerprint
     paths = list_images(root)
     return paths, list(range(len(paths))), False, fingerprint(root, paths)
 

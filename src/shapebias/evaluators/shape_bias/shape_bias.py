@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from shapebias.data.image_set import part
-from shapebias.data.readers.cue_conflict import CueConflictFolder
+from shapebias.data.readers.cue_conflict import OTHER, SAME, read_cue_conflict
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.evaluators.shape_bias.decisions import FILE as DECISIONS
@@ -44,7 +44,7 @@ class ShapeBias:
 
     def __init__(self, setting: EvalConfig) -> None:
         self.setting = setting
-        self.folder = CueConflictFolder.scan(self.find(setting.data) or setting.data)
+        self.folder = read_cue_conflict(self.find(setting.data) or setting.data)
 
     @property
     def fingerprint(self) -> str:
@@ -62,7 +62,7 @@ class ShapeBias:
         found = predict(model, folder.paths, self.setting.loading, title=self.name, read=how.scores)
         indices, scores = found.rows, found.values
         answers = [how.names[int(n)] for n in scores.argmax(1)]
-        shapes, textures = ([values[i] for i in indices] for values in (folder.shapes, folder.textures))
+        shapes, textures = ([folder.classes[i] for i in cue] for cue in folder.targets[indices].T.tolist())
         images = [folder.paths[i] for i in indices]
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
         file = f"cue-conflict_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
@@ -71,8 +71,8 @@ class ShapeBias:
         write_decisions(out / DECISIONS, folder.root, relative, shapes, textures, how.names, scores)
         details = {
             "mapping": how.mapping,
-            "same_category_left_out": folder.same,
-            "other_names_left_out": list(folder.foreign),
+            "same_category_left_out": len(folder.skipped[SAME]),
+            "other_names_left_out": list(folder.skipped[OTHER]),
             "responses": file,
             "decisions": DECISIONS,
             "confidence": {
@@ -85,7 +85,7 @@ class ShapeBias:
 
     def _answering(self, model: Classifier) -> DecisionMapping:
         folder = self.folder
-        return decision_mapping(model, {*folder.shapes, *folder.textures}, folder.root, self.setting.mapping)
+        return decision_mapping(model, set(folder.classes), folder.root, self.setting.mapping)
 
 
 def score(

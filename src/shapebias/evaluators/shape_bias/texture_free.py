@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from shapebias.data.categories16 import CATEGORIES
-from shapebias.data.image_set import ImageFolder, part
+from shapebias.data.image_set import part
+from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
@@ -53,7 +54,7 @@ class TextureFree:
 
     def __init__(self, setting: EvalConfig) -> None:
         self.setting = setting
-        self.folder = ImageFolder.scan(self.find(setting.data) or setting.data)
+        self.folder = read_class_folders(self.find(setting.data) or setting.data)
 
     @property
     def fingerprint(self) -> str:
@@ -68,7 +69,7 @@ class TextureFree:
         """Answer every image, write the raw responses, and count."""
         folder, name = self.folder, model.identity.name
         how, categories = self._answering(model)
-        labels = [folder.classes[label] for label in folder.labels]
+        labels = folder.labels
         asked = [
             (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
         ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from shapebias.data.image_set import fingerprint, list_images
+from shapebias.data.image_set import ImageSet, fingerprint, list_images
 from shapebias.data.readers.voc import IMAGES
 from shapebias.device import choose_device
 from shapebias.errors import UserError
@@ -27,7 +27,7 @@ from shapebias.tasks.ablation.start import starting_network, weights_file
 from shapebias.tasks.ablation.table import markdown, print_table
 from shapebias.tasks.classification.figures import Measured, differences
 from shapebias.tasks.classification.finetune import try_size
-from shapebias.tasks.classification.task import Split, Task
+from shapebias.tasks.classification.task import Task
 from shapebias.tasks.classification.tasks import find_task
 from shapebias.tasks.sweep import check_settings, select_lr
 from shapebias.train.config import LEAST_TO_CORRELATE, plain, update
@@ -121,7 +121,7 @@ def _trained(
 ) -> tuple[list[Trained], dict[str, Any]]:
     """A row's runs with the best of ``rates``, and how that was chosen."""
 
-    def trial(run: AblationConfig, fit: Split, held_out: Split) -> None:
+    def trial(run: AblationConfig, fit: ImageSet, held_out: ImageSet) -> None:
         train_row(run, row, fabric, task, found, train=fit, held_out=held_out)
 
     told = {"folder": settings.loop.out, "name": row.name, "metric": task.metric}

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from shapebias.data.image_set import ImageSet
 from shapebias.environment import environment
 from shapebias.files import read_json, sha256
 from shapebias.losses import MMSILoss, Weights
@@ -20,7 +21,7 @@ from shapebias.tasks.ablation.start import starting_network, weights_file
 from shapebias.tasks.classification.answers import load_or_predict, logits_of
 from shapebias.tasks.classification.finetune import TaskSamples, scoring
 from shapebias.tasks.classification.loss import task_loss
-from shapebias.tasks.classification.task import Split, Task
+from shapebias.tasks.classification.task import Task
 from shapebias.tasks.sweep import HELD_OUT
 from shapebias.train.collapse import collapse_warning
 from shapebias.train.distributed import on_rank_zero, rank_zero_first
@@ -70,8 +71,8 @@ def train_row(
     task: Task,
     found: Views,
     *,
-    train: Split,
-    held_out: Split | None = None,
+    train: ImageSet,
+    held_out: ImageSet | None = None,
 ) -> None:
     """Train ``row`` on ``train``, from where an earlier attempt stopped, scored on ``held_out`` after each epoch.
 
@@ -102,7 +103,7 @@ def train_row(
     run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
 
 
-def _work(config: AblationConfig, row: Row, train: Split, classes: tuple[str, ...], found: Views) -> TrainingTask:
+def _work(config: AblationConfig, row: Row, train: ImageSet, classes: tuple[str, ...], found: Views) -> TrainingTask:
     """The row as the loop wants it."""
     samples = TaskSamples(
         train,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shapebias.data.readers.voc_annotations import VOC_CLASSES
+from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.metrics.functional.segmentation import IGNORED
 
 CLASSES = len(VOC_CLASSES) + 1  # the background with them

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.image_set import ImageSet
 from shapebias.data.transforms import to_tensor
 from shapebias.environment import environment
 from shapebias.errors import UserError
@@ -20,7 +21,7 @@ from shapebias.models.classifier import Classifier
 from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
 from shapebias.results.warnings import print_warnings
 from shapebias.tasks.cam.figures import EVALUATOR, Measured, at_given, entries, shared_images
-from shapebias.tasks.cam.images import LabelledImages, read_labelled
+from shapebias.tasks.cam.images import read_labelled
 from shapebias.tasks.cam.pictures import write_pictures
 from shapebias.tasks.cam.pseudo_labels import outputs, write_pseudo_labels
 from shapebias.tasks.cam.raw import ClassMaps, class_maps
@@ -36,7 +37,7 @@ class PseudoLabels:
     def __init__(self, setting: EvalConfig, split: str = "train", settings: CamSettings | None = None) -> None:
         self.setting, self.split = setting, split
         self.settings = CamSettings() if settings is None else settings
-        self.images: LabelledImages = read_labelled(setting.data, split)
+        self.images: ImageSet = read_labelled(setting.data, split)
 
     def check(self, model: Classifier) -> None:
         """Refuse a network without VOC's classes or without class activation maps."""

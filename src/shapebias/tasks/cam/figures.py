@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.data.readers.voc_annotations import VOC_CLASSES
+from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.metrics.functional.segmentation import defined_mean, iou, miou_interval
 from shapebias.results.results import Result
 from shapebias.stats.seeds import seed_interval

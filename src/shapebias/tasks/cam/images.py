@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from shapebias.data.decode import UnreadableImage, image_size
-from shapebias.data.image_set import fingerprint
-from shapebias.data.readers.voc import IMAGES, MASKS, MORE_MASKS, read_multilabel, split_names, year_folder
-from shapebias.data.readers.voc_annotations import read_objects
+from shapebias.data.image_set import ImageSet, fingerprint
+from shapebias.data.readers.voc import IMAGES, MASKS, MORE_MASKS, VOC_CLASSES, split_names, year_folder
+from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_multilabel, read_objects
 from shapebias.errors import UserError
 from shapebias.progress import progress
 
 YEAR = 2012
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images with the numbers (1 to 20, rising) of the classes of their objects, and a mask or None each."""
-
-    root: Path
-    names: tuple[str, ...]
-    paths: tuple[Path, ...]
-    classes: tuple[tuple[int, ...], ...]
-    masks: tuple[Path | None, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over the name and size in bytes of every image and mask, and the images' classes."""
-        files = fingerprint(self.root, [*self.paths, *(mask for mask in self.masks if mask is not None)])
-        return hashlib.sha256(f"{files}{self.classes}".encode()).hexdigest()
+def shown_classes(images: ImageSet, number: int) -> tuple[int, ...]:
+    """The numbers, 1 to 20 and rising, of the classes of an image's objects."""
+    return tuple((np.flatnonzero(images.targets[number] == 1) + 1).tolist())
 
 
-def read_labelled(root: Path, split: str) -> LabelledImages:
-    """The images of a split of VOC2012, in its order.
+def digest_labelled(images: ImageSet) -> str:
+    """SHA-256 over the files of images and masks, and the images' classes, for ``ImageSet.digest``."""
+    files = fingerprint(images.root, [*images.paths, *(mask for mask in images.masks if mask is not None)])
+    classes = tuple(shown_classes(images, number) for number in range(len(images)))
+    return hashlib.sha256(f"{files}{classes}".encode()).hexdigest()
+
+
+def read_labelled(root: Path, split: str) -> ImageSet:
+    """Read the images of a split of VOC2012, in its order, with the classes of their objects and a mask or None each.
 
     The split is that of ``ImageSets/Segmentation``, else of ``ImageSets/Main``. An image's classes are those of all
     its objects, "difficult" ones too, as masks have these. Masks may lie in ``SegmentationClass`` or
@@ -58,38 +50,36 @@ def read_labelled(root: Path, split: str) -> LabelledImages:
             f"{folder / IMAGES} lacks {len(missing)} of the {len(names)} images of ImageSets/{task}/{split}.txt "
             f"({some}): unpack all of it there"
         )
-    classes = _classes(folder, names, split)
+    targets = _targets(folder, names, split)
     masks = tuple(_mask(folder, name) for name in names)
     _check_sizes(paths, masks)
-    return LabelledImages(folder, names, paths, classes, masks)
+    return ImageSet(folder, paths, targets, VOC_CLASSES, {"name": names, "mask": masks}, digest=digest_labelled)
 
 
 def _mask(folder: Path, name: str) -> Path | None:
     return next((path for part in (MASKS, MORE_MASKS) if (path := folder / part / f"{name}.png").is_file()), None)
 
 
-def _classes(folder: Path, names: tuple[str, ...], split: str) -> tuple[tuple[int, ...], ...]:
-    """The classes of each image's objects: from its annotation, or without any from the lists of each class."""
+def _targets(folder: Path, names: tuple[str, ...], split: str) -> np.ndarray:
+    """The classes of each image's objects, (N, 20) 0 or 1: from annotations, else from the lists of each class."""
     annotations = folder / "Annotations"
     if not annotations.is_dir():
         listed = read_multilabel(folder, YEAR, split)
-        # a class that neither counts as there nor as not there is there, but difficult
-        rows = {
-            name: (listed.truth[row] | ~listed.counts[row]).nonzero()[0] for row, name in enumerate(listed.names)
-        } | {name: () for name in listed.unlabelled}
+        # an image shows the classes that are not rated, too: as "difficult" objects
+        rows = {name: listed.targets[row] != 0 for row, name in enumerate(listed.names)}
+        rows |= {name: np.zeros(len(VOC_CLASSES), dtype=bool) for name in listed.skipped[NO_OBJECT]}
         if unknown := [name for name in names if name not in rows]:
             raise UserError(
                 f"{folder} does not say what {len(unknown)} images of the split show (first {unknown[0]}): unpack "
                 "Annotations there"
             )
-        return tuple(tuple(int(number) + 1 for number in rows[name]) for name in names)
-    found = []
+        return np.array([rows[name] for name in names], dtype=np.int8)
+    found = np.zeros((len(names), len(VOC_CLASSES)), dtype=np.int8)
     with progress("reading annotations", total=len(names)) as bar:
-        for name in names:
-            objects = read_objects(annotations / f"{name}.xml")
-            found.append(tuple(sorted({number + 1 for number, _ in objects})))
+        for row, name in enumerate(names):
+            found[row, [number for number, _ in read_objects(annotations / f"{name}.xml")]] = 1
             bar.advance()
-    return tuple(found)
+    return found
 
 
 def _check_sizes(paths: tuple[Path, ...], masks: tuple[Path | None, ...]) -> None:

@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 from shapebias.data.decode import load_rgb
-from shapebias.data.readers.voc_annotations import VOC_CLASSES
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, read_json, write_json
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
-from shapebias.tasks.cam.images import LabelledImages
+from shapebias.tasks.cam.images import shown_classes
 from shapebias.tasks.cam.labels import normalised
 from shapebias.tasks.cam.pseudo_labels import Labelled, outputs
 from shapebias.tasks.cam.raw import ClassMaps
@@ -30,16 +31,16 @@ STRENGTH = 0.65  # of the colours laid on a picture
 _RAMP = np.array([[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 249, 33]], dtype=np.float64)
 
 
-def drawn(images: LabelledImages, made: Labelled, seed: int) -> list[int]:
+def drawn(images: ImageSet, made: Labelled, seed: int) -> list[int]:
     """The numbers of the images that are shown, rising: a draw from those with a class and a truth."""
-    among = [number for number in sorted(made.tallies) if images.classes[number]]
+    among = [number for number in sorted(made.tallies) if shown_classes(images, number)]
     rng = np.random.default_rng(seed)
     return sorted(rng.permutation(among)[:PICTURES].tolist())
 
 
 def write_pictures(
     maps: ClassMaps,
-    images: LabelledImages,
+    images: ImageSet,
     made: Labelled,
     settings: CamSettings,
     out: Path,
@@ -62,7 +63,7 @@ def write_pictures(
         return
     for number in shown:
         picture = load_rgb(images.paths[number])
-        pixels, classes, name = np.asarray(picture), images.classes[number], images.names[number]
+        pixels, classes, name = np.asarray(picture), shown_classes(images, number), images.names[number]
         with torch.inference_mode():
             image = to_tensor(picture).to(device)
             cams = summed_cams(maps, image, [order[one - 1] for one in classes], settings)

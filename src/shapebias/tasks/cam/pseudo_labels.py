@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.readers.voc_annotations import VOC_CLASSES
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_masks import load_mask, save_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
@@ -20,7 +21,7 @@ from shapebias.files import atomic, claim_folder, locked, remove_leftovers
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress
 from shapebias.tasks.cam.curve import Tally, tally, thresholds_with
-from shapebias.tasks.cam.images import LabelledImages
+from shapebias.tasks.cam.images import shown_classes
 from shapebias.tasks.cam.labels import at_threshold, best_classes
 from shapebias.tasks.cam.raw import ClassMaps
 from shapebias.tasks.cam.scales import CamSettings, summed_cams
@@ -60,7 +61,7 @@ def outputs(model: Classifier) -> tuple[int, ...]:
 
 def write_pseudo_labels(
     maps: ClassMaps,
-    images: LabelledImages,
+    images: ImageSet,
     settings: CamSettings,
     out: Path,
     *,
@@ -102,7 +103,7 @@ def write_pseudo_labels(
                         raise UserError(f"unreadable image {error} (remove it, or leave out --strict)") from error
                     unreadable.append(str(error))
                     continue
-                labels, scores = label_image(maps, image, images.classes[number], order, settings)
+                labels, scores = label_image(maps, image, shown_classes(images, number), order, settings)
                 name, truth = images.names[number], images.masks[number]
                 if truth is not None:
                     height, width = labels.shape
@@ -135,7 +136,7 @@ def label_image(
     return best_classes(cams, classes)
 
 
-def _done(images: LabelledImages, number: int, masks: Path, counts: Path) -> bool:
+def _done(images: ImageSet, number: int, masks: Path, counts: Path) -> bool:
     name = images.names[number]
     scored = images.masks[number] is None or (counts / f"{name}.npz").is_file()
     return scored and (masks / f"{name}.png").is_file()

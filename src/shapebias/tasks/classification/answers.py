@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from shapebias.data.image_set import ImageSet
 from shapebias.evaluators.accuracy.accuracy import check_logits
 from shapebias.models.classifier import Classifier
 from shapebias.models.frozen_eval import frozen_eval
 from shapebias.models.predict import Loading, Predictions, predict
 from shapebias.results.batch_cache import BatchCache
-from shapebias.tasks.classification.task import Split
 from shapebias.train.config import LoopConfig
 
 
-def logits_of(model: Classifier, part: Split, config: LoopConfig) -> Predictions:
+def logits_of(model: Classifier, part: ImageSet, config: LoopConfig) -> Predictions:
     """The logits of every readable image, in evaluation mode and without gradients."""
 
     def read(logits: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def logits_of(model: Classifier, part: Split, config: LoopConfig) -> Predictions
     return _predict(model, part, config, read, latents=False)
 
 
-def features_of(model: Classifier, part: Split, config: LoopConfig) -> Predictions:
+def features_of(model: Classifier, part: ImageSet, config: LoopConfig) -> Predictions:
     """The input of the classifying layer for every readable image.
 
     The model is frozen: evaluation mode, no gradient, so that neither its weights nor its statistics change.
@@ -37,7 +37,7 @@ def features_of(model: Classifier, part: Split, config: LoopConfig) -> Predictio
 
 
 def load_or_predict(
-    folder: Path, model: Classifier, part: Split, run: Callable[[], Predictions], *, strict: bool
+    folder: Path, model: Classifier, part: ImageSet, run: Callable[[], Predictions], *, strict: bool
 ) -> Predictions:
     """Return ``run()``, or what an earlier call kept in ``folder`` of the same model and images.
 
@@ -52,7 +52,7 @@ def load_or_predict(
     return made
 
 
-def _predict(model: Classifier, part: Split, config: LoopConfig, read: Any, *, latents: bool) -> Predictions:
+def _predict(model: Classifier, part: ImageSet, config: LoopConfig, read: Any, *, latents: bool) -> Predictions:
     loading = Loading(workers=config.workers, strict=config.strict)
     with frozen_eval(model):
         return predict(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from shapebias.data.image_set import ImageSet
 from shapebias.evaluators.base import data_details
 from shapebias.metrics.functional.average_precision import Kind, mean_ap_draws
 from shapebias.models.predict import Predictions
@@ -16,7 +17,7 @@ from shapebias.results.results import Result
 from shapebias.stats.bootstrap import paired_difference, percentile_interval
 from shapebias.stats.seeds import seed_interval
 from shapebias.tasks.classification.score import KINDS, image_interval, mean_ap, per_class_top1, right
-from shapebias.tasks.classification.task import Split, Task
+from shapebias.tasks.classification.task import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +117,7 @@ def differences(task: Task, method: str | None, networks: Sequence[Measured], *,
     return found
 
 
-def _values(test: Split, network: Measured, rows: list[int], kind: Kind | None, seed: int) -> np.ndarray:
+def _values(test: ImageSet, network: Measured, rows: list[int], kind: Kind | None, seed: int) -> np.ndarray:
     """Averaged over seeds: right or not of each image (n,); or mean AP, then that of each draw of images."""
     of_seeds = []
     for answers in network.answers.values():

@@ -6,10 +6,11 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from shapebias.data.image_set import ImageFolder
+from shapebias.data.image_set import ImageSet
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier, save_classifier
@@ -21,7 +22,7 @@ from shapebias.tasks.classification.answers import logits_of
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.loss import share_right, task_loss
 from shapebias.tasks.classification.score import score
-from shapebias.tasks.classification.task import Split, Task
+from shapebias.tasks.classification.task import Task
 from shapebias.tasks.sweep import HELD_OUT
 from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import on_rank_zero
@@ -42,8 +43,8 @@ class TaskSamples(TrainingSamples):
     ``options`` are those of ``TrainingSamples``, views among them; copies are looked for as below ``part.root``.
     """
 
-    def __init__(self, part: Split, classes: tuple[str, ...], **options: Any) -> None:
-        numbered = ImageFolder(part.root, classes, part.paths, tuple(range(len(part))))
+    def __init__(self, part: ImageSet, classes: tuple[str, ...], **options: Any) -> None:
+        numbered = ImageSet(part.root, part.paths, np.arange(len(part)), classes)
         super().__init__(numbered, **options)
         self.targets = torch.from_numpy(part.targets)
 
@@ -60,8 +61,8 @@ def finetune(
     source: Classifier,
     task: Task,
     *,
-    train: Split,
-    held_out: Split | None = None,
+    train: ImageSet,
+    held_out: ImageSet | None = None,
 ) -> Classifier:
     """Train a network begun from ``source`` on ``train``, going on where an earlier attempt stopped.
 
@@ -114,7 +115,7 @@ def finetune(
     return trained.to(fabric.device)
 
 
-def scoring(config: LoopConfig, fabric: Fabric, held_out: Split | None) -> Validate:
+def scoring(config: LoopConfig, fabric: Fabric, held_out: ImageSet | None) -> Validate:
     """What gives an epoch's row its score on ``held_out`` images, measured on rank zero; without any, nothing."""
 
     def validate(network: Classifier, _interruption: Interruption) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shapebias.data.image_set import ImageSet
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Predictions
 from shapebias.tasks.classification.answers import features_of, load_or_predict
@@ -15,7 +16,7 @@ from shapebias.tasks.classification.finetune import resized
 from shapebias.tasks.classification.knn import NEIGHBOURS, TEMPERATURE, knn_scores
 from shapebias.tasks.classification.probe import fit_path
 from shapebias.tasks.classification.score import score
-from shapebias.tasks.classification.task import Split, Task
+from shapebias.tasks.classification.task import Task
 
 
 class Found(NamedTuple):
@@ -41,7 +42,7 @@ def linear(config: TransferConfig, source: Classifier, task: Task, device: str, 
     fit, held = task.held_out(config.split_seed)
     place = {path: row for row, path in enumerate(task.train.paths[row] for row in training.rows)}
 
-    def part(of: Split) -> tuple[Split, np.ndarray]:
+    def part(of: ImageSet) -> tuple[ImageSet, np.ndarray]:
         """The readable images, and their features."""
         there = [row for row, path in enumerate(of.paths) if path in place]
         return of.take(there), training.values[[place[of.paths[row]] for row in there]]
@@ -79,7 +80,7 @@ def _features(
     """Of the training and of the test images; each passes the network once, whatever is read out later."""
     model, settings = resized(config, source).to(device), config.loop
 
-    def passed(name: str, part: Split) -> Predictions:
+    def passed(name: str, part: ImageSet) -> Predictions:
         return load_or_predict(
             folder / name, model, part, lambda: features_of(model, part, settings), strict=config.loop.strict
         )

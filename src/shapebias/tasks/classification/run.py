@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from lightning_fabric import Fabric
 
+from shapebias.data.image_set import ImageSet
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError, unknown
@@ -23,7 +24,7 @@ from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.figures import Measured, differences, entries
 from shapebias.tasks.classification.finetune import finetune
 from shapebias.tasks.classification.read_out import knn, linear
-from shapebias.tasks.classification.task import Split, Task
+from shapebias.tasks.classification.task import Task
 from shapebias.tasks.classification.tasks import find_task
 from shapebias.tasks.sweep import check_settings, select_lr
 from shapebias.train.config import update
@@ -107,7 +108,7 @@ def _finetuned(
 ) -> Measured:
     """Choose the learning rate, train once per seed, and answer the test images."""
 
-    def trial(run: TransferConfig, fit: Split, held_out: Split) -> None:
+    def trial(run: TransferConfig, fit: ImageSet, held_out: ImageSet) -> None:
         finetune(run, fabric, source, task, train=fit, held_out=held_out)
 
     told = {"folder": folder, "name": source.identity.name, "metric": task.metric}

@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
-from typing import Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from shapebias.data.image_set import fingerprint
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 from shapebias.tasks.sweep import SHARE
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images with their targets: class numbers (n,) int64, or (n, classes) int8.
-
-    Of several classes per image, 1 says that it shows a class, 0 that it does not, -1 that it counts neither way.
-    """
-
-    root: Path
-    paths: tuple[Path, ...]
-    targets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
-        """These images alone, in this order."""
-        return replace(self, paths=tuple(self.paths[int(row)] for row in rows), targets=self.targets[np.asarray(rows)])
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The images' paths below ``root``."""
-        return tuple(path.relative_to(self.root).as_posix() for path in self.paths)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over every image's name, size in bytes, and targets."""
-        found = fingerprint(self.root, self.paths).encode() + np.ascontiguousarray(self.targets).tobytes()
-        return hashlib.sha256(found).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +22,8 @@ class Task:
     name: str
     kind: Literal["single", "multi"]
     classes: tuple[str, ...]
-    train: Split
-    test: Split
+    train: ImageSet
+    test: ImageSet
     notes: tuple[str, ...] = ()
     use: str = "transfer"
 
@@ -71,7 +37,7 @@ class Task:
         """Its name among the figures."""
         return f"{self.use}-{self.name}"
 
-    def held_out(self, seed: int) -> tuple[Split, Split]:
+    def held_out(self, seed: int) -> tuple[ImageSet, ImageSet]:
         """The training images in two: those to fit with, and those to choose settings on.
 
         Raises:
@@ -93,7 +59,7 @@ def stratified(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
     classes, the classes take theirs in turn, the rarest first, each counting the images that are already taken.
 
     Args:
-        targets: see ``Split``.
+        targets: see ``ImageSet``.
         share: of each class.
         seed: of the draw.
     """

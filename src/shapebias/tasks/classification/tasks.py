@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageFolder, part
-from shapebias.data.readers.class_folders import evaluation_images
+from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet, digest_targets, part
+from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.data.readers.classification import fetch_caltech101, fetch_voc, read_cifar100, read_dtd
-from shapebias.data.readers.voc import MultilabelImages, read_multilabel
+from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_multilabel
 from shapebias.errors import UserError, unknown
-from shapebias.tasks.classification.task import Split, Task, stratified
+from shapebias.tasks.classification.task import Task, stratified
 
 FOLDER = "folder"
 BACKGROUND = "BACKGROUND_Google"
@@ -53,21 +54,16 @@ def _voc(year: int, train: str, test: str) -> Callable[[Path, int, bool], Task]:
             fetch_voc(data, year, split)
         parts = [read_multilabel(data, year, split) for split in (train, test)]
         notes = [
-            f"{len(found.unlabelled)} images of {split} show no object and are left out"
+            f"{len(found.skipped[NO_OBJECT])} images of {split} show no object and are left out"
             for split, found in zip((train, test), parts, strict=True)
-            if found.unlabelled
+            if found.skipped[NO_OBJECT]
         ]
-        unseen = [name for name, column in zip(parts[0].classes, parts[0].truth.T, strict=True) if not column.any()]
+        unseen = [name for name, column in zip(parts[0].classes, parts[0].targets.T, strict=True) if 1 not in column]
         if unseen:
             notes.append(f"no training image shows {', '.join(unseen)}: not to be learned")
-        train_part, test_part = map(_several, parts)
-        return Task(f"voc{year % 100:02}", "multi", parts[0].classes, train_part, test_part, tuple(notes))
+        return Task(f"voc{year % 100:02}", "multi", parts[0].classes, parts[0], parts[1], tuple(notes))
 
     return read
-
-
-def _several(images: MultilabelImages) -> Split:
-    return Split(images.root, images.paths, np.where(images.counts, images.truth, -1).astype(np.int8))
 
 
 def _caltech101(data: Path, seed: int, download: bool) -> Task:
@@ -75,19 +71,17 @@ def _caltech101(data: Path, seed: int, download: bool) -> Task:
     if download and part(data, below) is None:
         fetch_caltech101(data)
     root = part(data, below) or data
-    found = ImageFolder.scan(root)
+    found = read_class_folders(root)
     if root == data and BACKGROUND not in found.classes:
         raise UserError(f"{data} is not Caltech-101: expected {data}/{CALTECH_FOLDER}/CLASS/image_0001.jpg")
     classes = tuple(name for name in found.classes if name != BACKGROUND)
-    number = {found.classes.index(name): label for label, name in enumerate(classes)}
-    rows = [row for row, label in enumerate(found.labels) if label in number]
-    targets = np.array([number[found.labels[row]] for row in rows])
-    whole = Split(root, tuple(found.paths[row] for row in rows), targets)
+    named = [row for row, label in enumerate(found.labels) if label != BACKGROUND]
+    whole = _numbered(found.take(named), classes)
     rng = np.random.default_rng(seed)
     training = np.zeros(len(whole), dtype=bool)
     few = []
     for label, name in enumerate(classes):
-        own = rng.permutation(np.flatnonzero(targets == label))
+        own = rng.permutation(np.flatnonzero(whole.targets == label))
         if len(own) < 2:
             raise UserError(f"{root / name} has one image: each class needs at least two, to train with and to test on")
         few += [name] if len(own) <= PER_CLASS else []
@@ -97,7 +91,7 @@ def _caltech101(data: Path, seed: int, download: bool) -> Task:
     return Task("caltech101", "single", classes, train, test, notes)
 
 
-def _published(name: str, read: Callable[[Path, bool], tuple[ImageFolder, ImageFolder]]) -> Callable[..., Task]:
+def _published(name: str, read: Callable[[Path, bool], tuple[ImageSet, ImageSet]]) -> Callable[..., Task]:
     def make(data: Path, _seed: int, download: bool) -> Task:
         train, test = read(data, download)
         return _divided(name, train, test)
@@ -108,17 +102,17 @@ def _published(name: str, read: Callable[[Path, bool], tuple[ImageFolder, ImageF
 def _folder(data: Path, seed: int, _download: bool) -> Task:
     name = data.resolve().name
     if train := part(data, TRAIN_NAMES):
-        found = ImageFolder.scan(train)
+        found = read_class_folders(train)
         test = evaluation_images(data, found.classes)
         if test is None:
             raise UserError(f"{data} has {train.name}/ and nothing to test on: add {' or '.join(TEST_NAMES[:2])}/")
         return _divided(name, found, test)
     if tests := part(data, TEST_NAMES):
         raise UserError(f"{data} has {tests.name}/ and nothing to train with: add train/ with one folder per class")
-    found = ImageFolder.scan(data)
-    whole = Split(found.root, found.paths, np.array(found.labels))
+    found = read_class_folders(data)
+    whole = _numbered(found, found.classes)
     testing = stratified(whole.targets, TESTED, seed)
-    if missing := sorted(set(found.labels) - set(whole.targets[testing].tolist())):
+    if missing := sorted({*whole.targets.tolist()} - {*whole.targets[testing].tolist()}):
         names = ", ".join(found.classes[label] for label in missing[:3])
         raise UserError(f"{data} has too few images of {names} to test on a fifth of them: give at least 3 per class")
     train, test = whole.take(np.flatnonzero(~testing)), whole.take(np.flatnonzero(testing))
@@ -126,19 +120,24 @@ def _folder(data: Path, seed: int, _download: bool) -> Task:
     return Task(name, "single", found.classes, train, test, (note,))
 
 
-def _divided(name: str, train: ImageFolder, test: ImageFolder) -> Task:
+def _divided(name: str, train: ImageSet, test: ImageSet) -> Task:
     """Test images by the numbers of the training images' classes, of which they may lack some."""
-    number = {label: n for n, label in enumerate(train.classes)}
-    if strange := [label for label in test.classes if label not in number]:
+    if strange := [label for label in test.classes if label not in train.classes]:
         raise UserError(
             f"{test.root} has classes that {train.root} has no image of: {', '.join(strange[:3])}"
             f"{' ...' if len(strange) > 3 else ''}: add training images, or remove them"
         )
     lacking = [label for label in train.classes if label not in test.classes]
     notes = (f"classes without a test image: {len(lacking)}, first {lacking[0]}",) if lacking else ()
-    targets = np.array([number[test.classes[label]] for label in test.labels])
-    parts = Split(train.root, train.paths, np.array(train.labels)), Split(test.root, test.paths, targets)
-    return Task(name, "single", train.classes, *parts, notes)
+    parts = [_numbered(images, train.classes) for images in (train, test)]
+    return Task(name, "single", train.classes, parts[0], parts[1], notes)
+
+
+def _numbered(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
+    """The images with targets counted in ``classes``, which are then part of the fingerprint."""
+    number = {label: n for n, label in enumerate(classes)}
+    targets = np.array([number[label] for label in images.labels])
+    return replace(images, targets=targets, classes=classes, digest=digest_targets)
 
 
 TASKS: dict[str, Callable[[Path, int, bool], Task]] = {

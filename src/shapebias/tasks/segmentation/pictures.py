@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.readers.voc import VOC_PALETTE, SegmentationImages, load_mask
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, read_json, write_json
@@ -28,7 +29,7 @@ GAP = 4  # white pixels between the parts
 def write_pictures(
     folder: Path,
     segmenter: Segmenter,
-    images: SegmentationImages,
+    images: ImageSet,
     *,
     backbone: str,
     weights_sha256: str,
@@ -44,7 +45,7 @@ def write_pictures(
     classes, rows = segmenter.design.classes, []
     for index in drawn(len(images), COUNT, seed=seed):
         try:
-            image = load_rgb(images.images[index])
+            image = load_rgb(images.paths[index])
         except UnreadableImage:
             continue
         truth = load_mask(images.masks[index], image.size)

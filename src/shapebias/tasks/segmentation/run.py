@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from lightning_fabric import Fabric
 
-from shapebias.data.readers.voc import SegmentationImages, check_masks, read_segmentation
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc_masks import check_masks, read_segmentation
 from shapebias.device import choose_device
 from shapebias.environment import environment
 from shapebias.errors import UserError
@@ -104,7 +105,7 @@ def check(config: SegmentConfig, seeds: Sequence[int], rates: Sequence[float]) -
     check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(), rates, seeds)
 
 
-def divided(training: SegmentationImages, seed: int) -> tuple[SegmentationImages, SegmentationImages]:
+def divided(training: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
     """A fifth of the images, drawn by ``seed``, held out: the others first."""
     aside = drawn(len(training), int(SHARE * len(training)), seed=seed)
     return training.take(sorted(set(range(len(training))) - set(aside))), training.take(aside)
@@ -115,14 +116,14 @@ def _trained(
     fabric: Fabric,
     source: Classifier,
     home: Path,
-    training: SegmentationImages,
-    val: SegmentationImages,
+    training: ImageSet,
+    val: ImageSet,
     seeds: Sequence[int],
     rates: Sequence[float],
 ) -> tuple[list[Measured], dict[str, Any]]:
     """A network's trainings with the best of ``rates``, measured, and how that was chosen."""
 
-    def trial(run: SegmentConfig, fit: SegmentationImages, held_out: SegmentationImages) -> None:
+    def trial(run: SegmentConfig, fit: ImageSet, held_out: ImageSet) -> None:
         train_segmenter(source, run, fabric, fit, held_out=held_out)
 
     told = {"folder": home, "name": source.identity.name, "metric": METRIC}
@@ -135,7 +136,7 @@ def _trained(
     return made, how
 
 
-def _measured(config: SegmentConfig, fabric: Fabric, val: SegmentationImages) -> Measured:
+def _measured(config: SegmentConfig, fabric: Fabric, val: ImageSet) -> Measured:
     """A finished run on all of ``val``, measured or as it was kept."""
     digest = str(read_json(config.loop.out / "run.json")["weights_sha256"])
     key = {"weights": digest, "data": val.fingerprint}
@@ -158,7 +159,7 @@ def _measured(config: SegmentConfig, fabric: Fabric, val: SegmentationImages) ->
     return Measured(config.loop.seed, digest, dict(zip(numbers, found["confusions"], strict=True)))
 
 
-def _details(config: SegmentConfig, run: Path, training: SegmentationImages, val: SegmentationImages) -> dict[str, Any]:
+def _details(config: SegmentConfig, run: Path, training: ImageSet, val: ImageSet) -> dict[str, Any]:
     """What else a reader may want to know of a figure."""
     of = read_json(run / "run.json")
     return {
@@ -179,7 +180,7 @@ def _write(source: Classifier, config: SegmentConfig, entry: Result, fabric: Fab
     return record(source.describe(), made, [entry], config.loop.out)
 
 
-def _show(home: Path, config: SegmentConfig, run: Measured, val: SegmentationImages, fabric: Fabric) -> None:
+def _show(home: Path, config: SegmentConfig, run: Measured, val: ImageSet, fabric: Fabric) -> None:
     """Pictures by the first seed's network, unless they are there."""
     folder, given = home / "pictures", {"backbone": config.backbone, "weights_sha256": run.weights_sha256}
     if has_pictures(folder, **given):

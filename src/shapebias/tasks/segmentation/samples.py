@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.readers.voc import SegmentationImages, load_mask
-from shapebias.data.readers.voc_masks import IGNORED
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc_masks import IGNORED, load_mask
 from shapebias.data.samplers import Key
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
@@ -90,7 +90,7 @@ class SegmentationSamples(Dataset[tuple[Tensor, Tensor, str]]):
         seed: with the epoch and the index it fixes the sample.
     """
 
-    def __init__(self, images: SegmentationImages, *, size: int, fill: Sequence[float], seed: int = 0) -> None:
+    def __init__(self, images: ImageSet, *, size: int, fill: Sequence[float], seed: int = 0) -> None:
         self.images, self.size, self.seed = images, size, seed
         self.fill = tuple(round(255 * value) for value in fill)
 
@@ -99,7 +99,7 @@ class SegmentationSamples(Dataset[tuple[Tensor, Tensor, str]]):
 
     def files(self, keys: Sequence[Key]) -> list[str]:
         """The images' files."""
-        return [str(self.images.images[index]) for _, index in keys]
+        return [str(self.images.paths[index]) for _, index in keys]
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, str]:
         epoch, index = key
@@ -108,7 +108,7 @@ class SegmentationSamples(Dataset[tuple[Tensor, Tensor, str]]):
         for step in range(len(self)):
             number = (index + step) % len(self)
             try:
-                image = load_rgb(self.images.images[number])
+                image = load_rgb(self.images.paths[number])
             except UnreadableImage as error:
                 unreadable = unreadable or str(error)
                 continue

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
-from shapebias.data.readers.voc import SegmentationImages
+from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc_masks import IGNORED
 from shapebias.environment import environment
 from shapebias.errors import UserError
@@ -56,9 +56,9 @@ def train_segmenter(
     source: Classifier,
     config: SegmentConfig,
     fabric: Fabric,
-    training: SegmentationImages,
+    training: ImageSet,
     *,
-    held_out: SegmentationImages | None = None,
+    held_out: ImageSet | None = None,
 ) -> None:
     """Train ``source`` by ``config`` in its ``out``, going on from where an earlier attempt stopped.
 
@@ -136,7 +136,7 @@ def forward(model: Callable[..., Tensor], batch: SegmentationBatch, _epoch: floa
 
 def shared_confusions(
     segmenter: Segmenter,
-    images: SegmentationImages,
+    images: ImageSet,
     chosen: Sequence[int],
     fabric: Fabric,
     config: SegmentConfig,

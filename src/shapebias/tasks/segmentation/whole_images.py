@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.readers.voc import SegmentationImages, load_mask
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc_masks import load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.data.workers import batches_of, ignore_signals
 from shapebias.errors import UserError
@@ -36,7 +37,7 @@ _Read = tuple[int, Tensor | None, np.ndarray | None, str]  # number, image, mask
 
 
 class _Whole(Dataset[_Read]):
-    def __init__(self, images: SegmentationImages, chosen: Sequence[int]) -> None:
+    def __init__(self, images: ImageSet, chosen: Sequence[int]) -> None:
         self.images, self.chosen = images, chosen
 
     def __len__(self) -> int:
@@ -45,7 +46,7 @@ class _Whole(Dataset[_Read]):
     def __getitem__(self, place: int) -> _Read:
         index = self.chosen[place]
         try:
-            image = load_rgb(self.images.images[index])
+            image = load_rgb(self.images.paths[index])
         except UnreadableImage as error:
             return index, None, None, str(error)
         return index, to_tensor(image), load_mask(self.images.masks[index], image.size), ""
@@ -53,7 +54,7 @@ class _Whole(Dataset[_Read]):
 
 def confusions(
     segmenter: Segmenter,
-    images: SegmentationImages,
+    images: ImageSet,
     chosen: Sequence[int],
     *,
     device: torch.device,
@@ -90,7 +91,7 @@ def confusions(
     return found
 
 
-def _loaded(images: SegmentationImages, chosen: Sequence[int], workers: int) -> DataLoader[_Read]:
+def _loaded(images: ImageSet, chosen: Sequence[int], workers: int) -> DataLoader[_Read]:
     return DataLoader(
         _Whole(images, chosen),
         batch_size=1,

@@ -1,4 +1,4 @@
-"""Files that say which class each loose image belongs to: four kinds, read as class names by image name.
+"""ImageNet's validation images as published: loose in one folder, with their classes in one of four kinds of file.
 
 - ``LOC_val_solution.csv``: columns ImageId and PredictionString, which begins with the WordNet identifier;
 - ``val.txt`` or ``ILSVRC2012_val.txt``: lines ``filename index``, counted in the sorted class names;
@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
 
-from shapebias.data.image_set import TRAIN_NAMES, is_image_name
+from shapebias.data.image_set import TRAIN_NAMES, ImageSet, fingerprint, from_labels, is_image_name
 from shapebias.errors import UserError
 
 SOLUTION = "LOC_val_solution.csv"
@@ -62,6 +63,50 @@ def read_labels(
     if path.name == META:
         return path, _read_meta(path)
     return path, _read_indexed(path, classes, numbered, base)
+
+
+def read_loose(
+    base: Path, folder: Path, names: Collection[str], classes: Sequence[str] | None, numbered: Sequence[str]
+) -> ImageSet:
+    """Return the images ``names`` that lie loose in ``folder``, sorted by class, then name.
+
+    Args:
+        base: the folder above, where the file of labels may be.
+        folder: the images' folder.
+        names: their file names.
+        classes: as for ``read_labels``; where they are given, labels must be among them.
+        numbered: as for ``read_labels``.
+
+    Raises:
+        UserError: as ``read_labels``, or labels and images do not agree to the last image.
+    """
+    path, labels = read_labels(base, folder, classes, numbered)
+    images = {key_of(name): name for name in names}
+    if len(images) < len(names):
+        twins = sorted(name for name in names if images[key_of(name)] != name)
+        raise UserError(f"{folder} has several images of one name, first {twins[0]}: keep one of each")
+    if absent := labels.keys() - images.keys():
+        raise UserError(f"{path} lists images that are not in {folder}: {some(absent)}: add them or remove the rows")
+    if unlisted := images.keys() - labels.keys():
+        raise UserError(f"{path} has no row for images in {folder}: {some(unlisted)}: add rows or remove the images")
+    if classes is not None and (unknown := set(labels.values()) - set(classes)):
+        raise UserError(f"{path} names classes that the training images do not have: {some(unknown)}")
+    order = sorted(images, key=lambda key: (labels[key], images[key]))
+    paths = [folder / images[key] for key in order]
+    return from_labels(folder, paths, [labels[key] for key in order], digest=digest_labels)
+
+
+def digest_labels(images: ImageSet) -> str:
+    """SHA-256 over the files and the names of their classes, for ``ImageSet.digest``."""
+    named = "\n".join(images.labels)
+    files = fingerprint(images.root, images.paths)
+    return hashlib.sha256(f"{files}\n{named}".encode(errors="surrogateescape")).hexdigest()
+
+
+def some(names: Collection[str]) -> str:
+    """Count the names and give the first three: ``5 (a, b, c, ...)``."""
+    first = sorted(names)[:3]
+    return f"{len(names)} ({', '.join(first)}{', ...' if len(names) > 3 else ''})" if first else "0"
 
 
 def key_of(name: str) -> str:
