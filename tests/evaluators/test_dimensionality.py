@@ -19,9 +19,9 @@ from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.dimensionality.dimensionality import Dimensionality, at_stage
-from shapebias.evaluators.dimensionality.factor_scores import FactorSums, intervals, stream
-from shapebias.evaluators.dimensionality.pairs import draw_pairs, plan, windows
-from shapebias.evaluators.dimensionality.top_activations import TopActivations
+from shapebias.evaluators.dimensionality.factor_sums import FactorSums, factor_intervals, sum_pairs
+from shapebias.evaluators.dimensionality.neurons import TopActivations
+from shapebias.evaluators.dimensionality.pairs import draw_pairs, plan_pairs, windows
 from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares, neuron_counts
 from shapebias.metrics.functional.moments import merge_moments, pair_correlation, pair_moments
 from shapebias.models import Classifier, Identity
@@ -128,11 +128,11 @@ def test_shuffled_pairs_score_nothing():
     for seed in range(seeds):
         rng, pairs = np.random.default_rng(seed), random_pairs(seed, 500, 20)
         pairs = {name: (a - a.mean(0), (b - b.mean(0))[rng.permutation(len(b))]) for name, (a, b) in pairs.items()}
-        low, high = intervals(sums_of(pairs), seed=seed, resamples=500).scores["texture"]
+        low, high = factor_intervals(sums_of(pairs), seed=seed, resamples=500).scores["texture"]
         held += low <= 0 <= high
     assert held >= 0.85 * seeds
     pairs = {name: (a - a.mean(0), b - b.mean(0)) for name, (a, b) in random_pairs().items()}
-    assert intervals(sums_of(pairs), seed=0).scores["texture"][0] > 0.1
+    assert factor_intervals(sums_of(pairs), seed=0).scores["texture"][0] > 0.1
 
 
 def pictured(seed=0, images=70, textures=4, width=9, *, offset=0.0, classes=5):
@@ -141,7 +141,7 @@ def pictured(seed=0, images=70, textures=4, width=9, *, offset=0.0, classes=5):
     sizes = ((images, 1, width), (1, textures, width), (images, textures, width))
     z = sum(rng.normal(size=size) for size in sizes)
     labels = rng.integers(classes, size=images)
-    return (z + offset).astype(np.float32), labels, plan(labels, textures, 600, seed=seed)
+    return (z + offset).astype(np.float32), labels, plan_pairs(labels, textures, 600, seed=seed)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
@@ -149,7 +149,7 @@ def pictured(seed=0, images=70, textures=4, width=9, *, offset=0.0, classes=5):
 def test_the_stream_is_what_is_computed_in_memory(offset, chunk):
     z, labels, planned = pictured(offset=offset)
     ordered = torch.from_numpy(z[planned.copies[:, 0], planned.copies[:, 1]])
-    sums = stream(ordered.split(chunk), planned)
+    sums = sum_pairs(ordered.split(chunk), planned)
     drawn = draw_pairs(labels, z.shape[1], 600, seed=0)
     pairs = {name: (z[i[:, 0], i[:, 1]], z[i[:, 2], i[:, 3]]) for name, i in drawn.items()}
     found = factor_scores({name: part.moments for name, part in sums.items()})
@@ -158,8 +158,8 @@ def test_the_stream_is_what_is_computed_in_memory(offset, chunk):
         a, b = (side.astype(np.float64) for side in pairs[name])
         wanted = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(z.shape[2])]
         np.testing.assert_allclose(pair_correlation(sums[name].moments), wanted, rtol=1e-6, atol=1e-9)
-    again = intervals(sums_of(pairs, planned), seed=3)
-    for name, interval in intervals(sums, seed=3).scores.items():
+    again = factor_intervals(sums_of(pairs, planned), seed=3)
+    for name, interval in factor_intervals(sums, seed=3).scores.items():
         np.testing.assert_allclose(interval, again.scores[name], rtol=1e-6)
 
 
@@ -174,13 +174,13 @@ def test_the_stream_holds_one_window_and_passes_each_copy_once():
         first, second = np.searchsorted(planned.ends, rows, side="right").T
         assert (first == second).all()
     with pytest.raises(ValueError, match="3 latents for"):
-        stream([torch.zeros(3, 2)], planned)
+        sum_pairs([torch.zeros(3, 2)], planned)
 
 
 def test_what_is_kept_does_not_grow_with_pairs_or_images():
     for images, count in ((40, 100), (400, 1000), (4000, 5000)):
-        planned = plan(np.arange(images) % 7, 3, count, seed=0)
-        sums = stream(torch.randn(len(planned.copies), 8).split(50), planned)
+        planned = plan_pairs(np.arange(images) % 7, 3, count, seed=0)
+        sums = sum_pairs(torch.randn(len(planned.copies), 8).split(50), planned)
         for part in sums.values():
             assert part.moments.nbytes == 8 * 48
             assert 8 * 8 * 25 <= part.sums.nbytes <= 8 * 800
@@ -190,10 +190,10 @@ def test_a_layer_of_texture_alone_has_the_shape_score_of_the_finite_textures():
     """Two different ones of K values covary by -1 / (K - 1) of their variance."""
     for textures in (2, 5):
         labels = np.arange(100) % 5
-        planned = plan(labels, textures, 20_000, seed=0)
+        planned = plan_pairs(labels, textures, 20_000, seed=0)
         values = torch.linspace(-1, 1, textures)[:, None]
         found = factor_scores(
-            {name: part.moments for name, part in stream([values[planned.copies[:, 1]]], planned).items()}
+            {name: part.moments for name, part in sum_pairs([values[planned.copies[:, 1]]], planned).items()}
         )
         assert found["shape"] == pytest.approx(-1 / (textures - 1), abs=0.02)
         assert found["texture"] == pytest.approx(1, abs=0.02)
@@ -228,7 +228,7 @@ def test_neurons_are_the_integer_part_and_the_residual_the_rest(shape, texture, 
 @pytest.mark.parametrize("count", [60, 200, 1000])
 def test_intervals_are_a_direct_resamplings_of_pairs(count):
     pairs = random_pairs(count=count)
-    found = intervals(sums_of(pairs), seed=0)
+    found = factor_intervals(sums_of(pairs), seed=0)
     rng = np.random.default_rng(5)
     drawn = []
     for _ in range(600):
@@ -313,8 +313,8 @@ def grid(tmp_path, images, stylizer, bank):
 def test_a_given_grid_of_textures_is_taken_as_it_is(tmp_path, images, grid):
     evaluator = Dimensionality(EvalConfig(grid, tmp_path / "out"))
     folder = read_class_folders(images)
-    assert evaluator.copies == [view_path(grid, images, path, view) for path in folder.paths for view in range(3)]
-    assert evaluator.labels.tolist() == folder.targets.tolist()
+    assert evaluator.grid.copies == [view_path(grid, images, path, view) for path in folder.paths for view in range(3)]
+    assert evaluator.grid.labels.tolist() == folder.targets.tolist()
     network = model().eval()
     outcome = evaluator.run(network)
     assert network.network.passed == 12  # each copy once
@@ -438,7 +438,7 @@ def test_a_network_without_a_classifying_layer_is_refused_first(tmp_path, images
 def test_a_missing_copy_is_refused_not_left_out(tmp_path, grid, gone):
     for path in (grid / "cat").glob(gone):
         path.unlink()
-    with pytest.raises(UserError, match=r"copies of images in its styles.csv, first cat/1\.png-style.*it goes on"):
+    with pytest.raises(UserError, match=r"copies of images in its styles.csv, first cat/1\.png-style.*it resumes"):
         Dimensionality(EvalConfig(grid, tmp_path / "out"))
 
 
@@ -447,7 +447,7 @@ def test_images_that_the_grid_could_not_read_are_left_out(tmp_path, stylizer, ba
     (images / "cat" / "0.png").write_bytes(b"")
     stylize_folder(images, tmp_path / "grid", stylizer, bank, StylizeSettings(3, same_styles=True))
     evaluator = Dimensionality(EvalConfig(tmp_path / "grid", tmp_path / "out"))
-    assert (len(evaluator.labels), len(evaluator.unreadable)) == (5, 1)
+    assert (len(evaluator.grid.labels), len(evaluator.grid.unreadable)) == (5, 1)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"per_image": null}', "[" * 100_000])
@@ -459,7 +459,7 @@ def test_manifests_from_outside_are_refused(tmp_path, grid, content):
 
 @pytest.mark.parametrize(("images", "count"), [(2, 50), (40, 500), (400, 500), (4000, 20_000)])
 def test_blocks_hold_whole_images(images, count):
-    planned = plan(np.arange(images) % 2, 3, count, seed=0)
+    planned = plan_pairs(np.arange(images) % 2, 3, count, seed=0)
     of = {name: planned.copies[rows, 0] for name, rows in planned.pairs.items()}
     blocks = planned.blocks
     assert all(len(set(blocks["shape"][of["shape"][:, 0] == image])) <= 1 for image in range(images))
@@ -480,9 +480,9 @@ def test_intervals_hold_the_truth_however_many_pairs_there_are():
     held = np.zeros(2)
     for seed in range(60):
         z = torch.from_numpy(np.random.default_rng(seed).normal(size=(40, 5, 16)))
-        planned = plan(np.arange(40) % 4, 5, 20_000, seed=seed)
-        sums = stream([z[planned.copies[:, 0], planned.copies[:, 1]]], planned)
-        held += [low <= 0 <= high for low, high in intervals(sums, seed=seed, resamples=300).scores.values()]
+        planned = plan_pairs(np.arange(40) % 4, 5, 20_000, seed=seed)
+        sums = sum_pairs([z[planned.copies[:, 0], planned.copies[:, 1]]], planned)
+        held += [low <= 0 <= high for low, high in factor_intervals(sums, seed=seed, resamples=300).scores.values()]
     assert (held >= 0.7 * 60).all()
 
 

@@ -61,7 +61,7 @@ def test_every_image_gets_the_same_textures_once_each(tmp_path, images, textures
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
     with pytest.raises(UserError, match="another stylization"):
         texture_grid(images, out, textures, stylizer, "digest", count=2)
-    assert Dimensionality(EvalConfig(out, tmp_path / "out")).textures == 3
+    assert Dimensionality(EvalConfig(out, tmp_path / "out")).grid.textures == 3
 
 
 def test_an_unreadable_texture_is_named(tmp_path, images, textures, stylizer):

@@ -1,54 +1,94 @@
-"""The images behind a folder of copies in the same textures, as dimensionality takes them."""
+"""Images and their copies in the same few textures, as ``shapebias texture-grid`` writes them."""
 
 from __future__ import annotations
 
 import csv
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shapebias.data.image_set import fingerprint, list_images
+import numpy as np
+
+from shapebias.data.image_set import ImageSet, list_images
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
-from shapebias.stylize.folder import view_path
+from shapebias.files import read_json
+from shapebias.stylize.folder import MANIFEST, stylized_views, unreadable_sources, view_path
 
 _COPY = re.compile(r"-style\d+\.png$")
 
 
-def images_of(root: Path) -> tuple[list[Path], list[int], bool, str]:
-    """The images below ``root``, their classes' numbers, whether there are classes, and the fingerprint.
+@dataclass(frozen=True, eq=False)
+class TextureGrid:
+    """The copies of the images: that of image i in texture k is ``copies[i * textures + k]``, its class ``labels[i]``.
 
-    Without class folders each image is a class of its own.
+    ``unreadable`` lists the images without copies, "path: reason" each.
     """
+
+    textures: int
+    copies: list[Path]
+    labels: np.ndarray
+    unreadable: list[str]
+
+
+def read_sources(root: Path) -> ImageSet:
+    """Read the images below ``root``; without class folders each image is a class of its own, without a name."""
     if root.is_dir() and any(p.is_dir() and not p.name.startswith(".") for p in root.iterdir()):
-        folder = read_class_folders(root)
-        return list(folder.paths), folder.targets.tolist(), True, folder.fingerprint
+        return read_class_folders(root)
     paths = list_images(root)
-    return paths, list(range(len(paths))), False, fingerprint(root, paths)
+    return ImageSet(root, tuple(paths), np.arange(len(paths)), ())
 
 
-def images_of_grid(grid: Path, root: Path, textures: int) -> tuple[list[Path], list[int], bool, str]:
-    """As ``images_of``, for the images that the copies below ``root`` in ``grid`` were made from (``styles.csv``).
+def read_grid_sources(folder: Path, root: Path) -> ImageSet:
+    """Return the images that the copies below ``root`` in the grid ``folder`` were made from (``styles.csv``).
 
     Raises:
-        UserError: a copy that the list names is missing.
+        UserError: copies in different styles, a set that is not finished, or a missing copy.
     """
-    copies, labels, classes, digest = images_of(root)
-    there = {copy: label for copy, label in zip(copies, labels, strict=True) if _COPY.search(copy.name)}
-    found = {copy.with_name(_COPY.sub("", copy.name)): label for copy, label in there.items()}
-    named = {_text(image.relative_to(grid)): image for image in found}
-    listed = [name for name in _listed(grid / "styles.csv") if (grid / name).is_relative_to(root)]
-    images = [named.get(name, grid / name) for name in listed]
-    every = (view_path(grid, grid, image, view) for image in images for view in range(textures))
-    if missing := [copy for copy in every if copy not in there]:
+    textures = stylized_views(folder)
+    if not read_json(folder / MANIFEST).get("same_styles"):
+        raise UserError(f"the images in {folder} have different styles: make it by 'shapebias texture-grid'")
+    copies = read_sources(root)
+    label_of = {
+        copy: label for copy, label in zip(copies.paths, copies.targets, strict=True) if _COPY.search(copy.name)
+    }
+    source_label = {copy.with_name(_COPY.sub("", copy.name)): label for copy, label in label_of.items()}
+    by_name = {_listed_name(image.relative_to(folder)): image for image in source_label}
+    names = [name for name in _listed_images(folder / "styles.csv") if (folder / name).is_relative_to(root)]
+    images = [by_name.get(name, folder / name) for name in names]
+    every = (view_path(folder, folder, image, texture) for image in images for texture in range(textures))
+    if missing := [copy for copy in every if copy not in label_of]:
         raise UserError(
-            f"{grid} lacks {len(missing)} copies of images in its styles.csv, first {missing[0].relative_to(grid)}: "
-            "run the same command again, it goes on"
+            f"{folder} lacks {len(missing)} copies of images in its styles.csv, first "
+            f"{missing[0].relative_to(folder)}: run the same command again, it resumes"
         )
-    return images, [found[image] for image in images], classes, digest
+    labels = np.array([source_label[image] for image in images])
+    return replace(copies, paths=tuple(images), targets=labels, digest=lambda _: copies.fingerprint)
 
 
-def _listed(path: Path) -> list[str]:
-    """The images of a list of styles, each once, in its order."""
+def read_grid(folder: Path, root: Path, sources: ImageSet) -> TextureGrid:
+    """Return the copies of ``sources`` in the grid ``folder``, which lie below its ``root``.
+
+    Raises:
+        UserError: fewer than two textures, or readable images of fewer than two classes.
+    """
+    textures = stylized_views(folder)
+    if textures < 2:
+        raise UserError(f"{folder} holds one texture only: at least two are needed ({MANIFEST})")
+    rows = [
+        ([view_path(root, sources.root, path, texture) for texture in range(textures)], label)
+        for path, label in zip(sources.paths, sources.targets.tolist(), strict=True)
+    ]
+    rows = [(copies, label) for copies, label in rows if copies[0].exists()]  # others were unreadable
+    labels = np.array([label for _, label in rows])
+    if len(set(labels.tolist())) < 2:
+        what = "of one class" if sources.classes else "one"
+        raise UserError(f"the readable images of {sources.root} are {what}: at least two are needed")
+    return TextureGrid(textures, [copy for copies, _ in rows for copy in copies], labels, unreadable_sources(folder))
+
+
+def _listed_images(path: Path) -> list[str]:
+    """Return the images of a list of styles, each once, in its order."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return list(dict.fromkeys(row["image"] or "" for row in csv.DictReader(file)))
@@ -56,6 +96,6 @@ def _listed(path: Path) -> list[str]:
         raise UserError(f"{path} is not a list of styles ({error!r}): run the same command again") from error
 
 
-def _text(path: Path) -> str:
-    """A path as the list writes it."""
+def _listed_name(path: Path) -> str:
+    """Return a path as the list of styles spells it."""
     return path.as_posix().encode(errors="backslashreplace").decode()

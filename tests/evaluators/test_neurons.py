@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from shapebias.evaluators.dimensionality.neuron_correlation import correlated_neurons, most_alike, threshold
+from shapebias.evaluators.dimensionality.neurons import correlate_neurons, strongest_neurons, threshold
 from shapebias.metrics.functional.moments import pair_moments
 
 SHAPE, TEXTURE, WIDTH = range(30), range(30, 50), 200
@@ -28,7 +28,7 @@ def known_pairs(seed=0, count=400):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_known_neurons_are_found(seed):
-    found = correlated_neurons(*known_pairs(seed), samples=400)
+    found = correlate_neurons(*known_pairs(seed), samples=400)
     assert found.shape_neurons.nonzero().flatten().tolist() == list(SHAPE)
     assert found.texture_neurons.nonzero().flatten().tolist() == list(TEXTURE)
 
@@ -37,7 +37,7 @@ def test_by_chance_one_study_in_twenty_names_a_neuron():
     false = 0
     for seed in range(200):
         a, b = torch.randn(2, 2, 100, 50, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        found = correlated_neurons(pair_moments(a[0], b[0]), pair_moments(a[1], b[1]), samples=100)
+        found = correlate_neurons(pair_moments(a[0], b[0]), pair_moments(a[1], b[1]), samples=100)
         false += int(found.shape_neurons.any() or found.texture_neurons.any())
     assert false <= 20  # 10 are expected, of 200
 
@@ -48,9 +48,9 @@ def test_the_threshold_is_fishers():
     assert threshold(3, 512) == 1.0
 
 
-def test_the_most_alike_are_named_with_both_correlations():
+def test_the_strongest_are_listed_with_both_correlations():
     shape, texture = known_pairs()
-    named = most_alike(correlated_neurons(shape, texture, samples=400))
+    named = strongest_neurons(correlate_neurons(shape, texture, samples=400))
     for factor, own in (("shape", SHAPE), ("texture", TEXTURE)):
         assert len(named[factor]) == 10
         assert {one["neuron"] for one in named[factor]} <= set(own)
@@ -60,6 +60,6 @@ def test_the_most_alike_are_named_with_both_correlations():
 
 def test_a_constant_neuron_is_nobodys():
     flat = pair_moments(torch.full((50, 3), 0.1), torch.full((50, 3), 0.1))
-    found = correlated_neurons(flat, flat, samples=50)
+    found = correlate_neurons(flat, flat, samples=50)
     assert not found.shape_neurons.any()
-    assert most_alike(found) == {"shape": [], "texture": []}
+    assert strongest_neurons(found) == {"shape": [], "texture": []}
