@@ -19,9 +19,9 @@ from testkit.processes import run
 RUN = "import sys; from shapebias.cli.main import main; sys.exit(main(sys.argv[1:]))"
 SLOWLY = """
 import sys, time
-import shapebias.stylize.folder as folder
-to_image = folder.to_image
-folder.to_image = lambda view: (time.sleep(0.05), to_image(view))[1]
+import shapebias.data.materialize as module
+to_image = module.to_image
+module.to_image = lambda view: (time.sleep(0.05), to_image(view))[1]
 from shapebias.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """

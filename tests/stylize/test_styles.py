@@ -12,8 +12,8 @@ from shapebias.data.decode import load_rgb
 from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize import StyleBank, load_styles, load_stylizer
+from shapebias.stylize.bank import draw_styles
 from shapebias.stylize.sheet import contact_sheet
-from shapebias.stylize.views import draw_styles
 from testkit.images import noise_image
 
 

@@ -14,7 +14,7 @@ from shapebias.data.decode import load_rgb
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize.folder import StylizeSettings, stylize_folder, stylized_views, unreadable_sources, view_path
-from testkit.images import class_folder, noise_image
+from testkit.images import class_folder, killed_at_image, noise_image
 
 
 @pytest.fixture
@@ -72,16 +72,8 @@ def test_same_styles_are_the_same_for_every_image(images, out, stylizer, bank):
     assert len(set.union(*by_view)) == 3
 
 
-def test_a_killed_run_goes_on_and_keeps_what_is_there(images, out, stylizer, bank, monkeypatch):
-    written, save = [], module.to_image
-
-    def killed_at_the_fourth(view):
-        written.append(1)
-        if len(written) == 4:
-            raise KeyboardInterrupt
-        return save(view)
-
-    monkeypatch.setattr(module, "to_image", killed_at_the_fourth)
+def test_a_killed_run_resumes_and_keeps_what_is_there(images, out, stylizer, bank, monkeypatch):
+    killed_at_image(4, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         stylize_folder(images, out, stylizer, bank, StylizeSettings(), batch_size=1)
     monkeypatch.undo()
@@ -142,7 +134,7 @@ def test_images_of_rare_sizes_do_not_pile_up(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "WAITING", 2)
     paths = [noise_image(tmp_path / f"{n:02}.png", n, (20 + n % 7, 20)) for n in range(30)]
     found, waiting, most = [], 0, 0
-    for read, batch in enumerate(module._same_size_batches(paths, 256, 3, [], False), start=1):
+    for read, batch in enumerate(module._same_size_batches(paths, 256, 3, pytest.fail), start=1):
         names, tensors = batch
         assert len(names) == len(tensors) <= 3
         found += names
@@ -197,7 +189,7 @@ def test_settings_out_of_range_are_refused(settings):
 
 
 def test_batches_of_none_and_too_few_styles_are_refused(images, out, stylizer, bank):
-    with pytest.raises(UserError, match="batch_size"):
+    with pytest.raises(UserError, match="--batch-size"):
         stylize_folder(images, out, stylizer, bank, StylizeSettings(), batch_size=0)
     with pytest.raises(UserError, match="13 different styles"):
         stylize_folder(images, out, stylizer, bank, StylizeSettings(per_image=13))

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -136,6 +137,17 @@ def load_styles(source: Path | None, stylizer: Stylizer, stylizer_sha256: str) -
             f"the codes in {source} were made by another stylizer: give --styles with a folder of paintings"
         )
     return bank
+
+
+def draw_styles(rng: np.random.Generator, styles: int, views: int) -> np.ndarray:
+    """Draw ``views`` different styles out of ``styles``, (views,) int64.
+
+    Raises:
+        UserError: fewer styles than views; two views in one style would share more than shape.
+    """
+    if styles < views:
+        raise UserError(f"{views} different styles are needed per image but only {styles} are there: add styles")
+    return rng.choice(styles, size=views, replace=False)
 
 
 def packaged(name: str) -> Path:

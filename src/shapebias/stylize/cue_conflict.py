@@ -15,11 +15,11 @@ from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet
+from shapebias.data.materialize import Skip, materialize, save_png
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
-from shapebias.data.transforms import centre_crop, to_image, to_tensor
+from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
-from shapebias.files import atomic, claim_folder, locked, remove_leftovers, write_json, write_text
-from shapebias.progress import progress
+from shapebias.files import write_text
 from shapebias.stylize.conflict_pairs import Conflict, CueConflictSettings, Sides, check_categories, choose
 from shapebias.stylize.stylizer import Stylizer
 
@@ -45,10 +45,10 @@ def make_cue_conflict(
     They are called ``SHAPE/shapeN-textureM.png``; N and M count the images of their categories from 1, in
     the order of their paths. Which images a pair gets depends on the seed and the pair alone. Each image is
     cut to its central square, at most ``settings.size`` pixels wide. Files that are already there are kept,
-    so that a killed run goes on where it was.
+    so that a killed run resumes.
 
     Returns:
-        How many images the set has, and the unreadable ones whose place others took, one "path: reason" each.
+        The number of images in the set, and the unreadable ones whose place others took, one "path: reason" each.
 
     Raises:
         UserError: categories that cannot be named so, too few images, a folder of other work, or, if
@@ -73,34 +73,39 @@ def make_cue_conflict(
         "seed": settings.seed,
         "stylizer_sha256": stylizer_sha256,
     }
-    claim_folder(out, identity, marker=MANIFEST, describe=lambda _: "cue-conflict set")
-    with locked(out):
-        remove_leftovers(out)
-        sides = Sides(settings.size, strict)
-        conflicts = choose(folder, settings, sides)
-        missing = [conflict for conflict in conflicts if not (out / conflict.file).exists()]
-        stylizer = stylizer.to(device)
-        with (
-            torch.inference_mode(),
-            progress("cue-conflict", total=len(conflicts), done=len(conflicts) - len(missing)) as bar,
-        ):
-            codes = _codes(stylizer, {c.texture: sides[c.texture] for c in missing}, batch_size, device)
-            for size, batch in _batches(missing, sides, batch_size):
-                shapes = list(dict.fromkeys(conflict.shape for conflict in batch))
-                features, own = stylizer.encode_content(_squares(shapes, size).to(device))
-                rows = [shapes.index(conflict.shape) for conflict in batch]
-                textures = torch.stack([codes[conflict.texture] for conflict in batch]).to(device)
-                mixed = own[rows] + settings.alpha * (textures - own[rows])
-                for start in range(0, len(batch), batch_size):
-                    part = slice(start, start + batch_size)
-                    images = stylizer.decode(features[rows[part]], mixed[part], (size, size)).cpu()
-                    for conflict, image in zip(batch[part], images, strict=True):
-                        with atomic(out / conflict.file, durable=False) as temporary:
-                            to_image(image).save(temporary, format="png", compress_level=1)
-                bar.advance(len(batch))
-        _write_table(out, folder.root, conflicts)
-        write_json(out / "unreadable.json", sides.unreadable)
-    return len(conflicts), sides.unreadable
+    sides = Sides(settings.size, strict)
+    conflicts = choose(folder, settings, sides)
+
+    @torch.inference_mode()
+    def make(missing: list[Conflict], _skip: Skip) -> Iterator[int]:
+        stylizer.to(device)
+        codes = _codes(stylizer, {c.texture: sides[c.texture] for c in missing}, batch_size, device)
+        for size, batch in _batches(missing, sides, batch_size):
+            shapes = list(dict.fromkeys(conflict.shape for conflict in batch))
+            features, own = stylizer.encode_content(_squares(shapes, size).to(device))
+            rows = [shapes.index(conflict.shape) for conflict in batch]
+            textures = torch.stack([codes[conflict.texture] for conflict in batch]).to(device)
+            mixed = own[rows] + settings.alpha * (textures - own[rows])
+            for start in range(0, len(batch), batch_size):
+                part = slice(start, start + batch_size)
+                images = stylizer.decode(features[rows[part]], mixed[part], (size, size)).cpu()
+                for conflict, image in zip(batch[part], images, strict=True):
+                    save_png(out / conflict.file, image)
+            yield len(batch)
+
+    unreadable = materialize(
+        out,
+        identity,
+        conflicts,
+        lambda conflict: [out / conflict.file],
+        make,
+        marker=MANIFEST,
+        what="cue-conflict set",
+        title="cue-conflict",
+        unreadable=sides.unreadable,
+        finish=lambda: _write_table(out, folder.root, conflicts),
+    )
+    return len(conflicts), unreadable
 
 
 def _photographs(source: Path) -> ImageSet:

@@ -18,13 +18,12 @@ from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import fingerprint, list_images
-from shapebias.data.transforms import to_image, to_tensor
+from shapebias.data.materialize import Skip, materialize, read_unreadable, save_png
+from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
-from shapebias.files import atomic, claim_folder, read_json, write_json, write_text
-from shapebias.progress import progress
-from shapebias.stylize.bank import StyleBank
+from shapebias.files import read_json, write_text
+from shapebias.stylize.bank import StyleBank, draw_styles
 from shapebias.stylize.stylizer import Stylizer
-from shapebias.stylize.views import draw_styles
 
 MANIFEST = "stylize.json"
 WORKING_SIDE = 256
@@ -59,7 +58,7 @@ def view_path(folder: Path, source: Path, image: Path, view: int) -> Path:
 
 
 def stylized_views(folder: Path) -> int:
-    """How many styles per image a folder made by ``stylize_folder`` holds.
+    """Return the number of styles per image in a folder made by ``stylize_folder``.
 
     Raises:
         UserError: the folder was not made by it, or was not finished.
@@ -68,7 +67,7 @@ def stylized_views(folder: Path) -> int:
     if not path.is_file():
         raise UserError(f"{folder} was not made by 'shapebias stylize' (no {MANIFEST} in it)")
     if not (Path(folder) / "styles.csv").is_file():
-        raise UserError(f"{folder} is not finished: run the same 'shapebias stylize' again, it goes on")
+        raise UserError(f"{folder} is not finished: run the same 'shapebias stylize' again to resume")
     manifest = read_json(path)
     views = manifest.get("per_image") if isinstance(manifest, dict) else None
     if not isinstance(views, int) or isinstance(views, bool) or views < 1:
@@ -77,14 +76,34 @@ def stylized_views(folder: Path) -> int:
 
 
 def unreadable_sources(folder: Path) -> list[str]:
-    """The images that ``stylize_folder`` could not read, one "path: reason" each."""
-    path = Path(folder) / "unreadable.json"
-    if not path.is_file():
-        return []
-    reasons = read_json(path)
-    if not isinstance(reasons, list):
-        raise UserError(f"{path} is not a list of files: run the same 'shapebias stylize' again")
-    return [str(reason) for reason in reasons]
+    """Return the images that ``stylize_folder`` could not read, "path: reason" each."""
+    return read_unreadable(folder, "shapebias stylize")
+
+
+def check_copies(folder: Path, source: Path) -> None:
+    """Refuse a stylized ``folder`` that is not of the images below ``source`` as they are now, or not whole.
+
+    Raises:
+        UserError: not finished, made of other images, or copies that are missing.
+    """
+    views = stylized_views(folder)
+    images = list_images(source)
+    again = f"shapebias stylize {source} {folder}"
+    if read_json(folder / MANIFEST).get("images_fingerprint") != fingerprint(source, images):
+        raise UserError(f"{folder} holds no copies of the images in {source} as they are now: make them with '{again}'")
+    skipped = tuple(reason.rpartition(": ")[0] for reason in unreadable_sources(folder))
+    there: dict[Path, set[str]] = {}
+    missing = []
+    for image in images:
+        if any(text.endswith(image.relative_to(source).as_posix()) for text in skipped):
+            continue
+        for copy in (view_path(folder, source, image, view) for view in range(views)):
+            if copy.parent not in there:
+                there[copy.parent] = {f.name for f in copy.parent.iterdir()} if copy.parent.is_dir() else set()
+            if copy.name not in there[copy.parent]:
+                missing.append(copy)
+    if missing:
+        raise UserError(f"{len(missing)} copies are missing in {folder}, first {missing[0].name}: run '{again}' again")
 
 
 def stylize_folder(
@@ -102,15 +121,15 @@ def stylize_folder(
     """Write ``settings.per_image`` stylized copies of every image below ``source``, or of ``images``, to ``out``.
 
     Each image's styles are drawn from (seed, its relative path); with ``same_styles`` every image gets the
-    same ones. Copies that are already there are kept, so that a killed run goes on where it was. Images
-    whose shorter side exceeds ``settings.size`` are reduced to it.
+    same ones. Copies that are already there are kept, so that a killed run resumes. Images whose
+    shorter side exceeds ``settings.size`` are reduced to it.
 
     Returns:
         The unreadable images, one "path: reason" each.
     """
     source, out = Path(source), Path(out)
     if batch_size < 1:
-        raise UserError(f"--batch_size must be at least 1, not {batch_size}")
+        raise UserError(f"--batch-size must be at least 1, not {batch_size}")
     images = list_images(source) if images is None else images
     if out.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{out} lies in {source}, whose images it would add to: choose another --out")
@@ -127,26 +146,33 @@ def stylize_folder(
         "styles_sha256": bank.sha256,
     }
     chosen = {image: _styles_of(image.relative_to(source), settings, len(bank)) for image in images}
-    claim_folder(out, identity, marker=MANIFEST, describe=lambda _: "stylization")
-    missing = [p for p in images if not all(view_path(out, source, p, v).exists() for v in range(settings.per_image))]
-    unreadable: list[str] = []
-    stylizer = stylizer.to(device)
-    done = len(images) - len(missing)
-    with torch.inference_mode(), progress("stylize", total=len(images), done=done) as bar:
-        for paths, content in _same_size_batches(missing, settings.size, batch_size, unreadable, strict):
+
+    def copies(image: Path) -> list[Path]:
+        return [view_path(out, source, image, view) for view in range(settings.per_image)]
+
+    @torch.inference_mode()
+    def make(missing: list[Path], skip: Skip) -> Iterator[int]:
+        stylizer.to(device)
+        for paths, content in _same_size_batches(missing, settings.size, batch_size, skip):
             styles = np.stack([chosen[path] for path in paths], axis=1)  # (views, N)
             codes = bank.codes[styles.reshape(-1)].to(device)
             views = stylizer.stylize(content.to(device), codes, settings.alpha).cpu()
             for number, view in enumerate(views):
-                path = view_path(out, source, paths[number % len(paths)], number // len(paths))
-                with atomic(path, durable=False) as temporary:
-                    to_image(view).save(temporary, format="png", compress_level=1)
-            bar.advance(len(paths))
-    if len(unreadable) == len(images):
-        raise UserError(f"none of the {len(images)} images could be read, first {unreadable[0]}")
-    _write_styles(out, source, chosen, bank)
-    write_json(out / "unreadable.json", unreadable)
-    return unreadable
+                save_png(view_path(out, source, paths[number % len(paths)], number // len(paths)), view)
+            yield len(paths)
+
+    return materialize(
+        out,
+        identity,
+        images,
+        copies,
+        make,
+        marker=MANIFEST,
+        what="stylization",
+        title="stylize",
+        strict=strict,
+        finish=lambda: _write_styles(out, source, chosen, bank),
+    )
 
 
 def _styles_of(relative: Path, settings: StylizeSettings, styles: int) -> np.ndarray:
@@ -156,7 +182,7 @@ def _styles_of(relative: Path, settings: StylizeSettings, styles: int) -> np.nda
 
 
 def _same_size_batches(
-    paths: Sequence[Path], size: int, batch_size: int, unreadable: list[str], strict: bool
+    paths: Sequence[Path], size: int, batch_size: int, skip: Skip
 ) -> Iterator[tuple[list[Path], Tensor]]:
     """Batches of images of equal size; those of rarer sizes wait, up to ``WAITING`` batches of them."""
     waiting: dict[tuple[int, int], list[tuple[Path, Tensor]]] = defaultdict(list)
@@ -164,9 +190,7 @@ def _same_size_batches(
         try:
             image = _reduced(load_rgb(path), size)
         except UnreadableImage as error:
-            if strict:
-                raise UserError(f"unreadable image {error} (remove it, or leave out --strict)") from error
-            unreadable.append(str(error))
+            skip(error)
             continue
         group = waiting[image.size]
         group.append((path, to_tensor(image)))

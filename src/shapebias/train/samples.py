@@ -16,8 +16,8 @@ from shapebias.data.image_set import ImageSet
 from shapebias.data.samplers import Key
 from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
+from shapebias.stylize.bank import draw_styles
 from shapebias.stylize.folder import stylized_views, view_path
-from shapebias.stylize.views import draw_styles
 
 
 @dataclass

@@ -11,8 +11,7 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import fingerprint, list_images
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
-from shapebias.stylize.copies import check_copies
-from shapebias.stylize.folder import MANIFEST
+from shapebias.stylize.folder import MANIFEST, check_copies
 from shapebias.train.config import TrainConfig
 from shapebias.train.step import Stylizing
 

@@ -1,0 +1,122 @@
+"""The one writer of a folder of made images: locked, claimed, resumable, every file whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from shapebias.data.decode import UnreadableImage
+from shapebias.data.transforms import to_image
+from shapebias.errors import UserError
+from shapebias.files import atomic, claim_folder, locked, read_json, remove_leftovers, write_json
+from shapebias.progress import progress
+
+UNREADABLE = "unreadable.json"  # "path: reason" of each source that was skipped; there once a folder is finished
+
+Item = TypeVar("Item")
+Skip = Callable[[UnreadableImage], None]
+
+
+def materialize(
+    out: Path,
+    identity: Mapping[str, Any],
+    items: Sequence[Item],
+    files: Callable[[Item], Sequence[Path]],
+    make: Callable[[list[Item], Skip], Iterator[int]],
+    *,
+    marker: str,
+    what: str,
+    title: str,
+    each: int = 1,
+    unit: str = "images",
+    strict: bool = False,
+    unreadable: Sequence[str] = (),
+    finish: Callable[[], None] | None = None,
+    listing: str | None = UNREADABLE,
+) -> list[str]:
+    """Make the files of ``items`` that are not in ``out`` yet.
+
+    The folder is locked, then claimed for ``identity``, before anything is written. Files that are there and not empty
+    are kept, so that a killed call resumes.
+
+    Args:
+        out: the folder.
+        identity: all that the files depend on, kept in ``out/marker``; a folder of another identity is refused.
+        items: what files are made of, a source image each.
+        files: the files of an item; it is finished when all of them are there.
+        make: given the unfinished items and ``skip``, writes their files and yields the number of items finished, batch
+            after batch. It calls ``skip`` with the error of a source that cannot be read.
+        marker: the name of the file of the identity.
+        what: names such a folder in errors, as in "another stylization".
+        title: of the progress.
+        each: units of progress per item.
+        unit: the unit of the progress.
+        strict: stop at a source that cannot be read; otherwise it is skipped and listed.
+        unreadable: sources that were skipped before, "path: reason" each.
+        finish: called when all files are there, before ``listing`` is written.
+        listing: the name of the JSON list of skipped sources, which says that the folder is finished; None for none.
+
+    Returns:
+        The sources that were skipped, "path: reason" each.
+
+    Raises:
+        UserError: another process works in the folder, it holds other files, it cannot be written, no source can be
+            read, or under ``strict`` one cannot.
+    """
+    skipped: list[str] = []
+
+    def skip(error: UnreadableImage) -> None:
+        if strict:
+            raise UserError(f"unreadable image {error} (remove it, or leave out --strict)") from error
+        skipped.append(str(error))
+        bar.advance(each)
+
+    with locked(out):
+        claim_folder(out, dict(identity), marker=marker, describe=lambda _: what)
+        missing = [item for item in items if not all(is_there(file) for file in files(item))]
+        if missing:
+            remove_leftovers(out)
+        if missing and listing:
+            (out / listing).unlink(missing_ok=True)
+        with progress(title, total=len(items) * each, done=(len(items) - len(missing)) * each, unit=unit) as bar:
+            for count in make(missing, skip) if missing else ():
+                bar.advance(count * each)
+        if skipped and len(skipped) == len(items):
+            raise UserError(f"none of the {len(items)} images could be read, first {skipped[0]}")
+        if finish is not None:
+            finish()
+        if listing:
+            write_json(out / listing, [*unreadable, *skipped])
+    return [*unreadable, *skipped]
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a file was made; one of no bytes, as a full disk leaves it, was not."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def save_png(path: Path, image: Tensor) -> None:
+    """Write an image (3, H, W) in [0, 1] as an 8-bit PNG, whole or not at all."""
+    with atomic(path, durable=False) as temporary:
+        to_image(image).save(temporary, format="png", compress_level=1)
+
+
+def read_unreadable(folder: Path, command: str) -> list[str]:
+    """Return the sources that were skipped when ``command`` made ``folder``, "path: reason" each.
+
+    Raises:
+        UserError: the list is damaged.
+    """
+    path = Path(folder) / UNREADABLE
+    if not path.is_file():
+        return []
+    reasons = read_json(path)
+    if not isinstance(reasons, list):
+        raise UserError(f"{path} is not a list of files: run the same '{command}' again")
+    return [str(reason) for reason in reasons]
