@@ -13,10 +13,18 @@ from shapebias.metrics.functional.segmentation import confusion_matrix
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.load import wrap
-from shapebias.tasks.cam.curve import CLASSES, Tally, confusion_at, confusions, tally, thresholds_with
-from shapebias.tasks.cam.labels import at_threshold, best_classes, normalised
-from shapebias.tasks.cam.raw import class_maps
-from shapebias.tasks.cam.scales import CamSettings, covering, padded, resized, summed_cams
+from shapebias.tasks.cam.class_maps import find_class_maps
+from shapebias.tasks.cam.multiscale import (
+    CamSettings,
+    apply_threshold,
+    best_classes,
+    normalise,
+    pad,
+    resize,
+    resize_cams,
+    summed_cams,
+)
+from shapebias.tasks.cam.threshold_curve import CLASSES, count_pixels, thresholds_with, total_counts
 
 
 def network(architecture: str) -> Classifier:
@@ -54,7 +62,7 @@ class Plain(nn.Module):
 @torch.inference_mode()
 def test_the_mean_of_a_raw_map_is_the_logit_without_its_bias(architecture):
     model = network(architecture)
-    maps = class_maps(model, picture())
+    maps = find_class_maps(model, picture())
     other = torch.stack([picture(seed=1), picture(seed=2)])
     raw = maps(other)
     assert raw.shape[1] == 20 and raw.shape[2] * raw.shape[3] > 1 and raw.std((2, 3)).min() > 0
@@ -66,7 +74,7 @@ def test_the_mean_of_a_raw_map_is_the_logit_without_its_bias(architecture):
 @torch.inference_mode()
 def test_a_raw_map_is_the_linear_layer_at_every_place():
     net = Plain()
-    maps = class_maps(wrap(net), picture(16, 24))
+    maps = find_class_maps(wrap(net), picture(16, 24))
     image = picture(16, 24, seed=3)
     features = net.body((image[None] - maps.model.mean) / maps.model.std)[0].numpy()
     expected = np.einsum("kd,dhw->khw", net.fc.weight.numpy(), features)
@@ -75,7 +83,7 @@ def test_a_raw_map_is_the_linear_layer_at_every_place():
 
 def test_finding_the_map_leaves_no_hooks():
     model = network("test_resnet")
-    maps = class_maps(model, picture())
+    maps = find_class_maps(model, picture())
     with torch.inference_mode():
         maps(picture()[None])
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.network.modules())
@@ -92,7 +100,7 @@ def test_finding_the_map_leaves_no_hooks():
 )
 def test_networks_without_a_map_before_a_linear_layer_are_refused_by_name(architecture, why):
     with pytest.raises(UserError, match=why) as error:
-        class_maps(network(architecture), picture())
+        find_class_maps(network(architecture), picture())
     assert architecture.removeprefix("torchvision:") in str(error.value) and "\n" not in str(error.value)
 
 
@@ -102,12 +110,12 @@ def test_the_identity_is_asked_for_however_small_the_logits():
         net.body.weight *= 1e-5
         net.body.bias.copy_(torch.tensor([1e-5, -1e-5, 1e-5, -1e-5, 1e-5]))
     with pytest.raises(UserError, match="not the mean over space"):
-        class_maps(wrap(net), picture())
+        find_class_maps(wrap(net), picture())
 
 
 @torch.inference_mode()
 def test_one_scale_without_mirroring_is_the_rectified_raw_map():
-    maps = class_maps(wrap(Plain()), picture(64, 64))
+    maps = find_class_maps(wrap(Plain()), picture(64, 64))
     image = picture(64, 96)
     found = summed_cams(maps, image, [2, 0], CamSettings(scales=(1.0,), flip=False))
     torch.testing.assert_close(found, maps(image[None], [2, 0])[0].relu())
@@ -116,7 +124,7 @@ def test_one_scale_without_mirroring_is_the_rectified_raw_map():
 @torch.inference_mode()
 def test_maps_of_a_mirrored_image_are_the_mirrored_maps():
     model = network("test_resnet")
-    maps, image, settings = class_maps(model, picture()), picture(70, 51), CamSettings(scales=(1.0, 0.5, 1.5))
+    maps, image, settings = find_class_maps(model, picture()), picture(70, 51), CamSettings(scales=(1.0, 0.5, 1.5))
     there, mirrored = (summed_cams(maps, one, [4, 9], settings) for one in (image, image.flip(2)))
     torch.testing.assert_close(mirrored.flip(2), there, atol=1e-5, rtol=1e-4)
     assert (there - there.flip(2)).abs().max() > 1e-3
@@ -124,7 +132,7 @@ def test_maps_of_a_mirrored_image_are_the_mirrored_maps():
 
 @torch.inference_mode()
 def test_the_sum_is_over_scales_and_mirrored_images():
-    maps, image = class_maps(wrap(Plain()), picture(64, 64)), picture(50, 70)
+    maps, image = find_class_maps(wrap(Plain()), picture(64, 64)), picture(50, 70)
     parts = [summed_cams(maps, image, [1], CamSettings(scales=(scale,), flip=False)) for scale in (1.0, 2.0)]
     mirrored = [
         summed_cams(maps, image.flip(2), [1], CamSettings(scales=(scale,), flip=False)).flip(2) for scale in (1.0, 2.0)
@@ -139,9 +147,9 @@ def test_maps_lie_on_the_image_at_any_scale(scale, size):
     """The brightest spot of an image is the highest place of a map of brightness, whatever the padding."""
     image = torch.zeros(3, 90, 131)
     image[:, 55:65, 95:105] = 1.0
-    scaled = resized(image, scale, size)
-    cams = padded(scaled[None], torch.zeros(1, 3, 1, 1)).mean(1, keepdim=True)
-    found = covering(cams, scaled.shape[1:], (90, 131))[0, 0]
+    scaled = resize(image, scale, size)
+    cams = pad(scaled[None], torch.zeros(1, 3, 1, 1)).mean(1, keepdim=True)
+    found = resize_cams(cams, scaled.shape[1:], (90, 131))[0, 0]
     assert found.shape == (90, 131)
     rows, columns = torch.meshgrid(torch.arange(90.0), torch.arange(131.0), indexing="ij")
     assert float((rows * found).sum() / found.sum()) == pytest.approx(59.5, abs=1.0)
@@ -149,24 +157,24 @@ def test_maps_lie_on_the_image_at_any_scale(scale, size):
 
 
 def test_padding_is_the_mean_colour_to_the_right_and_below():
-    found = padded(torch.ones(1, 3, 40, 32), torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1))
+    found = pad(torch.ones(1, 3, 40, 32), torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1))
     assert found.shape == (1, 3, 64, 32)
     assert (found[:, :, :40] == 1).all() and torch.equal(found[0, :, 50, 9], torch.tensor([0.1, 0.2, 0.3]))
 
 
 def test_each_class_is_divided_by_its_maximum_and_the_best_above_the_background_wins():
     cams = torch.tensor([[[4.0, 1.0, 0.5, 0.0]], [[1.0, 0.5, 0.1, 0.0]]])
-    np.testing.assert_allclose(normalised(cams)[0], [[4 / 4.00001, 1 / 4.00001, 0.5 / 4.00001, 0]], rtol=1e-6)
+    np.testing.assert_allclose(normalise(cams)[0], [[4 / 4.00001, 1 / 4.00001, 0.5 / 4.00001, 0]], rtol=1e-6)
     labels, scores = best_classes(cams, [3, 8])
     assert labels.tolist() == [[3, 8, 3, 3]]
     np.testing.assert_allclose(scores, [[4 / 4.00001, 0.5 / 1.00001, 0.5 / 4.00001, 0]], rtol=1e-6)
-    assert at_threshold(labels, scores, 0.15).tolist() == [[3, 8, 0, 0]]
-    assert at_threshold(labels, scores, 0.0).tolist() == [[3, 8, 3, 0]]
-    assert not at_threshold(labels, scores, 1.0).any()
+    assert apply_threshold(labels, scores, 0.15).tolist() == [[3, 8, 0, 0]]
+    assert apply_threshold(labels, scores, 0.0).tolist() == [[3, 8, 3, 0]]
+    assert not apply_threshold(labels, scores, 1.0).any()
 
 
 def test_a_score_equal_to_the_threshold_is_background_and_of_equal_classes_the_lowest_wins():
-    assert at_threshold(np.array([[5]]), np.array([[0.5]], dtype=np.float32), 0.5).tolist() == [[0]]
+    assert apply_threshold(np.array([[5]]), np.array([[0.5]], dtype=np.float32), 0.5).tolist() == [[0]]
     cams = torch.ones(2, 3, 3)
     assert (best_classes(cams, [2, 6])[0] == 2).all()
 
@@ -175,13 +183,13 @@ def test_labels_are_those_of_an_argmax_with_a_constant_background_channel():
     rng = np.random.default_rng(0)
     cams = torch.from_numpy(rng.random((3, 20, 30)).astype(np.float32) ** 3)
     labels, scores = best_classes(cams, [1, 7, 20])
-    channels = np.concatenate([np.full((1, 20, 30), 0.15), normalised(cams).double().numpy()])
-    assert (at_threshold(labels, scores, 0.15) == np.array([0, 1, 7, 20])[channels.argmax(0)]).all()
+    channels = np.concatenate([np.full((1, 20, 30), 0.15), normalise(cams).double().numpy()])
+    assert (apply_threshold(labels, scores, 0.15) == np.array([0, 1, 7, 20])[channels.argmax(0)]).all()
 
 
 def test_an_image_without_classes_is_background():
     labels, scores = best_classes(torch.zeros(0, 4, 5), [])
-    assert labels.shape == scores.shape == (4, 5) and not at_threshold(labels, scores, 0.0).any()
+    assert labels.shape == scores.shape == (4, 5) and not apply_threshold(labels, scores, 0.0).any()
 
 
 def test_the_curve_is_that_of_scoring_anew_at_each_threshold():
@@ -191,20 +199,19 @@ def test_the_curve_is_that_of_scoring_anew_at_each_threshold():
         truth = rng.choice([0, 2, 5, 255], (15, 21)).astype(np.uint8)
         scores = (rng.integers(0, 101, (15, 21)) / 100).astype(np.float32)  # many on a threshold, but for rounding
         images.append((truth, rng.choice([2, 5, 9], (15, 21)).astype(np.uint8), scores))
-    tallies = [tally(*image, thresholds) for image in images]
-    whole = Tally(np.concatenate([t.cells for t in tallies]), np.concatenate([t.pixels for t in tallies]))
-    curve = confusions(whole, len(thresholds))
+    counts = [count_pixels(*image, thresholds) for image in images]
+    curve = total_counts(counts, thresholds).confusions()
     assert len(thresholds) == 102 and curve.shape == (102, CLASSES, CLASSES)
     for number, threshold in enumerate(thresholds):
         each = [
-            confusion_matrix(torch.from_numpy(t), torch.from_numpy(at_threshold(labels, s, threshold)), CLASSES).numpy()
+            confusion_matrix(
+                torch.from_numpy(t), torch.from_numpy(apply_threshold(labels, s, threshold)), CLASSES
+            ).numpy()
             for t, labels, s in images
         ]
         assert (curve[number] == sum(each)).all()
         if number % 25 == 0:
-            assert all(
-                (confusion_at(one, len(thresholds), number) == e).all() for one, e in zip(tallies, each, strict=True)
-            )
+            assert all((one.confusion_at(number) == e).all() for one, e in zip(counts, each, strict=True))
 
 
 @pytest.mark.parametrize(

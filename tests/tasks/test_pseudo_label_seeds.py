@@ -10,36 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_pseudo_labels import FAST, SIZE, weights, write_voc
-from test_report import report
-from test_report_robustness import section
 
 from shapebias.cli.main import main
 from shapebias.cli.seeds import load_seeded
 from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc_labelled import read_labelled
 from shapebias.data.readers.voc_masks import load_mask
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
+from shapebias.report import build_report
 from shapebias.results.results import Results, read_comparison
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.cam.evaluate import pseudo_label
-from shapebias.tasks.cam.figures import Measured, entries
-from shapebias.tasks.cam.images import read_labelled
 from shapebias.tasks.cam.pseudo_labels import label_image
-from shapebias.tasks.cam.seeded import SeedEnsemble
+from shapebias.tasks.cam.results import SeedCounts, miou_results
+from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
+from testkit.voc_labels import FAST, SIZE, save_seeds, write_voc
 
 
 @pytest.fixture
 def voc(tmp_path: Path) -> Path:
     return write_voc(tmp_path / "voc")
-
-
-def transferred(folder: Path, seeds: dict[int, int], task: str = "voc12", **options: Any) -> Path:
-    """Seeds as ``transfer`` leaves them in ``folder/TASK``, each a network drawn anew by a number of its own."""
-    for seed, draw in seeds.items():
-        weights(folder / task / f"seed-{seed}", seed=draw, **options)
-        (folder / task / f"seed-{seed}" / "run.json").write_text(json.dumps({"task": task, "seed": seed}))
-    return folder / task
 
 
 def label(specs: list[Path], voc: Path, out: Path) -> list[Results]:
@@ -70,7 +61,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_figure_is_the_mean_over_seeds_with_students_interval(voc: Path, tmp_path: Path) -> None:
-    spec, out = transferred(tmp_path / "transfer/mmsi", {10: 3, 2: 1, 1: 6}), tmp_path / "out"
+    spec, out = save_seeds(tmp_path / "transfer/mmsi", {10: 3, 2: 1, 1: 6}), tmp_path / "out"
     (results,) = label([spec], voc, out)
     entry, home = results.get("cam", "miou"), out / "mmsi"
     matrices = [scored(voc, home / f"seed-{seed}/masks") for seed in (1, 2, 10)]
@@ -99,7 +90,7 @@ def test_the_figure_is_the_mean_over_seeds_with_students_interval(voc: Path, tmp
 
 
 def test_one_threshold_is_best_for_all_seeds_where_the_mean_curve_is_highest(voc: Path, tmp_path: Path) -> None:
-    spec = transferred(tmp_path / "net", {0: 5, 1: 3})  # each best at a threshold of its own
+    spec = save_seeds(tmp_path / "net", {0: 5, 1: 3})  # each best at a threshold of its own
     (both,) = label([spec], voc, tmp_path / "both")
     curves, values = [], {}
     for seed in (0, 1):
@@ -120,7 +111,7 @@ def test_one_threshold_is_best_for_all_seeds_where_the_mean_curve_is_highest(voc
 
 
 def test_a_single_one_is_as_before_and_one_seed_has_the_bootstrap(voc: Path, tmp_path: Path) -> None:
-    spec, out = transferred(tmp_path / "net", {4: 0}), tmp_path / "out"
+    spec, out = save_seeds(tmp_path / "net", {4: 0}), tmp_path / "out"
     alone, seed = label([spec / "seed-4", spec], voc, out)
     assert (alone.model["name"], seed.model["name"]) == ("seed-4", "net")
     assert (out / "seed-4/masks/a1.png").is_file() and (out / "net/seed-4/masks/a1.png").is_file()
@@ -133,14 +124,14 @@ def test_a_single_one_is_as_before_and_one_seed_has_the_bootstrap(voc: Path, tmp
 
 
 def test_seeds_that_agree_have_the_bootstrap_over_images(voc: Path, tmp_path: Path) -> None:
-    (same,) = label([transferred(tmp_path / "net", {0: 5, 1: 5})], voc, tmp_path / "out")
+    (same,) = label([save_seeds(tmp_path / "net", {0: 5, 1: 5})], voc, tmp_path / "out")
     entry = same.get("cam", "miou")
     assert entry.ci95 == tuple(entry.details["seeds"][0]["ci95"])
     assert entry.details["interval"] == "bootstrap over images, as all 2 seeds give the same"
 
 
 def test_without_masks_several_seeds_are_not_scored(voc: Path, tmp_path: Path, capsys: Any) -> None:
-    networks = load_seeded([str(transferred(tmp_path / "net", {0: 0, 1: 1}))])
+    networks = load_seeded([str(save_seeds(tmp_path / "net", {0: 0, 1: 1}))])
     (results,) = pseudo_label(networks, data=voc, out=tmp_path / "out", split="other", settings=FAST)
     entry = results.get("cam", "miou")
     assert np.isnan(entry.value) and entry.ci95 is None and entry.n == 0
@@ -148,7 +139,7 @@ def test_without_masks_several_seeds_are_not_scored(voc: Path, tmp_path: Path, c
 
 
 def test_only_images_that_every_seed_was_scored_on_count(voc: Path, tmp_path: Path) -> None:
-    spec, out = transferred(tmp_path / "net", {0: 0, 1: 1}), tmp_path / "out"
+    spec, out = save_seeds(tmp_path / "net", {0: 0, 1: 1}), tmp_path / "out"
     label([spec], voc, out)
     (out / "net/seed-1/masks/a2.png").unlink()
     path = voc / "VOC2012/JPEGImages/a2.jpg"
@@ -162,7 +153,7 @@ def test_only_images_that_every_seed_was_scored_on_count(voc: Path, tmp_path: Pa
 
 
 def test_differences_are_of_the_means_and_resample_the_same_images(voc: Path, tmp_path: Path) -> None:
-    specs = [transferred(tmp_path / "t/in", {0: 0, 1: 1}), transferred(tmp_path / "t/mmsi", {0: 2, 1: 3, 2: 4})]
+    specs = [save_seeds(tmp_path / "t/in", {0: 0, 1: 1}), save_seeds(tmp_path / "t/mmsi", {0: 2, 1: 3, 2: 4})]
     a, b = label(specs, voc, tmp_path / "out")
     (row,) = read_comparison(tmp_path / "out/comparison.json")["paired"]
     assert (row["a"], row["b"], row["metric"], row["n"]) == ("in", "mmsi", "miou", 4)
@@ -183,9 +174,15 @@ def test_differences_are_of_the_means_and_resample_the_same_images(voc: Path, tm
 def test_what_was_made_stays_after_a_kill_and_when_seeds_are_added(
     voc: Path, tmp_path: Path, watched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec, out = transferred(tmp_path / "net", {0: 0, 1: 1}), tmp_path / "out"
+    spec, out = save_seeds(tmp_path / "net", {0: 0, 1: 1}), tmp_path / "out"
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr("shapebias.tasks.cam.evaluate.entries", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            "shapebias.tasks.cam.evaluate.miou_results", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             label([spec], voc, out)
     assert watched == ["net/seed-0"] * 5 + ["net/seed-1"] * 5 and not (out / "net/results.json").exists()
@@ -195,18 +192,18 @@ def test_what_was_made_stays_after_a_kill_and_when_seeds_are_added(
     pictures = {path: path.stat().st_mtime_ns for path in (out / "net/pictures").iterdir()}
     (again,) = label([spec], voc, out)
     assert len(watched) == 11 and [e.value for e in again.results] == [e.value for e in first.results]
-    transferred(tmp_path / "net", {2: 2})
+    save_seeds(tmp_path / "net", {2: 2})
     (more,) = label([spec], voc, out)
     assert watched[11:] == ["net/seed-2"] * 5
     assert [row["seed"] for row in more.get("cam", "miou").details["seeds"]] == [0, 1, 2] and len(more.results) == 2
     assert pictures == {path: path.stat().st_mtime_ns for path in (out / "net/pictures").iterdir()} and pictures
-    other = transferred(tmp_path / "elsewhere/net", {0: 7, 1: 1})
+    other = save_seeds(tmp_path / "elsewhere/net", {0: 7, 1: 1})
     with pytest.raises(UserError, match="holds results of another network of that name"):
         label([other], voc, out)
 
 
 def test_pictures_are_made_again_where_one_is_missing_or_the_first_seed_is_another(voc: Path, tmp_path: Path) -> None:
-    spec, out = transferred(tmp_path / "net", {1: 1, 2: 2}), tmp_path / "out"
+    spec, out = save_seeds(tmp_path / "net", {1: 1, 2: 2}), tmp_path / "out"
     label([spec], voc, out)
     folder = out / "net/pictures"
     heat = folder / "cam-a1-heat.png"
@@ -214,13 +211,13 @@ def test_pictures_are_made_again_where_one_is_missing_or_the_first_seed_is_anoth
     heat.unlink()
     label([spec], voc, out)
     assert heat.read_bytes() == before
-    transferred(tmp_path / "net", {0: 3})
+    save_seeds(tmp_path / "net", {0: 3})
     label([spec], voc, out)
     assert heat.read_bytes() != before
 
 
 def test_an_unfinished_seed_is_named_before_anything_is_made(voc: Path, tmp_path: Path, capsys: Any) -> None:
-    spec, out = transferred(tmp_path / "net", {0: 0, 1: 1}), tmp_path / "out"
+    spec, out = save_seeds(tmp_path / "net", {0: 0, 1: 1}), tmp_path / "out"
     (spec / "seed-1/model.safetensors").unlink()
     assert main(["cam", str(spec), "--data", str(voc), "--out", str(out)]) == 2
     said = capsys.readouterr().err.strip()
@@ -229,13 +226,13 @@ def test_an_unfinished_seed_is_named_before_anything_is_made(voc: Path, tmp_path
 
 
 def test_a_seed_of_another_kind_or_without_the_classes_is_refused_by_name(voc: Path, tmp_path: Path) -> None:
-    spec = transferred(tmp_path / "net", {0: 0})
-    transferred(tmp_path / "net", {1: 1}, architecture="test_byobnet")
+    spec = save_seeds(tmp_path / "net", {0: 0})
+    save_seeds(tmp_path / "net", {1: 1}, architecture="test_byobnet")
     with pytest.raises(UserError, match="net/seed-1 has another architecture than net/seed-0"):
         load_seeded([str(spec)])
-    zebras = transferred(tmp_path / "zebras", {0: 0, 1: 1}, classes=[*VOC_CLASSES[1:], "zebra"])
+    zebras = save_seeds(tmp_path / "zebras", {0: 0, 1: 1}, classes=[*VOC_CLASSES[1:], "zebra"])
     with pytest.raises(UserError, match="zebras/seed-0 lacks aeroplane and has zebra"):
-        label([transferred(tmp_path / "good", {0: 0, 1: 1}), zebras], voc, tmp_path / "out")
+        label([save_seeds(tmp_path / "good", {0: 0, 1: 1}), zebras], voc, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*/*"))
 
 
@@ -244,8 +241,8 @@ def names(networks: list[SeedEnsemble]) -> list[tuple[str, list[str]]]:
 
 
 def test_networks_are_called_after_the_folder_above_their_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = transferred(tmp_path / "a/in", {0: 0})
-    other, plain = transferred(tmp_path / "b/in", {0: 1}), transferred(tmp_path / "c/in", {0: 2}, task="mine")
+    task = save_seeds(tmp_path / "a/in", {0: 0})
+    other, plain = save_seeds(tmp_path / "b/in", {0: 1}), save_seeds(tmp_path / "c/in", {0: 2}, task="mine")
     (plain / "seed-0/run.json").unlink()
     (plain / "seed-x").mkdir()
     (plain / "seed-7").touch()
@@ -260,25 +257,27 @@ def test_networks_are_called_after_the_folder_above_their_task(tmp_path: Path, m
 
 
 def test_a_figure_needs_no_pixel(tmp_path: Path) -> None:
-    runs = [Measured(0, "a", {}), Measured(1, "b", {})]
-    at, best = entries(runs, FAST, {}, seed=0)
+    runs = [SeedCounts(0, "a", {}), SeedCounts(1, "b", {})]
+    at, best = miou_results(runs, FAST, {}, seed=0)
     assert np.isnan(at.value) and np.isnan(best.value) and best.details["threshold"] == 0.15 and at.ci95 is None
 
 
 def test_the_report_shows_curve_pictures_and_figures_of_several_seeds(voc: Path, tmp_path: Path) -> None:
-    specs = [transferred(tmp_path / "t/in", {0: 0, 1: 1}), transferred(tmp_path / "t/mmsi", {0: 2, 1: 3, 2: 4})]
+    specs = [save_seeds(tmp_path / "t/in", {0: 0, 1: 1}), save_seeds(tmp_path / "t/mmsi", {0: 2, 1: 3, 2: 4})]
     results = label(specs, voc, tmp_path / "out")
-    page, warnings = report(tmp_path / "out")
-    source = section(page, "starts")
+    warnings = build_report([tmp_path / "out"], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    sections = (rf'<section id="{name}".*?</section>' for name in ("starts", "numbers"))
+    source, numbers = (re.findall(pattern, page, re.DOTALL)[0] for pattern in sections)
     told = "in: mean of 2 seeds, 4 images, interval over seeds; mmsi: mean of 3 seeds, 4 images, interval over seeds"
     assert told in source
     assert len(re.findall(r'<polyline points="[^"]+" class="line net-\d"', source)) == 2
-    label_ = page.classed("curve")[0]["aria-label"]
+    label_ = re.search(r'<svg[^>]*class="[^"]*\bcurve\b[^>]*>', page)[0]
     for result in results:
         best = result.get("cam", "miou_best")
         assert f"{result.model['name']} best at {best.details['threshold']:g} with {100 * best.value:.1f}" in label_
-    shown = [image["alt"] for image in page.named("img")]
+    shown = re.findall(r'<img[^>]*alt="([^"]*)"', page)
     assert len(shown) == 3 * 6 and "Image a1, labels of in" in shown and "Image a3, labels of mmsi" in shown
-    rows = re.findall(r'<th scope="row">([\w-]+)<small>(\w+)', section(page, "numbers"))
+    rows = re.findall(r'<th scope="row">([\w-]+)<small>(\w+)', numbers)
     assert rows == [("cam", "miou"), ("cam", "miou_best")]
-    assert "Paired differences" in section(page, "numbers") and not [w for w in warnings if "picture" in w]
+    assert "Paired differences" in numbers and not [w for w in warnings if "picture" in w]

@@ -71,7 +71,7 @@ def cam(
     from shapebias.device import choose_device
     from shapebias.results.table import print_table
     from shapebias.tasks.cam.evaluate import pseudo_label
-    from shapebias.tasks.cam.scales import CamSettings
+    from shapebias.tasks.cam.multiscale import CamSettings
 
     settings = CamSettings(_scales(scales), not no_flip, threshold, size)
     where = choose_device(device)

@@ -12,7 +12,7 @@ from shapebias.errors import UserError
 from shapebias.files import read_json
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.load import load_model
-from shapebias.tasks.cam.seeded import SeedEnsemble, alone, over_seeds
+from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
 
 RUN_FILE = "run.json"
 _SEED = re.compile(r"seed-(0|[1-9]\d*)")
@@ -25,8 +25,8 @@ def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
     ``load_model`` takes, is one given alone.
 
     Raises:
-        UserError: a seed that is not finished, before anything is loaded; or what ``load_model`` and ``over_seeds``
-            refuse.
+        UserError: a seed that is not finished, before anything is loaded; or what ``load_model`` and
+            ``SeedEnsemble.of_seeds`` refuse.
     """
     folders = [seed_folders(spec) for spec in specs]
     loaded, names, homes = [], [], []
@@ -40,10 +40,10 @@ def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
     found = []
     for spec, given, name in zip(specs, loaded, told_apart(names, homes), strict=True):
         if isinstance(given, dict):
-            found.append(over_seeds(name, spec, given))
+            found.append(SeedEnsemble.of_seeds(name, spec, given))
         else:
             given.identity = replace(given.identity, name=name)
-            found.append(alone(given))
+            found.append(SeedEnsemble.of_one(given))
     return found
 
 

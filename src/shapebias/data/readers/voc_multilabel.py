@@ -48,7 +48,7 @@ def read_multilabel(root: Path, year: int, split: str) -> ImageSet:
     check_present(folder, "Main", split, names, stems(folder / IMAGES, ".jpg"), IMAGES)
     if annotated := stems(folder / "Annotations", ".xml"):
         check_present(folder, "Main", split, names, annotated, "Annotations")
-        found = _of_annotations(folder / "Annotations", names)
+        found = read_annotations(folder / "Annotations", names)
     else:
         found = _of_lists(folder / "ImageSets" / "Main", names, split)
     has_object = [bool((row >= 0).any()) for row in found]
@@ -102,8 +102,8 @@ def _object(path: Path, element: ElementTree.Element) -> tuple[int, bool]:
     return CLASS_NUMBERS[name], difficult == "1"
 
 
-def _of_annotations(folder: Path, names: Collection[str]) -> np.ndarray:
-    """(n, 20) int8: 1 where an image has an object of a class, 0 where difficult ones alone, else -1."""
+def read_annotations(folder: Path, names: Collection[str]) -> np.ndarray:
+    """Read (n, 20) int8: 1 where an image has an object of a class, 0 where it has difficult ones alone, else -1."""
     found = np.full((len(names), len(VOC_CLASSES)), -1, dtype=np.int8)
     with progress("reading annotations", total=len(names)) as bar:
         for row, name in enumerate(names):

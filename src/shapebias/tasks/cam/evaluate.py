@@ -1,4 +1,4 @@
-"""Score pseudo-labels: mIoU at the protocol's threshold, and over all of them, as a measurement like any other."""
+"""Make and score pseudo-labels: mIoU at the protocol's threshold, and over all of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc_labelled import read_labelled
 from shapebias.data.transforms import to_tensor
 from shapebias.environment import environment
 from shapebias.errors import UserError
@@ -20,19 +21,18 @@ from shapebias.metrics.functional.segmentation import miou_difference
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
 from shapebias.results.warnings import print_warnings
-from shapebias.tasks.cam.figures import EVALUATOR, Measured, at_given, entries, shared_images
-from shapebias.tasks.cam.images import read_labelled
+from shapebias.tasks.cam.class_maps import ClassMaps, find_class_maps
+from shapebias.tasks.cam.multiscale import CamSettings, pad, resize
 from shapebias.tasks.cam.pictures import write_pictures
-from shapebias.tasks.cam.pseudo_labels import outputs, write_pseudo_labels
-from shapebias.tasks.cam.raw import ClassMaps, class_maps
-from shapebias.tasks.cam.scales import CamSettings, padded, resized
-from shapebias.tasks.cam.seeded import SeedEnsemble
+from shapebias.tasks.cam.pseudo_labels import voc_outputs, write_pseudo_labels
+from shapebias.tasks.cam.results import EVALUATOR, SeedCounts, confusions_at_threshold, miou_results, shared_images
+from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
 
-LEAST_PROBE = 128  # pixels: a map of several places, in which the identity says something
+LEAST_PROBE = 128  # pixels: gives a map of several places, which finding the class maps needs
 
 
-class PseudoLabels:
-    """The measurement: pseudo-labels of a split of VOC2012 by each network's class activation maps."""
+class CamEvaluator:
+    """Evaluator ``cam``: pseudo-labels of a split of VOC2012 by each model's class activation maps."""
 
     def __init__(self, setting: EvalConfig, split: str = "train", settings: CamSettings | None = None) -> None:
         self.setting, self.split = setting, split
@@ -40,32 +40,32 @@ class PseudoLabels:
         self.images: ImageSet = read_labelled(setting.data, split)
 
     def check(self, model: Classifier) -> None:
-        """Refuse a network without VOC's classes or without class activation maps."""
-        outputs(model)
+        """Refuse a model without VOC's classes or without class activation maps."""
+        voc_outputs(model)
         self._maps(model.to("cpu").eval(), "cpu")
 
-    def run(self, network: SeedEnsemble) -> tuple[list[Result], list[Measured]]:
+    def run(self, ensemble: SeedEnsemble) -> tuple[list[Result], list[SeedCounts]]:
         """Write the masks of every seed and pictures by the first one, and score them."""
         setting, settings, images = self.setting, self.settings, self.images
-        runs: list[Measured] = []
+        runs: list[SeedCounts] = []
         places: list[str] = []
         unreadable: dict[str, None] = {}
-        for seed, model in network.models.items():
+        for seed, model in ensemble.models.items():
             model.to(device=setting.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
             maps, folder = self._maps(model, setting.device), setting.out / model.identity.name
             made = write_pseudo_labels(maps, images, settings, folder, device=setting.device, strict=setting.strict)
             if not runs:
-                home = setting.out / network.name
+                home = setting.out / ensemble.name
                 write_pictures(maps, images, made, settings, home, device=setting.device, seed=setting.seed)
-            runs.append(Measured(seed, model.identity.weights_sha256, made.tallies))
-            places.append(f"{'input' if maps.given else 'output'} of {maps.place}")
+            runs.append(SeedCounts(seed, model.identity.weights_sha256, made.counts))
+            places.append(f"{'input' if maps.is_input else 'output'} of {maps.place}")
             unreadable |= dict.fromkeys(made.unreadable)
             model.to("cpu")
         details = self._details(list(unreadable), places[0], scored=bool(shared_images(runs)))
-        return entries(runs, settings, details, seed=setting.seed), runs
+        return miou_results(runs, settings, details, seed=setting.seed), runs
 
     def _maps(self, model: Classifier, device: str) -> ClassMaps:
-        """The class maps of ``model``, checked on the first image that can be read."""
+        """Find the class maps of ``model``, checked on the first readable image."""
         reason = ""
         for path in self.images.paths:
             try:
@@ -73,36 +73,36 @@ class PseudoLabels:
             except UnreadableImage as error:
                 reason = reason or str(error)
                 continue
-            probe = padded(resized(image, 1.0, self.settings.size)[None], model.mean.cpu(), least=LEAST_PROBE)[0]
-            return class_maps(model, probe.to(device))
+            probe = pad(resize(image, 1.0, self.settings.size)[None], model.mean.cpu(), least=LEAST_PROBE)[0]
+            return find_class_maps(model, probe.to(device))
         raise UserError(f"none of the {len(self.images)} images could be read, first {reason}")
 
     def _details(self, unreadable: list[str], place: str, *, scored: bool) -> dict[str, Any]:
         images, settings = self.images, self.settings
-        told = f"no image of the split '{self.split}' has a mask: its pseudo-labels are not scored"
+        warning = f"no image of the split '{self.split}' has a mask: its pseudo-labels are not scored"
         return {
             "data": data_details(images.root, len(images), images.fingerprint, unreadable),
             "split": self.split,
             "images_labelled": len(images) - len(unreadable),
             "images_without_mask": sum(mask is None for mask in images.masks),
-            "images_without_class": sum(not classes for classes in images.classes),
+            "images_without_class": int((images.targets != 1).all(1).sum()),
             "scales": list(settings.scales),
             "flip": settings.flip,
             "size": settings.size,
             "map": place,
             "seed": self.setting.seed,
-            **({} if scored else {"warning": told}),
+            **({} if scored else {"warning": warning}),
         }
 
-    def difference(self, a: tuple[str, list[Measured]], b: tuple[str, list[Measured]]) -> dict[str, Any] | None:
-        """The row of two networks' difference over the images that all of their seeds were scored on, None without any.
+    def difference(self, a: tuple[str, list[SeedCounts]], b: tuple[str, list[SeedCounts]]) -> dict[str, Any] | None:
+        """Return the row of two models' difference over the images that all of their seeds were scored on.
 
-        Each network's mIoU is the mean over its seeds; the interval resamples the images of both.
+        Each model's mIoU is the mean over its seeds; the interval resamples the images of both. None without images.
         """
         images = shared_images([*a[1], *b[1]])
         if not images:
             return None
-        both = [at_given(runs, self.settings, images) for _, runs in (a, b)]
+        both = [confusions_at_threshold(runs, self.settings, images) for _, runs in (a, b)]
         difference, interval = miou_difference(*both, seed=self.setting.seed)
         return {
             "evaluator": EVALUATOR,
@@ -117,7 +117,7 @@ class PseudoLabels:
 
 
 def pseudo_label(
-    networks: Sequence[SeedEnsemble],
+    models: Sequence[SeedEnsemble],
     *,
     data: Path,
     out: Path,
@@ -127,28 +127,28 @@ def pseudo_label(
     seed: int = 0,
     strict: bool = False,
 ) -> list[Results]:
-    """Pseudo-labels of a split of VOC2012 by each network, by all of its seeds, scored where there are masks.
+    """Make pseudo-labels of a split of VOC2012 by all seeds of each model, and score those with a mask.
 
     Writes ``out/NAME/masks`` (of seeds ``out/NAME/seed-N/masks``), ``out/NAME/pictures`` by the first seed and
-    ``out/NAME/results.json``, and for several networks the paired differences of their mIoU to ``out/comparison.json``.
-    What an earlier call made is not made again.
+    ``out/NAME/results.json``, and for several models the paired differences of their mIoU to ``out/comparison.json``.
+    What an earlier call made is kept.
 
     Raises:
-        UserError: unusable data or networks, or an ``out`` with other work in it.
+        UserError: unusable data or models, or an ``out`` with other work in it.
     """
-    described = [network.description() for network in networks]
+    described = [ensemble.description() for ensemble in models]
     check_descriptions(described, out)
-    evaluator = PseudoLabels(EvalConfig(data, out, seed=seed, device=device, strict=strict), split, settings)
-    for network in networks:
-        for model in network.models.values():
+    evaluator = CamEvaluator(EvalConfig(data, out, seed=seed, device=device, strict=strict), split, settings)
+    for ensemble in models:
+        for model in ensemble.models.values():
             evaluator.check(model)
     results: list[Results] = []
-    measured: list[tuple[str, list[Measured]]] = []
-    for network, description in zip(networks, described, strict=True):
-        found, runs = evaluator.run(network)
+    measured: list[tuple[str, list[SeedCounts]]] = []
+    for ensemble, description in zip(models, described, strict=True):
+        found, runs = evaluator.run(ensemble)
         results.append(record(description, {**environment(device), "seed": seed}, found, out))
         print_warnings(found)
-        measured.append((network.name, runs))
+        measured.append((ensemble.name, runs))
     if len(results) > 1:
         rows = [evaluator.difference(a, b) for a, b in combinations(measured, 2)]
         write_comparison(out / COMPARISON_FILE, [row for row in rows if row is not None], results)

@@ -1,4 +1,4 @@
-"""Write the pseudo-labels of a split as masks, and count their pixels against the truth; goes on where it was."""
+"""Write the pseudo-labels of a split as masks, and count their pixels against the truth; resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -14,33 +14,32 @@ from torch import Tensor
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc_labelled import shown_classes
 from shapebias.data.readers.voc_masks import load_mask, save_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
-from shapebias.files import atomic, claim_folder, locked, remove_leftovers
+from shapebias.files import claim_folder, locked, remove_leftovers
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress
-from shapebias.tasks.cam.curve import Tally, tally, thresholds_with
-from shapebias.tasks.cam.images import shown_classes
-from shapebias.tasks.cam.labels import at_threshold, best_classes
-from shapebias.tasks.cam.raw import ClassMaps
-from shapebias.tasks.cam.scales import CamSettings, summed_cams
+from shapebias.tasks.cam.class_maps import ClassMaps
+from shapebias.tasks.cam.multiscale import CamSettings, apply_threshold, best_classes, summed_cams
+from shapebias.tasks.cam.threshold_curve import ThresholdCounts, count_pixels, load_counts, thresholds_with
 
 MARKER, SCHEMA = "cam.json", "shapebias/cam/1"
 MASKS, COUNTS = "masks", "counts"
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """What was made: where the masks are, a tally by image number of those with truth, and the files left out."""
+class PseudoLabels:
+    """The masks of one model: their folder, the counts by image number of those with truth, and unreadable files."""
 
     masks: Path
-    tallies: dict[int, Tally]
+    counts: dict[int, ThresholdCounts]
     unreadable: tuple[str, ...]
 
 
-def outputs(model: Classifier) -> tuple[int, ...]:
-    """Which output of ``model`` each of VOC's 20 classes is.
+def voc_outputs(model: Classifier) -> tuple[int, ...]:
+    """Return the output of ``model`` for each of VOC's 20 classes.
 
     Raises:
         UserError: its classes are not these 20.
@@ -67,96 +66,75 @@ def write_pseudo_labels(
     *,
     device: str = "cpu",
     strict: bool = False,
-) -> Labelled:
-    """Write ``out/masks/NAME.png`` for every image and keep its tally in ``out/counts``.
+) -> PseudoLabels:
+    """Write ``out/masks/NAME.png`` for every image, and its counts to ``out/counts``.
 
-    What an earlier call with the same network, images and settings left there is not made again.
+    What an earlier call with the same model, images and settings wrote there is kept.
 
     Raises:
         UserError: the folder holds other work, no image can be read, or under ``strict`` one cannot.
     """
-    thresholds = thresholds_with(settings.threshold)
+    thresholds, order = thresholds_with(settings.threshold), voc_outputs(maps.model)
     masks, counts = out / MASKS, out / COUNTS
     identity: dict[str, Any] = {
         "schema": SCHEMA,
-        "weights_sha256": maps.model.identity.weights_sha256,
+        "weights_sha256": maps.model.weights_sha256(),
         "images_fingerprint": images.fingerprint,
         **settings.to_json(),
     }
+
+    def done(number: int) -> bool:
+        name = images.names[number]
+        scored = images.masks[number] is None or (counts / f"{name}.npz").is_file()
+        return scored and (masks / f"{name}.png").is_file()
+
+    def make(number: int) -> None:
+        image = to_tensor(load_rgb(images.paths[number])).to(device)
+        labels, scores = label_image(maps, image, shown_classes(images, number), order, settings)
+        name, truth = images.names[number], images.masks[number]
+        if truth is not None:
+            height, width = labels.shape
+            found = count_pixels(load_mask(truth, (width, height)), labels, scores, thresholds)
+            found.save(counts / f"{name}.npz")
+        save_mask(masks / f"{name}.png", apply_threshold(labels, scores, settings.threshold))
+
     with locked(masks):
         if not claim_folder(masks, identity, marker=MARKER, describe=lambda _: "set of pseudo-labels"):
             for old in counts.glob("*.npz"):  # of masks that someone deleted
                 old.unlink()
         remove_leftovers(masks)
-        order = outputs(maps.model)
         unreadable: list[str] = []
-        done = [_done(images, number, masks, counts) for number in range(len(images))]
-        with (
-            torch.inference_mode(),
-            progress(f"{maps.model.identity.name}: pseudo-labels", total=len(images), done=sum(done)) as bar,
-        ):
-            for number in (n for n, there in enumerate(done) if not there):
+        missing = [number for number in range(len(images)) if not done(number)]
+        title = f"{maps.model.identity.name}: pseudo-labels"
+        with torch.inference_mode(), progress(title, total=len(images), done=len(images) - len(missing)) as bar:
+            for number in missing:
                 try:
-                    image = to_tensor(load_rgb(images.paths[number])).to(device)
+                    make(number)
                 except UnreadableImage as error:
                     if strict:
-                        raise UserError(f"unreadable image {error} (remove it, or leave out --strict)") from error
+                        raise UserError(f"unreadable image {error} (remove it, or omit --strict)") from error
                     unreadable.append(str(error))
                     continue
-                labels, scores = label_image(maps, image, shown_classes(images, number), order, settings)
-                name, truth = images.names[number], images.masks[number]
-                if truth is not None:
-                    height, width = labels.shape
-                    found = tally(load_mask(truth, (width, height)), labels, scores, thresholds)
-                    with atomic(counts / f"{name}.npz", durable=False) as temporary, temporary.open("wb") as file:
-                        np.savez(file, cells=found.cells, pixels=found.pixels)
-                save_mask(masks / f"{name}.png", at_threshold(labels, scores, settings.threshold))
                 bar.advance()
         if len(unreadable) == len(images):
             raise UserError(f"none of the {len(images)} images could be read, first {unreadable[0]}")
-        tallies = {
-            number: _read_tally(counts / f"{images.names[number]}.npz", len(thresholds))
-            for number, truth in enumerate(images.masks)
-            if truth is not None and _done(images, number, masks, counts)
-        }
-    return Labelled(masks, tallies, tuple(unreadable))
+        scored = [number for number, truth in enumerate(images.masks) if truth is not None and done(number)]
+        found = {number: load_counts(counts / f"{images.names[number]}.npz", thresholds) for number in scored}
+    return PseudoLabels(masks, found, tuple(unreadable))
 
 
 def label_image(
     maps: ClassMaps, image: Tensor, classes: Sequence[int], order: Sequence[int], settings: CamSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best of ``classes`` (1 to 20) at every pixel of ``image`` (3, H, W), and its score; see ``best_classes``."""
+    """Return the best of ``classes`` (1 to 20) at every pixel of (3, H, W), and its score; see ``best_classes``."""
     try:
         cams = summed_cams(maps, image, [order[number - 1] for number in classes], settings)
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"no memory for an image of {image.shape[2]}x{image.shape[1]} pixels at --scales "
-            f"{','.join(f'{scale:g}' for scale in settings.scales)}: leave out the largest, or give a lower --size"
+            f"{','.join(f'{scale:g}' for scale in settings.scales)}: drop the largest, or give a lower --size"
         ) from error
     return best_classes(cams, classes)
-
-
-def _done(images: ImageSet, number: int, masks: Path, counts: Path) -> bool:
-    name = images.names[number]
-    scored = images.masks[number] is None or (counts / f"{name}.npz").is_file()
-    return scored and (masks / f"{name}.png").is_file()
-
-
-def _read_tally(path: Path, thresholds: int) -> Tally:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = Tally(file["cells"], file["pixels"])
-        sizes = {found.cells.shape, found.pixels.shape}
-        highest = (len(VOC_CLASSES) + 1) ** 2 * (thresholds + 1)
-        if len(sizes) > 1 or found.cells.ndim != 1 or (found.cells < 0).any() or (found.cells >= highest).any():
-            raise ValueError("other counts than ours")
-        if found.cells.dtype.kind != "i" or found.pixels.dtype.kind != "i":
-            raise ValueError(f"counts of type {found.pixels.dtype}")
-    except Exception as error:  # a damaged archive can raise nearly anything
-        raise UserError(
-            f"{path} is damaged ({' '.join(str(error).split())}): delete it, and give the command again"
-        ) from error
-    return found
 
 
 def _some(names: Sequence[str]) -> str:

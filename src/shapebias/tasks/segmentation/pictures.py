@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
+from shapebias.data.pictures import read_index, save_png, side_by_side
 from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask
 from shapebias.data.transforms import to_tensor
-from shapebias.errors import UserError
-from shapebias.files import atomic, read_json, write_json
+from shapebias.files import write_json
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.tasks.segmentation.segmenter import Segmenter
 from shapebias.tasks.segmentation.train import drawn
@@ -23,7 +21,6 @@ from shapebias.tasks.segmentation.whole_images import predict
 SCHEMA = "shapebias/segmentation-pictures/1"
 INDEX = "pictures.json"
 COUNT = 6
-GAP = 4  # white pixels between the parts
 
 
 def write_pictures(
@@ -52,10 +49,7 @@ def write_pictures(
         with torch.inference_mode():
             answer = predict(segmenter, to_tensor(image).to(device)).cpu()
         name = f"{backbone}-{images.names[index]}.png"
-        with atomic(folder / name, durable=False) as temporary:
-            side_by_side(np.asarray(image), VOC_PALETTE[truth], VOC_PALETTE[answer.numpy()]).save(
-                temporary, format="PNG"
-            )
+        save_png(folder / name, side_by_side(np.asarray(image), VOC_PALETTE[truth], VOC_PALETTE[answer.numpy()]))
         found = iou(confusion_matrix(torch.from_numpy(truth), answer, len(classes)))
         shown = [classes[number] for number in np.unique(truth) if number < len(classes)]
         rows.append(
@@ -69,31 +63,14 @@ def write_pictures(
                 "weights_sha256": weights_sha256,
             }
         )
-    others = [row for row in _rows(folder) if row.get("backbone") != backbone]
+    others = [row for row in read_index(folder / INDEX, SCHEMA)[1] if row.get("backbone") != backbone]
     order = sorted([*others, *rows], key=lambda row: (row["backbone"], row["image"]))
     write_json(folder / INDEX, {"schema": SCHEMA, "parts": ["image", "truth", "prediction"], "pictures": order})
 
 
 def has_pictures(folder: Path, *, backbone: str, weights_sha256: str) -> bool:
     """Whether the pictures of these weights are there."""
-    rows = [row for row in _rows(folder) if row.get("backbone") == backbone]
+    rows = [row for row in read_index(folder / INDEX, SCHEMA)[1] if row.get("backbone") == backbone]
     return bool(rows) and all(
         row.get("weights_sha256") == weights_sha256 and (folder / str(row.get("file"))).is_file() for row in rows
     )
-
-
-def side_by_side(*parts: np.ndarray) -> Image.Image:
-    """RGB pictures (H, W, 3) uint8 of one size from left to right, with white between them."""
-    gap = np.full((parts[0].shape[0], GAP, 3), 255, dtype=np.uint8)
-    joined = [array for part in parts for array in (gap, part)][1:]
-    return Image.fromarray(np.concatenate(joined, axis=1))
-
-
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows of an index of ours; none where there is none, or a damaged one."""
-    try:
-        found = read_json(folder / INDEX)
-    except UserError:
-        return []
-    rows = found.get("pictures") if isinstance(found, dict) and found.get("schema") == SCHEMA else None
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

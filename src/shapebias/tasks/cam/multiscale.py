@@ -1,4 +1,8 @@
-"""Class activation maps at several scales and mirrored, summed at the image's size (Ahn et al. 2019)."""
+"""Labels of pixels from class activation maps at several scales and mirrored (Ahn et al. 2019).
+
+The rectified maps are summed at the image's size and divided by their maximum, class by class; a pixel gets the class
+of the highest where that is above a constant background.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from shapebias.errors import UserError
-from shapebias.tasks.cam.raw import ClassMaps
+from shapebias.tasks.cam.class_maps import ClassMaps
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
 LARGEST_SCALE = 4.0
 MULTIPLE = 32  # pixels: the stride of most networks' last maps, which then cover the image exactly
 LEAST_SIZE = 32
+EPSILON = 1e-5  # added to a map's maximum before dividing by it
 
 
 @dataclass(frozen=True)
 class CamSettings:
-    """How maps are made and cut into labels.
+    """Settings of class activation maps and their labels.
 
     ``scales`` multiply the image's size, with ``flip`` each also mirrored; ``size`` is the shorter side at scale 1,
     by default each image's own. A class is labelled where its normalised map is above ``threshold``.
@@ -48,7 +54,7 @@ class CamSettings:
 
     @property
     def kind(self) -> str:
-        """ "multi" for the protocol's scales, "single" for the image as it is, else what was chosen.
+        """Name of the scales: "multi" for the protocol's, "single" for the image as it is, else the chosen ones.
 
         >>> CamSettings().kind, CamSettings(scales=(1.0,), flip=False).kind, CamSettings(scales=(1.0, 2.0)).kind
         ('multi', 'single', '1,2 flipped')
@@ -60,20 +66,20 @@ class CamSettings:
         return ",".join(f"{scale:g}" for scale in self.scales) + (" flipped" if self.flip else "")
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the settings as JSON."""
         return {**asdict(self), "scales": list(self.scales)}
 
 
 def summed_cams(maps: ClassMaps, image: Tensor, classes: Sequence[int], settings: CamSettings) -> Tensor:
-    """The sum over scales, and mirrored images, of the rectified maps of ``classes``: (k, H, W), 0 or more.
+    """Sum the rectified maps of ``classes`` over scales and mirrored images: (k, H, W), 0 or more.
 
     The image is resized (bicubic, antialiased) and padded at its right and lower edge to multiples of 32 pixels with
-    the network's mean colour, never cropped; maps are enlarged bilinearly and what covers the padding is cut off.
+    the model's mean colour, never cropped; maps are resized bilinearly and the part over the padding is cut off.
 
     Args:
-        maps: the network.
-        image: float RGB (3, H, W) in [0, 1], on the network's device.
-        classes: outputs of the network.
+        maps: the model.
+        image: float RGB (3, H, W) in [0, 1], on the model's device.
+        classes: outputs of the model.
         settings: scales, mirroring and size; the threshold is not used.
     """
     height, width = image.shape[1:]
@@ -81,17 +87,17 @@ def summed_cams(maps: ClassMaps, image: Tensor, classes: Sequence[int], settings
     if not classes:
         return total
     for scale in settings.scales:
-        scaled = resized(image, scale, settings.size)
+        scaled = resize(image, scale, settings.size)
         batch = torch.stack([scaled, scaled.flip(2)]) if settings.flip else scaled[None]
-        cams = covering(maps(padded(batch, maps.model.mean), classes).relu(), scaled.shape[1:], (height, width))
+        cams = resize_cams(maps(pad(batch, maps.model.mean), classes).relu(), scaled.shape[1:], (height, width))
         total += cams[0]
         if settings.flip:
             total += cams[1].flip(2)
     return total
 
 
-def resized(image: Tensor, scale: float, size: int | None) -> Tensor:
-    """``image`` (3, H, W) at ``scale``, where its shorter side is ``size`` pixels (None: its own) at scale 1."""
+def resize(image: Tensor, scale: float, size: int | None) -> Tensor:
+    """Resize ``image`` (3, H, W) by ``scale``, after making its shorter side ``size`` pixels (None: its own)."""
     height, width = image.shape[1:]
     factor = scale * (1.0 if size is None else size / min(height, width))
     wanted = (max(1, round(height * factor)), max(1, round(width * factor)))
@@ -100,8 +106,8 @@ def resized(image: Tensor, scale: float, size: int | None) -> Tensor:
     return functional.interpolate(image[None], wanted, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
-def padded(images: Tensor, colour: Tensor, least: int = MULTIPLE) -> Tensor:
-    """``images`` (N, 3, H, W) with ``colour`` to the right and below, to multiples of 32 pixels and ``least``."""
+def pad(images: Tensor, colour: Tensor, least: int = MULTIPLE) -> Tensor:
+    """Pad (N, 3, H, W) with ``colour`` at the right and below, to multiples of 32 pixels and at least ``least``."""
     count, channels, height, width = images.shape
     whole = (max(least, math.ceil(side / MULTIPLE) * MULTIPLE) for side in (height, width))
     found = colour.to(images).expand(count, channels, *whole).clone()
@@ -109,14 +115,43 @@ def padded(images: Tensor, colour: Tensor, least: int = MULTIPLE) -> Tensor:
     return found
 
 
-def covering(cams: Tensor, seen: Sequence[int], wanted: tuple[int, int]) -> Tensor:
-    """Maps (N, k, h, w) of padded images at the ``wanted`` size of the image itself, of which ``seen`` was shown.
+def resize_cams(cams: Tensor, seen: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """Resize maps (N, k, h, w) of a padded image to that image's own ``size``, without the padding.
 
-    ``seen`` and ``wanted`` are heights and widths in pixels; the padded image had ``seen`` rounded up to 32.
+    ``seen`` is the height and width in pixels that the image had before it was padded to multiples of 32.
     """
     whole = [
         max(side, round(math.ceil(shown / MULTIPLE) * MULTIPLE * side / shown))
-        for shown, side in zip(seen, wanted, strict=True)
+        for shown, side in zip(seen, size, strict=True)
     ]
     enlarged = functional.interpolate(cams, whole, mode="bilinear", align_corners=False)
-    return enlarged[:, :, : wanted[0], : wanted[1]]
+    return enlarged[:, :, : size[0], : size[1]]
+
+
+def normalise(cams: Tensor) -> Tensor:
+    """Divide each map of ``cams`` (k, H, W), 0 or more, by its maximum + 1e-5: to [0, 1)."""
+    return cams / (cams.amax((1, 2), keepdim=True) + EPSILON) if len(cams) else cams
+
+
+def best_classes(cams: Tensor, classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best class of every pixel and its normalised score.
+
+    Args:
+        cams: (k, H, W), 0 or more, as ``summed_cams`` makes them.
+        classes: the k numbers of the classes in masks, rising, 1 or more.
+
+    Returns:
+        Class numbers (H, W) uint8 and scores (H, W) float32. Of equal scores the lowest class wins; class 0 and score 0
+        where there are no classes.
+    """
+    if not classes:
+        shape = tuple(cams.shape[1:])
+        return np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.float32)
+    scores, first = normalise(cams).max(0)
+    numbers = torch.tensor(classes, dtype=torch.uint8, device=first.device)
+    return numbers[first].cpu().numpy(), scores.cpu().numpy()
+
+
+def apply_threshold(labels: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the best class where its score is above ``threshold``, else 0, the background."""
+    return np.where(scores.astype(np.float64) > threshold, labels, 0).astype(np.uint8)
