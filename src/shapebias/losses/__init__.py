@@ -1,4 +1,4 @@
-"""The MMSI objective: pure functions and a thin module."""
+"""The MMSI loss and the whole training objective (Eq. 4): pure functions and a thin module."""
 
 from shapebias.losses.mmsi import Axis, MMSILoss, correlation, mmsi_loss, mutual_shape_information
 from shapebias.losses.objective import Weights, objective

@@ -4,7 +4,7 @@
 
     rho = Cov(z_a, z_b) / sqrt(Var(z_a) Var(z_b)),    MI >= -1/2 log(1 - rho^2),    l_MMSI = 1/2 log(1 - rho^2).
 
-Which dimension the statistics run over is the ``axis``:
+The ``axis`` is the dimension that the statistics run over:
 
 - ``"batch"`` (default): one rho per neuron, over the samples of the batch, averaged over neurons. This is
   how the estimator the paper builds on is used (Esser et al. 2020, Islam et al. 2021).
@@ -24,7 +24,7 @@ Reduction = Literal["mean", "none"]
 
 
 def correlation(z_a: Tensor, z_b: Tensor, *, axis: Axis = "batch") -> Tensor:
-    """Pearson's rho of two latents.
+    """Return Pearson's rho of two latents.
 
     Args:
         z_a: latents of the first views, (N, D), floating point.
@@ -59,12 +59,12 @@ def check_latents(z_a: Tensor, z_b: Tensor) -> None:
 def mutual_shape_information(
     z_a: Tensor, z_b: Tensor, *, axis: Axis = "batch", reduction: Reduction = "mean", eps: float = 1e-4
 ) -> Tensor:
-    """The lower bound ``-1/2 log(1 - rho^2)`` on the mutual information, in nats (Eq. 1).
+    """Return the lower bound ``-1/2 log(1 - rho^2)`` on the mutual information, in nats (Eq. 1).
 
     Args:
         z_a: latents of the first views, (N, D).
         z_b: latents of the second views, (N, D).
-        axis: what rho is taken over, see the module's text.
+        axis: the dimension that rho is taken over, see the module's text.
         reduction: ``"mean"`` for a scalar, ``"none"`` for one value per neuron (D,) or sample (N,).
         eps: floor of ``1 - rho^2``; the bound ends at ``-1/2 log(eps)``, 4.6 nats by default.
 
@@ -82,13 +82,13 @@ def mutual_shape_information(
 
 
 def information(rho: Tensor, eps: float) -> Tensor:
-    """``-1/2 log(max(1 - rho^2, eps))`` in nats, elementwise (Eq. 1)."""
+    """Return ``-1/2 log(max(1 - rho^2, eps))`` in nats, elementwise (Eq. 1)."""
     # (1 - rho)(1 + rho) keeps its digits near |rho| = 1; clamp's gradient is zero below the floor.
     return -0.5 * ((1 - rho) * (1 + rho)).clamp(min=eps).log()
 
 
 def mmsi_loss(z_a: Tensor, z_b: Tensor, *, axis: Axis = "batch", eps: float = 1e-4) -> Tensor:
-    """The MMSI loss ``1/2 log(max(1 - rho^2, eps))``, averaged (Eq. 2). At most 0, a scalar.
+    """Return the MMSI loss ``1/2 log(max(1 - rho^2, eps))``, averaged (Eq. 2). At most 0, a scalar.
 
     Above the floor its gradient is ``rho / (rho^2 - 1) d rho`` (Eq. 3), below it zero. Half-precision
     latents are computed in float32.
@@ -115,18 +115,18 @@ class MMSILoss(nn.Module):
         self.eps = eps
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        """The loss of two (N, D) latents; a scalar."""
+        """Return the loss of two (N, D) latents; a scalar."""
         if self.axis == "batch":
             z_a, z_b = all_ranks(z_a), all_ranks(z_b)
         return mmsi_loss(z_a, z_b, axis=self.axis, eps=self.eps)
 
     def extra_repr(self) -> str:
-        """Shown by ``print``."""
+        """Return the settings, for ``print``."""
         return f"axis={self.axis!r}, eps={self.eps:g}"
 
 
 def _unit(z: Tensor, dimension: int) -> Tensor:
-    """Centred along ``dimension`` and scaled to length 1, or all zero where there is no variance."""
+    """Centre along ``dimension`` and scale to length 1; all zero where there is no variance."""
     z = z if z.dtype == torch.float64 else z.float()
     limits = torch.finfo(z.dtype)
     z = z / z.detach().abs().amax(dimension, keepdim=True).clamp(min=limits.tiny)  # squares neither over- nor underflow
@@ -137,14 +137,14 @@ def _unit(z: Tensor, dimension: int) -> Tensor:
 
 
 def all_ranks(z: Tensor) -> Tensor:
-    """The latents of every rank, rank after rank; those of this process where it is the only one."""
+    """Gather the latents of every rank, rank after rank; those of this process where it is the only one."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return z
     return _Gather.apply(z)  # type: ignore[return-value]
 
 
 class _Gather(torch.autograd.Function):
-    """All ranks' latents, rank after rank; the gradient of each rank's own part is summed over the ranks."""
+    """Gather all ranks' latents, rank after rank; the gradient of each rank's own part is summed over the ranks."""
 
     @staticmethod
     def forward(_context: Any, z: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from shapebias.losses.mmsi import MMSILoss
 
 @dataclass(frozen=True)
 class Weights:
-    """What each part of the objective counts: ``natural l_c + stylized (l_c^s + ...) + mmsi l_MMSI``.
+    """Weights of the objective's parts: ``natural l_c + stylized (l_c^s + ...) + mmsi l_MMSI``.
 
     Eq. 4 has ``natural=1``, ``stylized=lambda_s``, ``mmsi=lambda_m``.
     """
@@ -33,21 +33,21 @@ def objective(
     mmsi: MMSILoss,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of one batch and its parts.
+    """Return the loss of one batch and its parts.
 
     Args:
-        natural: logits of the images as they are, (N, classes), or None where a scheme does not show them.
+        natural: logits of the original images, (N, classes), or None where a scheme does not show them.
         views: logits of the stylized views, each (N, classes).
-        latents: for each chosen stage the two views' latents, (N, D) each; the term is their mean. Empty
+        latents: the two views' latents of each chosen stage, (N, D) each; the term is the mean over stages. Empty
             where a scheme has no MMSI term.
-        labels: (N,) class indices, or what else ``loss`` takes.
-        weights: the weight of each part. A part of weight zero is computed all the same, to be seen.
+        labels: (N,) class indices, or other targets that ``loss`` takes.
+        weights: the weight of each part. A part of weight zero is computed all the same, to be logged.
         mmsi: the MMSI loss, with its axis and floor.
-        loss: of float32 logits and the labels, a scalar; the "cross entropy" of the parts.
+        loss: takes float32 logits and the labels and returns a scalar; the cross entropy unless a task has another.
 
     Returns:
-        The scalar loss, and its unweighted parts by name (``natural``, ``stylized``, ``mmsi``): those
-        that the scheme has.
+        The scalar loss, and its unweighted parts by name (``natural``, ``stylized``, ``mmsi``), as far as the
+        scheme has them.
     """
     parts: dict[str, Tensor] = {}
     if natural is not None:

@@ -49,7 +49,7 @@ class MultilabelAveragePrecision(Metric):
         self.add_state("classes", torch.tensor(0), dist_reduce_fx="max")
 
     def update(self, outputs: Tensor, truth: Tensor, valid: Tensor | None = None) -> None:
-        """Keep the scores and labels of a batch.
+        """Append the scores and labels of a batch.
 
         Raises:
             ValueError: other shapes or types, or another number of classes than before.
@@ -67,7 +67,7 @@ class MultilabelAveragePrecision(Metric):
         self.labels.append(truth.to(self.dtype).where(valid, -1.0).flatten())
 
     def compute(self) -> Tensor:
-        """Mean AP, a scalar in [0, 1]; NaN without a positive."""
+        """Return the mean AP, a scalar in [0, 1]; NaN without a positive."""
         classes, value = int(self.classes), float("nan")
         if classes:
             scores, labels = (

@@ -56,7 +56,7 @@ class MutualShapeInformation(Metric):
         self.moments = add_pairs(self.moments, z_a, z_b)
 
     def compute(self) -> Tensor:
-        """Nats per neuron, a scalar."""
+        """Return nats per neuron, a scalar."""
         return mutual_information(self.moments, self.eps)
 
 
@@ -104,7 +104,7 @@ class ShapeDimensionality(Metric):
         setattr(self, factor, add_pairs(getattr(self, factor), z_a, z_b))
 
     def compute(self) -> dict[str, Tensor]:
-        """Shares and scores, scalars by name."""
+        """Return shares and scores, scalars by name."""
         score = {"shape": nan, "texture": nan, "residual": nan}
         with suppress(ValueError):  # no pairs, or latents that do not vary
             score = factor_scores({"shape": self.shape, "texture": self.texture})

@@ -46,5 +46,5 @@ class SegmentationIoU(Metric):
         self.confusion += confusion_matrix(truth, prediction, self.classes, self.ignore)
 
     def compute(self) -> Tensor:
-        """Mean IoU, a scalar in [0, 1]; NaN before any pixel."""
+        """Return the mean IoU, a scalar in [0, 1]; NaN before any pixel."""
         return torch.tensor(iou(self.confusion).mean, device=self.confusion.device)

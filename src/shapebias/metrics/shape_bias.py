@@ -55,6 +55,6 @@ class ShapeBias(Metric):
         self.texture_decisions += (conflict & (answers == texture)).sum()
 
     def compute(self) -> Tensor:
-        """Shape bias, a scalar in [0, 1]; NaN where there is no decision."""
+        """Return the shape bias, a scalar in [0, 1]; NaN where there is no decision."""
         bias = shape_bias(int(self.shape_decisions), int(self.texture_decisions))
         return torch.tensor(bias, device=self.shape_decisions.device)

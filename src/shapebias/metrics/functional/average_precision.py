@@ -131,7 +131,7 @@ def mean_ap_interval(
 
 
 def _rankings(scores: np.ndarray, truth: np.ndarray, valid: np.ndarray | None, kind: str) -> list[_Ranking]:
-    """One per class, of checked arguments."""
+    """Check the arguments and rank the images for each class."""
     if kind not in get_args(Kind):
         raise unknown("kind of average precision", kind, get_args(Kind))
     scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth)
@@ -143,7 +143,7 @@ def _rankings(scores: np.ndarray, truth: np.ndarray, valid: np.ndarray | None, k
     if truth.dtype != bool or valid.dtype != bool:  # VOC's -1 would be taken for true
         raise ValueError(f"truth and valid must be bool, not {truth.dtype} and {valid.dtype}")
     if rows := int(np.isnan(scores).any(1).sum()):
-        raise UserError(f"the scores of {rows} of {len(scores)} images hold NaN: mend the network that gave them")
+        raise UserError(f"the scores of {rows} of {len(scores)} images hold NaN: check the model that gave them")
     return [_ranked(*columns) for columns in zip(scores.T, truth.T, valid.T, strict=True)]
 
 
@@ -159,7 +159,7 @@ def _ranked(scores: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> _Rankin
 
 
 def _areas(ranking: _Ranking, times: np.ndarray, kind: Kind) -> np.ndarray:
-    """AP (draws,) of one class where image i comes ``times[i]`` (n, draws) times; NaN without a positive."""
+    """Return the AP (draws,) of a class where image i occurs ``times[i]`` (n, draws) times; NaN without a positive."""
     if not len(ranking.starts):
         return np.full(times.shape[1], np.nan)
     found = np.add.reduceat(times[ranking.positives], ranking.firsts, axis=0, dtype=np.int64).cumsum(0)
