@@ -17,7 +17,7 @@ STRENGTH = 0.65  # of the colours laid on a picture
 _RAMP = np.array([[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 249, 33]], dtype=np.float64)
 
 
-def save_png(path: Path, pixels: np.ndarray) -> None:
+def save_picture(path: Path, pixels: np.ndarray) -> None:
     """Write an RGB picture (H, W, 3) uint8."""
     with atomic(path, durable=False) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")

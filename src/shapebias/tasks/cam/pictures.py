@@ -11,7 +11,7 @@ import torch
 
 from shapebias.data.decode import load_rgb
 from shapebias.data.image_set import ImageSet
-from shapebias.data.pictures import overlay_heat, overlay_labels, read_index, save_png
+from shapebias.data.pictures import overlay_heat, overlay_labels, read_index, save_picture
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_labelled import shown_classes
 from shapebias.data.readers.voc_masks import load_mask
@@ -72,7 +72,7 @@ def write_pictures(
         views = (pixels, overlay_labels(pixels, truth), overlay_labels(pixels, predicted), overlay_heat(pixels, heat))
         files = _files(name)
         for file, view in zip(files.values(), views, strict=True):
-            save_png(folder / file, view)
+            save_picture(folder / file, view)
         score = iou(confusion_matrix(torch.from_numpy(truth), torch.from_numpy(predicted), len(VOC_CLASSES) + 1)).mean
         rows.append(
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,13 @@ from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
+from shapebias.data.materialize import Skip, is_there, materialize
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_labelled import shown_classes
 from shapebias.data.readers.voc_masks import load_mask, save_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
-from shapebias.files import claim_folder, locked, remove_leftovers
 from shapebias.models.classifier import Classifier
-from shapebias.progress import progress
 from shapebias.tasks.cam.class_maps import ClassMaps
 from shapebias.tasks.cam.multiscale import CamSettings, apply_threshold, best_classes, summed_cams
 from shapebias.tasks.cam.threshold_curve import ThresholdCounts, count_pixels, load_counts, thresholds_with
@@ -83,43 +82,44 @@ def write_pseudo_labels(
         **settings.to_json(),
     }
 
-    def done(number: int) -> bool:
+    def files(number: int) -> list[Path]:
         name = images.names[number]
-        scored = images.masks[number] is None or (counts / f"{name}.npz").is_file()
-        return scored and (masks / f"{name}.png").is_file()
+        scored = [] if images.masks[number] is None else [counts / f"{name}.npz"]
+        return [*scored, masks / f"{name}.png"]
 
-    def make(number: int) -> None:
-        image = to_tensor(load_rgb(images.paths[number])).to(device)
-        labels, scores = label_image(maps, image, shown_classes(images, number), order, settings)
-        name, truth = images.names[number], images.masks[number]
-        if truth is not None:
-            height, width = labels.shape
-            found = count_pixels(load_mask(truth, (width, height)), labels, scores, thresholds)
-            found.save(counts / f"{name}.npz")
-        save_mask(masks / f"{name}.png", apply_threshold(labels, scores, settings.threshold))
+    def make(numbers: list[int], skip: Skip) -> Iterator[int]:
+        for number in numbers:
+            try:
+                image = to_tensor(load_rgb(images.paths[number])).to(device)
+            except UnreadableImage as error:
+                skip(error)
+                continue
+            with torch.inference_mode():
+                labels, scores = label_image(maps, image, shown_classes(images, number), order, settings)
+            *scored, mask = files(number)
+            for path in scored:
+                height, width = labels.shape
+                truth = load_mask(images.masks[number], (width, height))
+                count_pixels(truth, labels, scores, thresholds).save(path)
+            save_mask(mask, apply_threshold(labels, scores, settings.threshold))
+            yield 1
 
-    with locked(masks):
-        if not claim_folder(masks, identity, marker=MARKER, describe=lambda _: "set of pseudo-labels"):
-            for old in counts.glob("*.npz"):  # of masks that someone deleted
-                old.unlink()
-        remove_leftovers(masks)
-        unreadable: list[str] = []
-        missing = [number for number in range(len(images)) if not done(number)]
-        title = f"{maps.model.identity.name}: pseudo-labels"
-        with torch.inference_mode(), progress(title, total=len(images), done=len(images) - len(missing)) as bar:
-            for number in missing:
-                try:
-                    make(number)
-                except UnreadableImage as error:
-                    if strict:
-                        raise UserError(f"unreadable image {error} (remove it, or omit --strict)") from error
-                    unreadable.append(str(error))
-                    continue
-                bar.advance()
-        if len(unreadable) == len(images):
-            raise UserError(f"none of the {len(images)} images could be read, first {unreadable[0]}")
-        scored = [number for number, truth in enumerate(images.masks) if truth is not None and done(number)]
-        found = {number: load_counts(counts / f"{images.names[number]}.npz", thresholds) for number in scored}
+    unreadable = materialize(
+        masks,
+        identity,
+        range(len(images)),
+        files,
+        make,
+        marker=MARKER,
+        what="set of pseudo-labels",
+        title=f"{maps.model.identity.name}: pseudo-labels",
+        strict=strict,
+        listing=None,
+    )
+    scored = [number for number, truth in enumerate(images.masks) if truth is not None]
+    found = {
+        number: load_counts(files(number)[0], thresholds) for number in scored if all(map(is_there, files(number)))
+    }
     return PseudoLabels(masks, found, tuple(unreadable))
 
 

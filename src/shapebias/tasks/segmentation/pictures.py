@@ -9,7 +9,7 @@ import torch
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
-from shapebias.data.pictures import read_index, save_png, side_by_side
+from shapebias.data.pictures import read_index, save_picture, side_by_side
 from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.files import write_json
@@ -49,7 +49,7 @@ def write_pictures(
         with torch.inference_mode():
             answer = predict(segmenter, to_tensor(image).to(device)).cpu()
         name = f"{backbone}-{images.names[index]}.png"
-        save_png(folder / name, side_by_side(np.asarray(image), VOC_PALETTE[truth], VOC_PALETTE[answer.numpy()]))
+        save_picture(folder / name, side_by_side(np.asarray(image), VOC_PALETTE[truth], VOC_PALETTE[answer.numpy()]))
         found = iou(confusion_matrix(torch.from_numpy(truth), answer, len(classes)))
         shown = [classes[number] for number in np.unique(truth) if number < len(classes)]
         rows.append(
