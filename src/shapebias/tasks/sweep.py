@@ -1,24 +1,39 @@
-"""Choosing a learning rate: each is tried on a part of the training images and scored on the rest of them."""
+"""Learning rates chosen on held-out training images, and trainings repeated over seeds, for every task.
+
+Each rate is tried on a part of the training images and scored on the rest of them; with the best, all of them train,
+once per seed. No test image has a say in it.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
 from lightning_fabric import Fabric
 
+from shapebias.data.image_set import ImageSet
+from shapebias.environment import environment
 from shapebias.errors import NotFinite, UserError
+from shapebias.evaluators.evaluate import record
+from shapebias.files import read_json
+from shapebias.results.results import Result, Results
+from shapebias.results.warnings import print_warnings
+from shapebias.stats.seeds import seed_interval
 from shapebias.train.config import update
+from shapebias.train.distributed import on_rank_zero
 
-SplitT = TypeVar("SplitT", bound=Sized)  # images of a task
+OutputsT = TypeVar("OutputsT")  # a model's outputs on the test images
 HELD_OUT = ("held_out", "held_out_loss")  # the columns of metrics.csv that a trial is scored by
 SHARE = 0.2  # of the training images that are held out
 
 
 class Score(NamedTuple):
-    """What a task is measured by, in [0, 1], and a loss, which decides between equals."""
+    """A task's metric, in [0, 1], and a loss, which decides between equals."""
 
     value: float
     loss: float
@@ -30,7 +45,7 @@ class Score(NamedTuple):
         return (-1.0 if self.value != self.value else self.value), (worst if self.loss != self.loss else -self.loss)
 
     def columns(self) -> dict[str, float | None]:
-        """For an epoch's row."""
+        """Return the columns of an epoch's row."""
         return dict(zip(HELD_OUT, self, strict=True))
 
 
@@ -53,68 +68,113 @@ def check_settings(check: Callable[[float, int], None], rates: Sequence[float], 
             check(rate, seed)
 
 
-def select_lr(
-    config: Any,
-    fabric: Fabric,
-    rates: Sequence[float],
-    divided: Callable[[int], tuple[SplitT, SplitT]],
-    train: Callable[[Any, SplitT, SplitT], object],
-    *,
-    folder: Path,
-    name: str,
-    metric: str,
-) -> tuple[float, dict[str, Any]]:
-    """The best of ``rates``, and how it was chosen, for a figure's details; a single one is taken untried.
-
-    A rate whose loss does not stay finite is left out, with a warning; on several devices it is an error.
+@dataclass(frozen=True, eq=False)
+class Sweep(Generic[OutputsT]):
+    """What is trained with several learning rates and seeds.
 
     Args:
-        config: the settings of the training: ``epochs``, ``select_epochs`` and ``split_seed`` say how rates are tried.
-        fabric: launched.
-        rates: different ones.
-        divided: the training images in two by a seed: those to fit with, and those that are held out.
-        train: trains by the settings it is given on the first part, scored on the second after each epoch in the
-            columns ``HELD_OUT``, unless that is done.
-        folder: a trial lies in ``folder/select/lr-RATE``.
-        name: what is trained, for a warning.
-        metric: what scores are called in the details.
+        name: of the model or row that is trained.
+        folder: trials lie in ``folder/select/lr-RATE``, runs in ``folder/seed-N``.
+        metric: name of the score in the details.
+        images: all training images.
+        divide: returns the training images in two by a seed: those to fit, and those held out.
+        train: trains by its settings on the images that it is given, unless that is done; with held-out images it is
+            scored on them after each epoch in the columns ``HELD_OUT``.
+        test: returns the outputs on the test images of a run by its settings and what ``train`` returned.
+    """
+
+    name: str
+    folder: Path
+    metric: str
+    images: ImageSet
+    divide: Callable[[int], tuple[ImageSet, ImageSet]]
+    train: Callable[[Any, ImageSet, ImageSet | None], Any]
+    test: Callable[[Any, Any], OutputsT]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured(Generic[OutputsT]):
+    """A model's outputs on the test images and its run.json by seed; by None, without a run, where nothing is drawn."""
+
+    name: str
+    outputs: Mapping[int | None, OutputsT]
+    details: dict[str, Any]
+    runs: Mapping[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+
+
+def run_sweep(
+    config: Any, fabric: Fabric, sweep: Sweep[OutputsT], seeds: Sequence[int], rates: Sequence[float]
+) -> Measured[OutputsT]:
+    """Choose the learning rate, train with it once per seed, and test every run; what is finished is not done again.
+
+    Raises:
+        UserError: what the sweep's functions raise, or no rate whose loss stays finite.
+    """
+    rate, details = select_lr(config, fabric, sweep, rates)
+    outputs: dict[int | None, OutputsT] = {}
+    runs: dict[int, dict[str, Any]] = {}
+    for seed in seeds:
+        run = update(config, select_epochs=0, lr=rate, seed=seed, out=sweep.folder / f"seed-{seed}")
+        outputs[seed] = sweep.test(run, sweep.train(run, sweep.images, None))
+        runs[seed] = read_json(run.loop.out / "run.json")
+    return Measured(sweep.name, outputs, details, runs)
+
+
+def select_lr(
+    config: Any, fabric: Fabric, sweep: Sweep[Any], rates: Sequence[float]
+) -> tuple[float, dict[str, Any]]:
+    """Return the best of ``rates`` and how it was chosen, for a result's details; a single one is taken untried.
+
+    A rate whose loss does not stay finite is skipped, with a warning; on several devices it is an error.
 
     Returns:
         The rate, and ``{"lr", "selection": {rate: {metric, "loss"}}, "split": {"fit", "held_out"}}``, the last two
         where there was a choice.
 
     Raises:
-        UserError: what ``divided`` and ``train`` raise, or no rate whose loss stays finite.
+        UserError: what ``sweep.divide`` and ``sweep.train`` raise, or no rate whose loss stays finite.
     """
     if len(rates) == 1:
         return rates[0], {"lr": rates[0]}
-    fit, held_out = divided(config.split_seed)
+    fit, held_out = sweep.divide(config.split_seed)
     epochs = config.select_epochs or -(-config.loop.epochs // 3)
     scores = {}
     for rate in rates:
-        place = folder / "select" / f"lr-{rate:.12g}"
+        place = sweep.folder / "select" / f"lr-{rate:.12g}"
         run = update(config, lr=rate, epochs=epochs, select_epochs=0, seed=config.split_seed, out=place)
         try:
-            train(run, fit, held_out)
+            sweep.train(run, fit, held_out)
             scores[rate] = last_score(place)
         except NotFinite as error:
             if fabric.world_size > 1:  # the other ranks have ended
-                raise UserError(f"--lr {rate:g} is too high for {name} ({error}): leave it out of --lr") from error
-            print(f"warning: --lr {rate:g} is too high for {name}: left out", file=sys.stderr)
+                raise UserError(f"--lr {rate:g} is too high for {sweep.name} ({error}): leave it out of --lr") from error
+            print(f"warning: --lr {rate:g} is too high for {sweep.name}: skipped", file=sys.stderr)
             scores[rate] = FAILED
     best = max(rates, key=lambda rate: scores[rate].order)
     if scores[best].order == FAILED.order:
         given = ", ".join(f"{rate:g}" for rate in rates)
-        raise UserError(f"no --lr of {given} gives {name} a finite loss: give lower ones")
-    tried = {f"{rate:g}": {metric: score.value, "loss": score.loss} for rate, score in scores.items()}
+        raise UserError(f"no --lr of {given} gives {sweep.name} a finite loss: give lower ones")
+    tried = {f"{rate:g}": {sweep.metric: score.value, "loss": score.loss} for rate, score in scores.items()}
     return best, {"lr": best, "selection": tried, "split": {"fit": len(fit), "held_out": len(held_out)}}
 
 
+def held_out_input(held_out: ImageSet | None) -> dict[str, str]:
+    """Return the hash of the held-out images, for a run's inputs."""
+    return {} if held_out is None else {"held_out": held_out.fingerprint}
+
+
+def draw(count: int, wanted: int, *, seed: int) -> list[int]:
+    """Draw ``wanted`` of the numbers below ``count`` by ``seed``, in order; all where there are no more."""
+    if wanted >= count:
+        return list(range(count))
+    return sorted(int(i) for i in np.random.default_rng(seed).choice(count, wanted, replace=False))
+
+
 def last_score(out: Path) -> Score:
-    """How a finished run scored on the held-out images at its end.
+    """Return the score of a finished run on the held-out images at its end.
 
     Raises:
-        UserError: its metrics.csv does not say.
+        UserError: its metrics.csv does not state one.
     """
     lines = (out / "metrics.csv").read_text(encoding="utf-8").splitlines()
     try:
@@ -122,3 +182,48 @@ def last_score(out: Path) -> Score:
         return Score(*(float(last[column]) for column in HELD_OUT))
     except (IndexError, KeyError, ValueError) as error:
         raise UserError(f"{out / 'metrics.csv'} is damaged: delete {out} to try that learning rate again") from error
+
+
+def mean_result(evaluator: str, metric: str, each: Sequence[dict[str, Any]], by: str, **fields: Any) -> Result:
+    """Return the mean over seeds with its interval: Student's t, or that over images where seeds do not differ.
+
+    Args:
+        evaluator: name of the evaluator.
+        metric: name of the metric.
+        each: a row per seed, with its ``seed`` (None where nothing is drawn), ``value`` and ``ci95`` over images.
+        by: how the intervals over images were made.
+        fields: further ones of the result; its ``details`` get the rows and the kind of interval.
+    """
+    values = [row["value"] for row in each]
+    interval, kind = seed_interval(values, each[0]["ci95"], by)
+    seeds = {"seeds": list(each)} if each[0]["seed"] is not None else {}
+    details = {"interval": kind, **seeds, **fields.pop("details")}
+    return Result(evaluator, metric, float(np.mean(values)), ci95=interval, details=details, **fields)
+
+
+def paired_rows(
+    evaluator: str,
+    metric: str,
+    condition: dict[str, Any],
+    models: Mapping[str, OutputsT],
+    difference: Callable[[OutputsT, OutputsT], tuple[float, tuple[float, float] | None, int]],
+) -> list[dict[str, Any]]:
+    """Return a comparison's rows: the ``difference`` of every two ``models``, its interval, and the count of images."""
+    rows = []
+    for (a, one), (b, other) in combinations(models.items(), 2):
+        value, interval, count = difference(one, other)
+        named = {"evaluator": evaluator, "metric": metric, "condition": condition, "a": a, "b": b}
+        rows.append({**named, "difference": value, "ci95": interval, "n": count})
+    return rows
+
+
+def write_results(config: Any, fabric: Fabric, model: dict[str, Any], results: Sequence[Result]) -> Results:
+    """Write a described model's ``results`` to its file, beside those of other tasks and methods, on rank zero."""
+    made = {**environment(str(fabric.device)), "seed": config.split_seed}
+
+    def write() -> Results:
+        written = record(model, made, results, config.loop.out)
+        print_warnings(results)
+        return written
+
+    return on_rank_zero(fabric, write)

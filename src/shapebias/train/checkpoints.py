@@ -1,9 +1,14 @@
-"""Checkpoints of an unfinished run: whole or not there, named by their hash, the last few kept."""
+"""Checkpoints of an unfinished run, whole or not there, and signals that wait until one is written."""
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -13,10 +18,11 @@ from shapebias.files import atomic, sha256
 
 FOLDER = "checkpoints"
 DIGITS = 16  # of the SHA-256, in a checkpoint's name
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Checkpoints:
-    """The checkpoints below ``out``; ``keep`` of them stay.
+    """The checkpoints below ``out``, of which the newest ``keep`` stay.
 
     A checkpoint is called ``STEP-HASH.pt``, the hash being that of its bytes: one rename makes it appear
     with its hash, and a damaged one is known by its name.
@@ -26,7 +32,7 @@ class Checkpoints:
         self.folder, self.keep = out / FOLDER, keep
 
     def paths(self) -> list[Path]:
-        """All there are, oldest first."""
+        """Return all checkpoints, oldest first."""
         return sorted(self.folder.glob("[0-9]*-*.pt"))
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
@@ -43,7 +49,7 @@ class Checkpoints:
         return path
 
     def newest(self) -> dict[str, Any] | None:
-        """The newest whole state, or None where there is none; damaged newer ones are named on the way.
+        """Return the newest whole state, or None without checkpoints; damaged newer ones are named and removed.
 
         Raises:
             UserError: there are checkpoints, and every one is damaged.
@@ -63,7 +69,7 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Remove them all."""
+        """Remove all checkpoints."""
         for path in [*self.paths(), self.folder / "written.pt"]:
             path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
@@ -71,10 +77,47 @@ class Checkpoints:
 
 
 def _load(path: Path) -> dict[str, Any] | None:
-    """The state in ``path``, or None if it is not what was written."""
+    """Return the state in ``path``, or None if the file is not what was written."""
     try:
         if sha256(path)[:DIGITS] != path.stem.split("-")[1]:
             return None
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # a damaged file can fail in many ways
         return None
+
+
+class Interruption:
+    """The signal that has come, by name; empty while none has."""
+
+    name = ""
+
+    def stop(self) -> None:
+        """End the process the way the signal ``name`` asks for: status 143 for SIGTERM, 130 for Ctrl-C."""
+        if self.name == "SIGINT":
+            raise KeyboardInterrupt
+        raise SystemExit(128 + signal.Signals[self.name])
+
+
+@contextmanager
+def deferred() -> Iterator[Interruption]:
+    """Note SIGTERM and Ctrl-C instead of ending at once, so that a checkpoint can be written; a second signal ends.
+
+    Outside the main thread, where handlers cannot be set, nothing is deferred.
+    """
+    interruption = Interruption()
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        again = bool(interruption.name)
+        interruption.name = signal.Signals(number).name
+        if again:
+            interruption.stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -242,6 +242,19 @@ def check_ranges(settings: Mapping[str, Any], **others: tuple[float, float]) -> 
             raise UserError(f"{option(name)} must lie between {lowest:g} and {highest:g}, not {value}")
 
 
+def check_correlated(config: Any, root: Path, images: int) -> None:
+    """Refuse fewer training images than the MMSI term's correlation over the images of a part needs.
+
+    Raises:
+        UserError: names the folder and both numbers.
+    """
+    part = min(config.loop.batch_size, images) // config.loop.grad_accum_steps
+    if part < LEAST_TO_CORRELATE and config.axis == "batch":
+        raise UserError(
+            f"{root} has {images} images to train with, {part} to correlate over: give more, or --axis channel"
+        )
+
+
 def option(name: str) -> str:
     """Return the command-line option of a setting."""
     return f"--{name.replace('_', '-')}"

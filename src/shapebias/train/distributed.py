@@ -1,4 +1,4 @@
-"""What the ranks of a run must agree on, so that none waits for one that has stopped."""
+"""The processes of a run: started together, and agreed, so that none waits for one that has stopped."""
 
 from __future__ import annotations
 
@@ -9,13 +9,34 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from shapebias.device import choose_device
 from shapebias.errors import UserError
+from shapebias.train.config import LoopConfig
 
 Made = TypeVar("Made")
 
 
+def setup_fabric(config: LoopConfig) -> Fabric:
+    """Return Fabric on the devices, nodes and precision of the settings, every process started.
+
+    Raises:
+        UserError: devices or a precision that are not available here.
+    """
+    device = choose_device(None if config.device == "auto" else config.device)
+    if device == "cpu" and config.precision == "16-mixed":
+        raise UserError("--precision 16-mixed needs a GPU, and there is none here: use bf16-mixed or 32-true")
+    try:
+        fabric = Fabric(accelerator=device, devices=config.devices, num_nodes=config.nodes, precision=config.precision)
+    except Exception as error:  # more devices than there are, a precision that the device lacks
+        reason = " ".join(str(error).split())
+        raise UserError(f"--device {device} --devices {config.devices} cannot be used here: {reason}") from error
+    fabric.launch()
+    fabric.seed_everything(config.seed, verbose=False)
+    return fabric
+
+
 def gathered(fabric: Fabric, value: Any) -> list[Any]:
-    """Every rank's ``value``, in the order of the ranks."""
+    """Return every rank's ``value``, in the order of the ranks."""
     if fabric.world_size == 1:
         return [value]
     values: list[Any] = [None] * fabric.world_size
@@ -24,7 +45,7 @@ def gathered(fabric: Fabric, value: Any) -> list[Any]:
 
 
 def everywhere(fabric: Fabric, work: Callable[[], Any]) -> list[Any]:
-    """Every rank's answer of ``work``; where it fails on one, the others end too."""
+    """Return what ``work`` gives on every rank; where it fails on one, the others end too."""
     answer, failed = None, None
     try:
         answer = work()
@@ -34,17 +55,17 @@ def everywhere(fabric: Fabric, work: Callable[[], Any]) -> list[Any]:
     if failed:
         raise failed
     if any(stopping for _, stopping in answers):
-        raise SystemExit(2)  # the rank that failed says why
+        raise SystemExit(2)  # the rank that failed prints the reason
     return [answer for answer, _ in answers]
 
 
 def on_rank_zero(fabric: Fabric, work: Callable[[], Any]) -> Any:
-    """Do ``work`` on rank 0 alone and give every rank its answer; at its ``UserError`` the other ranks end too."""
+    """Do ``work`` on rank 0 alone and give every rank its result; at its ``UserError`` the other ranks end too."""
     return everywhere(fabric, lambda: work() if fabric.is_global_zero else None)[0]
 
 
 def refuse(fabric: Fabric, error: UserError) -> NoReturn:
-    """End every rank for a reason that all of them know; rank 0 says it."""
+    """End every rank for a reason that all of them know; rank 0 prints it."""
     if fabric.is_global_zero:
         raise error
     raise SystemExit(2)
@@ -58,7 +79,7 @@ def rank_zero_first(fabric: Fabric, work: Callable[[], Made]) -> Made:
 
 
 def share_buffers(fabric: Fabric, network: nn.Module) -> None:
-    """Give every rank the buffers of rank 0 (batch norm's running statistics), for measuring."""
+    """Give every rank the buffers of rank 0 (batch norm's running statistics), for evaluation."""
     if fabric.world_size > 1:
         for buffer in network.buffers():
             torch.distributed.broadcast(buffer, 0)

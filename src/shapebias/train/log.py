@@ -1,4 +1,4 @@
-"""What a run leaves behind: run.json, metrics.csv, config.json, example triples."""
+"""The files of a run: run.json, metrics.csv, config.json; and the averages of an epoch that go into them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from shapebias.data.transforms import to_image
 from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
-from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.results.runs import METRICS_FILE, RUN_FILE, SCHEMA
 from shapebias.train.config import plain
-from shapebias.train.task import Batch
+from shapebias.train.samples import Batch
 
 CONFIG_FILE = "config.json"
 PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by its hash
@@ -27,79 +27,93 @@ PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by 
 FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep_checkpoints", *PLACES)
 
 
+class TrainingImages(Protocol):
+    """The training images, as far as a run's files state them."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class RunInfo:
-    """What a run's files say of it besides its log.
+    """What a run's files state of it besides its log.
 
-    ``head`` stands in run.json as it is (the scheme or task, the model, the seed, the classes ...), as do ``data``, the
-    training images' folder, count and fingerprint; ``values`` are the columns of metrics.csv beside those of every
-    run; ``inputs`` hashes of what else the run was made from.
+    Args:
+        title: shown with the progress.
+        head: entries of run.json: the scheme or task, the model, the seed, the classes ...
+        images: the training images.
+        columns: of metrics.csv, beside those of every run.
+        inputs: hashes of what else the run was made from.
     """
 
     title: str
     head: dict[str, Any]
-    data: dict[str, Any]
-    values: tuple[str, ...]
-    environment: dict[str, Any]
-    inputs: dict[str, str]
+    images: TrainingImages
+    columns: tuple[str, ...]
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 class RunLogger:
-    """The log of a run: rows and totals, the files left out, warnings; written to the run's folder.
+    """The log of a run: rows and totals, unreadable files, warnings; written to the run's folder.
 
     Args:
-        config: the settings, a dataclass with an ``out``.
-        about: what else is to be said of the run.
-        save: writes the trained network to a file and returns the file's SHA-256.
+        config: the settings, a dataclass with a ``loop``.
+        info: what else the files state of the run.
+        environment: versions and platform.
+        initial_weights: hash of the weights that the run begins with.
     """
 
-    def __init__(self, config: Any, about: RunInfo, save: Callable[[Path, Any], str]) -> None:
-        self.config, self.about, self.save, self.title = config, about, save, about.title
+    def __init__(self, config: Any, info: RunInfo, environment: dict[str, Any], initial_weights: str) -> None:
+        self.config, self.info, self.out = config, info, config.loop.out
+        self.environment, self.initial_weights = environment, initial_weights
         settings = {key: value for key, value in plain(config).items() if key not in FREE}
-        self.identity = {**settings, "data_fingerprint": about.data["fingerprint"], **about.inputs}
+        self.identity = {**settings, "data_fingerprint": info.images.fingerprint, **info.inputs}
         self.rows: list[dict[str, Any]] = []
         self.unreadable: set[str] = set()
         self.warnings: list[str] = []
         self.steps = self.images = 0
         self.seconds = 0.0
-        self.initial_weights = ""
 
     def open(self) -> bool:
-        """Claim the run's folder; whether the run is already finished.
+        """Claim the run's folder; return whether the run is already finished.
 
         Raises:
             UserError: the folder holds another run (the difference is shown) or other files.
         """
-        out = self.config.loop.out
-        claim_folder(out, self.identity, marker="identity.json", describe=_kind)
-        remove_leftovers(out)
-        path = out / RUN_FILE
+        claim_folder(self.out, self.identity, marker="identity.json", describe=_kind)
+        remove_leftovers(self.out)
+        path = self.out / RUN_FILE
         begun = path.is_file()
         if begun and read_json(path).get("weights_sha256") is not None:
             return True
-        write_json(out / CONFIG_FILE, {**plain(self.config), **self._places()})
+        write_json(self.out / CONFIG_FILE, {**plain(self.config), **self._places()})
         if not begun:
             self.write()
         return False
 
     def _places(self) -> dict[str, str]:
-        """The settings that name a file or folder, as absolute paths, for going on from another folder."""
+        """Return the settings that name a file or folder as absolute paths, to resume from another folder."""
         named = {name: getattr(self.config, name, None) for name in (*PLACES, "init", "stylizer")}
         return {name: str(Path(value).absolute()) for name, value in named.items() if value and Path(value).exists()}
 
     def add_steps(self, steps: int, *, images: int, seconds: float) -> None:
-        """Count steps, the images that passed the network in them, and their time."""
+        """Count steps, the images that passed the model in them, and their time."""
         self.steps, self.images, self.seconds = self.steps + steps, self.images + images, self.seconds + seconds
 
     def note_unreadable(self, reasons: Sequence[str]) -> None:
-        """Name each file left out, once."""
+        """Name each skipped file, once."""
         for reason in reasons:
             if reason not in self.unreadable:
-                print(f"warning: left out unreadable image {reason}", file=sys.stderr)
+                print(f"warning: skipped unreadable image {reason}", file=sys.stderr)
                 self.unreadable.add(reason)
 
     def end_epoch(
-        self, phase: str, *, rate: float, averages: dict[str, float], measured: dict[str, float | None]
+        self, phase: str, *, rate: float, averages: dict[str, float], evaluated: dict[str, float | None]
     ) -> None:
         """Add an epoch's row."""
         last = self.rows[-1] if self.rows else {"images": 0, "seconds": 0.0}
@@ -112,77 +126,104 @@ class RunLogger:
                 "images": self.images,
                 "lr": rate,
                 **averages,
-                **measured,
+                **evaluated,
                 "images_per_second": (self.images - last["images"]) / taken,
                 "seconds": self.seconds,
             }
         )
 
-    def keep_network(self, phase: str, trained: Any) -> None:
-        """Keep the network as a phase leaves it, before the next one goes on with it."""
-        self.save(self.config.loop.out / f"{phase}.safetensors", trained)
-
-    def finish(self, trained: Any) -> None:
-        """Keep the network as the run leaves it."""
-        self.write(weights_sha256=self.save(self.config.loop.out / MODEL_FILE, trained))
-
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """Return the log's part of a checkpoint."""
         names = ("rows", "warnings", "steps", "images", "seconds")
         return {**{name: getattr(self, name) for name in names}, "unreadable": sorted(self.unreadable)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``."""
+        """Resume from ``state``."""
         for name, value in state.items():
             setattr(self, name, set(value) if name == "unreadable" else value)
 
     def write(self, *, weights_sha256: str | None = None) -> None:
         """Write metrics.csv and run.json; ``weights_sha256`` marks the run as finished."""
-        config, about = self.config, self.about
-        write_metrics(config.loop.out, self.rows, about.values)
+        info, images = self.info, self.info.images
+        write_metrics(self.out, self.rows, info.columns)
         run = {
             "schema": SCHEMA,
-            "name": config.loop.out.name,
-            **about.head,
+            "name": self.out.name,
+            **info.head,
             "weights_sha256": weights_sha256,
-            "initial_weights_sha256": self.initial_weights or None,
-            "config": plain(config),
-            "inputs": about.inputs,
-            "environment": about.environment,
-            "data": {**about.data, "unreadable": sorted(self.unreadable)},
+            "initial_weights_sha256": self.initial_weights,
+            "config": plain(self.config),
+            "inputs": info.inputs,
+            "environment": self.environment,
+            "data": {
+                "folder": str(images.root),
+                "images": len(images),
+                "fingerprint": images.fingerprint,
+                "unreadable": sorted(self.unreadable),
+            },
             "seconds": round(self.seconds, 1) if self.rows else None,
             "images_seen": self.images,
             "warnings": self.warnings,
         }
-        write_json(config.loop.out / RUN_FILE, run)
+        write_json(self.out / RUN_FILE, run)
 
 
-def write_metrics(out: Path, rows: list[dict[str, Any]], values: Sequence[str]) -> None:
-    """Write metrics.csv, one row per epoch; ``values`` are the columns that a task adds."""
+class MetricAccumulator:
+    """Sums over an epoch's steps. Values stay on the device until ``read``, so that steps do not wait."""
+
+    def __init__(self) -> None:
+        self.window: list[dict[str, Tensor]] = []
+        self.sums, self.count = defaultdict[str, float](float), 0
+
+    def add(self, values: dict[str, Tensor]) -> None:
+        """Take in one step's scalars."""
+        self.window.append(values)
+
+    def read(self) -> list[dict[str, float]]:
+        """Return the values of each step since the last reading; waits for the device."""
+        if not self.window:
+            return []
+        names = list(self.window[0])
+        stacked = torch.stack([torch.stack([values[name].float() for name in names]) for values in self.window])
+        self.window = []
+        return [dict(zip(names, row, strict=True)) for row in stacked.tolist()]
+
+    def count_in(self, ranks: Sequence[list[dict[str, float]]]) -> None:
+        """Add the readings of every rank, averaged over the ranks, step by step and in their order."""
+        for steps in zip(*ranks, strict=True):
+            for name in steps[0]:
+                self.sums[name] += sum(values[name] for values in steps) / len(steps)
+            self.count += 1
+
+    def averages(self) -> dict[str, float]:
+        """Return the means over the epoch's steps so far."""
+        return {name: total / self.count for name, total in self.sums.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return the accumulator's part of a checkpoint."""
+        return {"sums": dict(self.sums), "count": self.count}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Resume from ``state``."""
+        self.sums, self.count = defaultdict(float, state["sums"]), state["count"]
+
+
+def write_metrics(out: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Write metrics.csv, one row per epoch; ``columns`` are those that a task adds."""
     text = io.StringIO()
-    columns = (*("phase", "epoch", "step", "images", "lr"), *values, *("images_per_second", "seconds"))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    every = (*("phase", "epoch", "step", "images", "lr"), *columns, *("images_per_second", "seconds"))
+    writer = csv.DictWriter(text, every, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items() if v is not None})
     write_text(out / METRICS_FILE, text.getvalue())
 
 
-def write_examples(out: Path, images: Tensor | None, views: Tensor | None, count: int) -> None:
-    """Write ``count`` training images and their views as PNGs: NN-natural, NN-view-a, NN-view-b."""
-    parts = [("natural", images)] if images is not None else []
-    parts += list(zip(("view-a", "view-b"), [] if views is None else views.split(count), strict=False))
-    for name, group in parts:
-        for number, image in enumerate(group):
-            with atomic(out / "examples" / f"{number:02}-{name}.png") as temporary:
-                to_image(image).save(temporary, format="png")
-
-
 def write_bad_batch(path: Path, batch: Batch, files: Sequence[str]) -> None:
-    """Keep a batch with the ``files`` that it came from."""
+    """Save a batch with the ``files`` that it came from."""
     with atomic(path) as temporary:
-        kept = {name: value.contiguous() for name, value in batch.tensors().items()}
-        save_file(kept, temporary, metadata={"files": json.dumps(files)})
+        tensors = {name: value.contiguous() for name, value in batch.tensors().items()}
+        save_file(tensors, temporary, metadata={"files": json.dumps(files)})
 
 
 def _kind(found: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The training loop: phases, epochs, steps, in plain sight. It knows nothing of schemes and tasks.
 
 Every random choice of a step follows from (seed, epoch, step, rank) and of a sample from (seed, epoch,
-sample), so that a checkpoint is a position with the weights and sums reached there, and a run that goes on
+sample), so that a checkpoint is a position with the weights and sums reached there, and a run that resumes
 from one does what it would have done.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,48 +24,42 @@ from shapebias.data.samplers import EpochBatchSampler
 from shapebias.data.workers import batches_of, ignore_signals
 from shapebias.errors import NotFinite, UserError
 from shapebias.progress import Bar, progress
-from shapebias.train.accumulator import MetricAccumulator
-from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.checkpoints import Checkpoints, deferred
 from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import everywhere, gathered, on_rank_zero, refuse, share_buffers
-from shapebias.train.interruption import Interruption, deferred
-from shapebias.train.log import RunLogger, write_bad_batch
+from shapebias.train.log import MetricAccumulator, RunLogger, write_bad_batch
 from shapebias.train.optimizer import OptimizerStep
-from shapebias.train.task import Batch, Position, TrainingTask
+from shapebias.train.samples import Batch
+from shapebias.train.task import TrainingPhase, TrainingTask
 
 SHOWN = ("loss", "natural", "stylized", "mmsi", "rho")
 STEPS_BETWEEN_READINGS = 10  # where reading waits for the device
-Validate = Callable[[Any, Interruption], dict[str, float | None]]
+
+
+@dataclass
+class Position:
+    """The phase of a run, its epoch, and the steps done in that epoch."""
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
 
 
 class Loop:
-    """Trains ``trained`` through ``works``, from the newest checkpoint if there is one.
+    """Trains a task's model through its phases, from the newest checkpoint if there is one.
 
     Args:
         config: the settings.
         fabric: launched.
-        trained: a module that holds all its weights in ``network``; it holds the result afterwards.
-        works: the phases.
-        record: the run's log, which writes its files.
-        validate: columns for an epoch's row, measured on the network it is given; it may leave off early when
-            the interruption has come.
+        task: what is trained.
+        logger: the run's log, which writes its files.
     """
 
-    def __init__(
-        self,
-        config: LoopConfig,
-        fabric: Fabric,
-        trained: nn.Module,
-        works: list[TrainingTask],
-        record: RunLogger,
-        *,
-        validate: Validate,
-    ) -> None:
-        self.config, self.fabric, self.works = config, fabric, works
-        self.record, self.validate = record, validate
+    def __init__(self, config: LoopConfig, fabric: Fabric, task: TrainingTask, logger: RunLogger) -> None:
+        self.config, self.fabric, self.task, self.logger = config, fabric, task, logger
         self.checkpoints = Checkpoints(config.out, keep=config.keep_checkpoints)
         self.memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.trained: nn.Module = trained.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.trained: nn.Module = task.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         if config.compile:
             self.trained.compile()
         self.model = fabric.setup_module(self.trained)
@@ -81,119 +76,120 @@ class Loop:
         state = self.checkpoints.newest()
         position = Position(**state["position"]) if state else Position()
         with deferred() as self.interruption:
-            while position.phase < len(self.works):
+            while position.phase < len(self.task.phases):
                 self._run_phase(position, state)
                 state = None
                 position.phase, position.epoch = position.phase + 1, 0
 
     def _run_phase(self, position: Position, state: dict[str, Any] | None) -> None:
-        config, fabric = self.config, self.fabric
-        work = self.works[position.phase]
-        self.update = OptimizerStep(config, fabric, self.model, self.trained, work)
-        self.readings, self.last_saved = MetricAccumulator(), time.monotonic()
+        config, fabric, phases = self.config, self.fabric, self.task.phases
+        phase = phases[position.phase]
+        self.update = OptimizerStep(config, fabric, self.model, self.trained, phase)
+        self.metrics, self.last_saved = MetricAccumulator(), time.monotonic()
         if state is not None:
             self._restore(state)
         batches = EpochBatchSampler(
-            len(work.samples),
-            work.batch_size,
+            len(phase.samples),
+            phase.batch_size,
             seed=config.seed,
             rank=fabric.global_rank,
             ranks=fabric.world_size,
             parts=config.grad_accum_steps,
         )
         loader = DataLoader(
-            work.samples,  # type: ignore[arg-type]
+            phase.samples,
             batch_sampler=batches,
             num_workers=config.workers,
             persistent_workers=config.workers > 0,
-            collate_fn=work.samples.collate,
+            collate_fn=phase.samples.collate,
             worker_init_fn=ignore_signals,
             pin_memory=fabric.device.type == "cuda",
             generator=torch.Generator(),  # its own, so that iterating draws nothing from the step's
         )
-        per_step = batches.batch_size * work.images_per_sample
+        per_step = batches.batch_size * phase.images_per_sample
         done = position.epoch * len(batches) + position.step
-        total = work.schedule.epochs * len(batches)
-        title = self.record.title + (f" {work.name}" if len(self.works) > 1 else "")
+        total = phase.schedule.epochs * len(batches)
+        title = self.task.info.title + (f" {phase.name}" if len(phases) > 1 else "")
         with progress(title, total=total * per_step, done=done * per_step, shown=fabric.is_global_zero) as bar:
-            while position.epoch < work.schedule.epochs:
-                self._run_epoch(work, position, batches, loader, bar)
+            while position.epoch < phase.schedule.epochs:
+                self._run_epoch(phase, position, batches, loader, bar)
         self.update.finish()
-        if position.phase + 1 < len(self.works):
-            on_rank_zero(fabric, lambda: self.record.keep_network(work.name, self.trained))
+        if position.phase + 1 < len(phases):
+            path = config.out / f"{phase.name}.safetensors"
+            on_rank_zero(fabric, lambda: self.task.save(path, self.trained))
 
     def _run_epoch(
-        self, work: TrainingTask, position: Position, batches: EpochBatchSampler, loader: DataLoader, bar: Bar
+        self, phase: TrainingPhase, position: Position, batches: EpochBatchSampler, loader: DataLoader, bar: Bar
     ) -> None:
-        batches.epoch, batches.first = len(self.record.rows), position.step
+        batches.epoch, batches.first = len(self.logger.rows), position.step
         self.clock = time.monotonic()
         self.model.train()
         parts = self._parts(loader) if position.step < len(batches) else iter(())
         for step in range(position.step, len(batches)):
             seed_step(self.config.seed, batches.epoch, step, self.fabric.global_rank)
-            rate = work.schedule.rate(position.epoch * len(batches) + step, len(batches))
-            self.readings.add(self.update(parts, rate, position.epoch + step / len(batches)))
+            rate = phase.schedule.rate(position.epoch * len(batches) + step, len(batches))
+            self.metrics.add(self.update(parts, rate, position.epoch + step / len(batches)))
             position.step = step + 1
             if position.step % self.cadence == 0 or position.step == len(batches):
-                self._synchronise(work, position, batches, bar)
+                self._synchronise(phase, position, batches, bar)
         share_buffers(self.fabric, self.update.result())
-        measured = self.validate(self.update.result(), self.interruption)
+        evaluated = self.task.evaluate(self.update.result(), self.interruption, self.logger.note_unreadable)
         self._stop_if_asked(position, gathered(self.fabric, self.interruption.name))
-        self._end_epoch(work, position, measured)
+        self._end_epoch(phase, position, evaluated)
 
-    def _end_epoch(self, work: TrainingTask, position: Position, measured: dict[str, float | None]) -> None:
-        averages, record = self.readings.averages(), self.record
-        self.readings = MetricAccumulator()
-        record.end_epoch(work.name, rate=self.update.rate, averages=averages, measured=measured)
-        if (warning := work.warn(averages)) and not record.warnings:
-            record.warnings.append(warning)
+    def _end_epoch(self, phase: TrainingPhase, position: Position, evaluated: dict[str, float | None]) -> None:
+        averages, logger = self.metrics.averages(), self.logger
+        self.metrics = MetricAccumulator()
+        logger.end_epoch(phase.name, rate=self.update.rate, averages=averages, evaluated=evaluated)
+        if (warning := phase.warn(averages)) and not logger.warnings:
+            logger.warnings.append(warning)
             self.fabric.print(f"warning: {warning}", file=sys.stderr)
         position.epoch, position.step = position.epoch + 1, 0
         self._save(position)
-        on_rank_zero(self.fabric, record.write)
+        on_rank_zero(self.fabric, logger.write)
 
     def _parts(self, loader: DataLoader) -> Iterator[Batch]:
         for batch in batches_of(loader):
-            self.record.note_unreadable(batch.unreadable)
+            self.logger.note_unreadable(batch.unreadable)
             yield batch.to(self.fabric.device, self.memory_format)
 
-    def _synchronise(self, work: TrainingTask, position: Position, batches: EpochBatchSampler, bar: Bar) -> None:
+    def _synchronise(self, phase: TrainingPhase, position: Position, batches: EpochBatchSampler, bar: Bar) -> None:
         """Read the steps since the last time, agree over the ranks on what to do, and write a checkpoint if due."""
-        record, images = self.record, batches.batch_size * work.images_per_sample
-        steps = self.readings.read()
+        logger, images = self.logger, batches.batch_size * phase.images_per_sample
+        steps = self.metrics.read()
         start = position.step - len(steps)
         bad = next((start + n for n, values in enumerate(steps) if not math.isfinite(values["loss"])), None)
         now = time.monotonic()
         due = now - self.last_saved >= 60 * self.config.checkpoint_minutes
-        reports = gathered(self.fabric, (steps, bad, sorted(record.unreadable), self.interruption.name, due))
+        reports = gathered(self.fabric, (steps, bad, sorted(logger.unreadable), self.interruption.name, due))
         readings, bads, unreadable, signals, dues = zip(*reports, strict=True)
-        self.readings.count_in(readings)
-        record.add_steps(len(steps), images=len(steps) * images, seconds=now - self.clock)
+        self.metrics.count_in(readings)
+        logger.add_steps(len(steps), images=len(steps) * images, seconds=now - self.clock)
         self.clock = now
-        record.unreadable.update(*unreadable)
+        logger.unreadable.update(*unreadable)
         bar.advance(len(steps) * images, **{name: steps[-1][name] for name in SHOWN if name in steps[-1]})
         if found := [(step, rank) for rank, step in enumerate(bads) if step is not None]:
-            self._refuse(work, batches, *min(found))
-        if self.config.strict and record.unreadable:
-            reason = f"unreadable image {min(record.unreadable)} (remove it, or leave out --strict)"
+            self._refuse(phase, batches, *min(found))
+        if self.config.strict and logger.unreadable:
+            reason = f"unreadable image {min(logger.unreadable)} (remove it, or leave out --strict)"
             refuse(self.fabric, UserError(reason))
         self._stop_if_asked(position, signals)
         if dues[0] and position.step < len(batches):
             self._save(position)
 
-    def _refuse(self, work: TrainingTask, batches: EpochBatchSampler, step: int, rank: int) -> None:
-        """Keep the batch whose loss is not finite, and stop."""
-        path = self.config.out / "bad-batch.safetensors"
+    def _refuse(self, phase: TrainingPhase, batches: EpochBatchSampler, step: int, rank: int) -> None:
+        """Save the batch whose loss is not finite, and stop."""
+        path, samples = self.config.out / "bad-batch.safetensors", phase.samples
 
-        def keep() -> None:
+        def save() -> None:
             keys = [key for part in batches.keys(step) for key in part]
-            write_bad_batch(path, work.samples.collate([work.samples[key] for key in keys]), work.samples.files(keys))
+            write_bad_batch(path, samples.collate([samples[key] for key in keys]), samples.files(keys))
 
-        everywhere(self.fabric, lambda: keep() if self.fabric.global_rank == rank else None)
+        everywhere(self.fabric, lambda: save() if self.fabric.global_rank == rank else None)
         whole = self.checkpoints.paths()
-        kept = f"the last good checkpoint is {whole[-1].name}" if whole else "there was no checkpoint yet"
+        last = f"the last good checkpoint is {whole[-1].name}" if whole else "there was no checkpoint yet"
         reason = (
-            f"the loss is not finite at step {step + 1} of epoch {batches.epoch + 1}: stopped; {kept}, the batch is in "
+            f"the loss is not finite at step {step + 1} of epoch {batches.epoch + 1}: stopped; {last}, the batch is in "
             f"{path}: try a lower --lr, --clip-norm 1 or --precision 32-true in another --out"
         )
         refuse(self.fabric, NotFinite(reason))
@@ -213,24 +209,24 @@ class Loop:
 
     def _write(self, position: Position) -> None:
         state = {
-            "identity": self.record.identity,
+            "identity": self.logger.identity,
             "position": vars(position),
-            "readings": self.readings.state(),
-            "record": self.record.state(),
+            "metrics": self.metrics.state(),
+            "log": self.logger.state(),
             **self.update.state(),
         }
-        self.checkpoints.save(self.record.steps, state)
+        self.checkpoints.save(self.logger.steps, state)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        out, record = self.config.out, self.record
-        if state["identity"] != record.identity:
+        out, logger = self.config.out, self.logger
+        if state["identity"] != logger.identity:
             raise UserError(f"the checkpoint in {out} is of another run: delete its checkpoints folder to begin again")
         self.update.restore(state)
-        self.readings.restore(state["readings"])
-        record.restore(state["record"])
+        self.metrics.restore(state["metrics"])
+        logger.restore(state["log"])
         step = state["position"]["step"]
-        where = f"step {step} of epoch {len(record.rows) + 1}" if step else f"epoch {len(record.rows)}"
-        self.fabric.print(f"going on after {where} in {out}", file=sys.stderr)
+        where = f"step {step} of epoch {len(logger.rows) + 1}" if step else f"epoch {len(logger.rows)}"
+        self.fabric.print(f"resuming after {where} in {out}", file=sys.stderr)
 
 
 def seed_step(seed: int, epoch: int, step: int, rank: int) -> None:

@@ -1,4 +1,4 @@
-"""An update of the weights: gradients over the accumulated parts, clipping, the optimiser, the moving average."""
+"""One update of the weights: gradients over the accumulated parts, clipping, the optimiser, the moving average."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shapebias.errors import NotFinite, UserError
 from shapebias.train.config import LoopConfig
-from shapebias.train.task import Batch, TrainingTask
+from shapebias.train.samples import Batch
+from shapebias.train.task import TrainingPhase
 
 
 class OptimizerStep:
@@ -24,12 +25,14 @@ class OptimizerStep:
         fabric: launched.
         model: ``trained`` as ``fabric`` set it up.
         trained: what is trained: a module that holds all its weights in ``network``, as a ``Classifier`` does.
-        work: the phase.
+        phase: what is trained.
     """
 
-    def __init__(self, config: LoopConfig, fabric: Fabric, model: Any, trained: nn.Module, work: TrainingTask) -> None:
-        self.config, self.fabric, self.model, self.trained, self.work = config, fabric, model, trained, work
-        optimizer = build_optimizer(trained, config, lr=work.schedule.peak)
+    def __init__(
+        self, config: LoopConfig, fabric: Fabric, model: Any, trained: nn.Module, phase: TrainingPhase
+    ) -> None:
+        self.config, self.fabric, self.model, self.trained, self.phase = config, fabric, model, trained, phase
+        optimizer = build_optimizer(trained, config, lr=phase.schedule.peak)
         self.optimizer: Any = fabric.setup_optimizers(optimizer)
         self.average: AveragedModel | None = None
         if config.ema_decay:
@@ -37,7 +40,7 @@ class OptimizerStep:
             self.average = AveragedModel(trained, multi_avg_fn=average, use_buffers=True)
 
     def __call__(self, parts: Iterator[Batch], rate: float, epoch: float) -> dict[str, Tensor]:
-        """Update the weights on the next ``parts``; returns the values to watch, averaged over the parts."""
+        """Update the weights on the next ``parts``; return the values to log, averaged over the parts."""
         config, fabric = self.config, self.fabric
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -47,9 +50,9 @@ class OptimizerStep:
             waits = fabric.world_size > 1 and part + 1 < config.grad_accum_steps
             with fabric.no_backward_sync(self.model) if waits else contextlib.nullcontext():
                 with fabric.autocast():
-                    outcome = self.work.forward(self.model, next(parts), epoch)
-                fabric.backward(outcome.loss / config.grad_accum_steps)
-            values.append(outcome.values)
+                    output = self.phase.loss(self.model, next(parts), epoch)
+                fabric.backward(output.loss / config.grad_accum_steps)
+            values.append(output.values)
         if config.clip_norm:
             fabric.clip_gradients(self.model, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
         self.optimizer.step()
@@ -70,23 +73,23 @@ class OptimizerStep:
         return self.optimizer.param_groups[0]["lr"]
 
     def result(self) -> nn.Module:
-        """The network as it would be kept now: the average where there is one."""
+        """Return the model as it would be saved now: the average where there is one."""
         return self.trained if self.average is None else self.average.module
 
     def finish(self) -> None:
-        """Make the result the network."""
+        """Make the result the trained model."""
         if self.average is not None:
             self.trained.load_state_dict(self.average.module.state_dict())
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it, the network included.
+        """Return the weights and the optimiser's state, for a checkpoint.
 
         Raises:
-            NotFinite: weights that are not finite, which are never kept.
+            NotFinite: weights that are not finite, which are never saved.
         """
         if not all(bool(value.isfinite().all()) for value in self.trained.state_dict().values()):
             raise NotFinite(
-                f"the weights are no longer finite: stopped, earlier checkpoints are kept in {self.config.out}; "
+                f"the weights are no longer finite: stopped, earlier checkpoints are in {self.config.out}; "
                 "try a lower --lr, --clip-norm 1 or --precision 32-true in another --out"
             )
         return {
@@ -97,10 +100,10 @@ class OptimizerStep:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``.
+        """Resume from ``state``.
 
         Raises:
-            UserError: it is of another network or optimiser.
+            UserError: the state is of another model or optimiser.
         """
         try:
             self.network.load_state_dict(state["model"])
@@ -113,13 +116,13 @@ class OptimizerStep:
         except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"the checkpoint in {self.config.out} is of another network or optimiser ({reason}): "
+                f"the checkpoint in {self.config.out} is of another model or optimiser ({reason}): "
                 "delete its checkpoints folder to begin again"
             ) from error
 
 
 def build_optimizer(network: nn.Module, config: LoopConfig, *, lr: float) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW, over all parameters that are not frozen."""
+    """Return SGD with momentum, or AdamW, over all parameters that are not frozen."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=lr, weight_decay=config.weight_decay)

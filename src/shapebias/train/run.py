@@ -1,158 +1,216 @@
-"""``train``: a run put together from its settings and given to the loop."""
+"""``train``: a training by one of the paper's schemes, from its settings to a finished run."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import check_same_classes, evaluation_images, training_images
-from shapebias.device import choose_device
-from shapebias.environment import environment
+from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
+from shapebias.files import atomic
 from shapebias.losses import MMSILoss
-from shapebias.models.checkpoint import save_classifier
-from shapebias.models.classifier import Classifier
-from shapebias.models.hashing import weights_sha256
-from shapebias.train.collapse import collapse_warning
-from shapebias.train.config import LEAST_TO_CORRELATE, TrainConfig
-from shapebias.train.distributed import on_rank_zero, rank_zero_first
-from shapebias.train.interruption import Interruption
-from shapebias.train.log import RunInfo, RunLogger, write_examples
-from shapebias.train.network import build_network
+from shapebias.models.build import build_classifier
+from shapebias.models.checkpoint import MODEL_FILE, load_weights, save_classifier
+from shapebias.models.classifier import Classifier, Identity
+from shapebias.models.predict import Loading, PredictedBatches
+from shapebias.train.checkpoints import Interruption
+from shapebias.train.config import LoopConfig, TrainConfig, check_correlated
+from shapebias.train.distributed import everywhere, on_rank_zero, rank_zero_first, setup_fabric
+from shapebias.train.log import RunInfo
 from shapebias.train.samples import Batch, TrainingSamples
-from shapebias.train.schedule import phase_schedule, ramp
 from shapebias.train.schemes import Phase, find_scheme
-from shapebias.train.session import run_session, setup_fabric
-from shapebias.train.step import Stylizing, forward_step, weights_of
-from shapebias.train.task import StepOutput, TrainingTask
-from shapebias.train.validation import validate
-from shapebias.train.views import BANK_FILE, find_views
+from shapebias.train.session import run_training
+from shapebias.train.step import collapse_warning, forward_step, loss_weights, ramp
+from shapebias.train.task import Schedule, StepOutput, TrainingPhase, TrainingTask
+from shapebias.train.views import BANK_FILE, Stylizing, Views, find_views
 
 EXAMPLES = 8
-VALUES = (
+COLUMNS = (
     *("loss", "natural", "stylized", "mmsi", "rho", "spread"),
     *("train_top1", "train_stylized_top1", "val_top1"),
 )
 
 
 def train(config: TrainConfig) -> Path:
-    """Run ``config`` to its end, going on from where an earlier attempt stopped; return the run folder.
+    """Run ``config`` to its end, resuming an earlier attempt; return the run folder.
 
     Raises:
         UserError: settings, data or folder that cannot be used, or a loss that is not finite.
     """
     config.check()
-    device = choose_device(None if config.loop.device == "auto" else config.loop.device)
-    folder = training_images(config.data)
-    test = evaluation_images(config.data, folder.classes)
-    if test is not None:
-        check_same_classes(folder, test)
-    fabric = setup_fabric(config.loop, device)
+    images = training_images(config.data)
+    held_out = evaluation_images(config.data, images.classes)
+    if held_out is not None:
+        check_same_classes(images, held_out)
+    fabric = setup_fabric(config.loop)
     phases = find_scheme(config.scheme)
-    classifier = rank_zero_first(fabric, lambda: build_network(config, folder))
+    classifier = rank_zero_first(fabric, lambda: build_network(config, images.classes))
     most = max(phase.views for phase in phases)
-    found = rank_zero_first(fabric, lambda: find_views(config, fabric, folder.root, most))
-    stylizing = found.stylizing
-    part = min(config.loop.batch_size, len(folder)) // config.loop.grad_accum_steps
-    if part < LEAST_TO_CORRELATE and config.axis == "batch" and any(phase.mmsi for phase in phases):
-        raise UserError(
-            f"{folder.root} has {len(folder)} images, {part} to correlate over: give more, or --axis channel"
-        )
-    shown = [_samples(phase, config, folder, stylizing) for phase in phases]
-    samples, works = shown[0], [_work(*pair, config, stylizing) for pair in zip(phases, shown, strict=True)]
-    validation = {"validation": test.fingerprint} if test is not None else {}
-    about = RunInfo(
-        title=f"{config.scheme} {config.model}",
-        head={"scheme": config.scheme, "model": config.model, "seed": config.loop.seed, "classes": folder.classes},
-        data={"folder": str(folder.root), "images": len(folder), "fingerprint": folder.fingerprint},
-        values=VALUES,
-        environment=environment(str(fabric.device)),
-        inputs={**found.inputs, **validation},
-    )
-    record = RunLogger(config, about, save_classifier)
-    record.initial_weights = weights_sha256(classifier.network)
+    views = rank_zero_first(fabric, lambda: find_views(config, fabric, images.root, most))
+    if any(phase.mmsi for phase in phases):
+        check_correlated(config, images.root, len(images))
+    parts = [training_phase(phase, config, images, views) for phase in phases]
 
-    def held_out(network: Classifier, interruption: Interruption) -> dict[str, float | None]:
-        if test is None:
-            return {"val_top1": None}
-        options: dict[str, Any] = {name: getattr(config.loop, name) for name in ("workers", "strict", "channels_last")}
-        found = validate(network, test, fabric, interruption=interruption, note=record.note_unreadable, **options)
-        return {"val_top1": found}
+    def evaluate(
+        model: Classifier, interruption: Interruption, note: Callable[[Sequence[str]], None]
+    ) -> dict[str, float | None]:
+        top1 = None if held_out is None else validate(model, held_out, fabric, config.loop, interruption, note)
+        return {"val_top1": top1}
 
     def begin() -> None:
         if fabric.is_global_zero:
-            _say_what_is_left_out(folder, config)
-        if (bank := found.bank) is not None:
+            _warn_of_skipped(images, config.loop.batch_size)
+        if (bank := views.bank) is not None:
             on_rank_zero(fabric, lambda: bank.save(config.loop.out / BANK_FILE))
-        on_rank_zero(fabric, lambda: _write_examples(config.loop.out, samples, stylizing, fabric.device))
+        first = parts[0].samples
+        assert isinstance(first, TrainingSamples)
+        on_rank_zero(fabric, lambda: _write_examples(config.loop.out, first, views.stylizing, fabric.device))
 
-    run_session(config.loop, fabric, classifier, works, record, validate=held_out, begin=begin)
+    info = RunInfo(
+        title=f"{config.scheme} {config.model}",
+        head={"scheme": config.scheme, "model": config.model, "seed": config.loop.seed, "classes": images.classes},
+        images=images,
+        columns=COLUMNS,
+        inputs={**views.inputs, **({} if held_out is None else {"validation": held_out.fingerprint})},
+    )
+    task = TrainingTask(info, classifier, parts, save_classifier, evaluate, begin)
+    run_training(config, fabric, task)
     return config.loop.out
 
 
-def _say_what_is_left_out(folder: ImageSet, config: TrainConfig) -> None:
-    """Name class folders without images, and images that an epoch leaves out, where they are many."""
-    empty = sorted({p.name for p in folder.root.iterdir() if p.is_dir() and p.name[0] != "."} - set(folder.classes))
-    if empty:
-        print(f"warning: no images that can be read in {folder.root}/{', '.join(empty[:5])}: left out", file=sys.stderr)
-    over = len(folder) % config.loop.batch_size
-    if len(folder) < config.loop.batch_size:
-        print(
-            f"warning: --batch-size {config.loop.batch_size} is cut to the {len(folder)} images there are",
-            file=sys.stderr,
-        )
-    elif over > 0.05 * len(folder):
-        print(
-            f"warning: an epoch leaves out {over} of {len(folder)} images, others each time: they fill no batch",
-            file=sys.stderr,
-        )
+def build_network(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
+    """Return a timm or torchvision model for the ``classes``, with the weights that ``config.init`` names.
+
+    A classifying layer of another number of classes stays at its random start, with a note.
+
+    Raises:
+        UserError: no such model, or weights that do not fit it.
+    """
+    out = config.loop.out
+    identity = Identity(out.name, spec=str(out), architecture=config.model, classes=classes, scheme=config.scheme)
+    pretrained = config.init == "pretrained"
+    model = build_classifier(
+        config.model,
+        identity,
+        pretrained=pretrained,
+        size=config.size,
+        crop=config.test_crop,
+        stages=config.stages,
+    )
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, config.size, config.size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(f"{config.model} does not take images of --size {config.size}: {error}") from error
+    heads = getattr(model.network, "pretrained_cfg", {}).get("num_classes", 1000)
+    if pretrained and len(classes) != heads:
+        print(f"{config.model}: its pretrained classifying layer has other classes and was skipped", file=sys.stderr)
+    if config.init not in ("none", "pretrained"):
+        path = Path(config.init)
+        path = path / MODEL_FILE if path.is_dir() else path
+        if skipped := load_weights(model.network, path, except_head=True):
+            names = ", ".join(skipped)
+            print(f"{path}: its classifying layer has other classes and was skipped ({names})", file=sys.stderr)
+    return model
 
 
-def _samples(phase: Phase, config: TrainConfig, folder: ImageSet, stylizing: Stylizing | None) -> TrainingSamples:
-    """What a phase of the scheme shows."""
-    return TrainingSamples(
-        folder,
+def training_phase(phase: Phase, config: TrainConfig, images: ImageSet, views: Views) -> TrainingPhase:
+    """Return a phase of the scheme as the loop takes it; fine-tuning has epochs, rate, drops and batch of its own."""
+    loop, mmsi = config.loop, MMSILoss(axis=config.axis, eps=config.eps)
+    samples = TrainingSamples(
+        images,
         size=config.size,
         views=phase.views,
-        styles=len(stylizing.codes) if stylizing else 0,
-        stylized=config.stylized if phase.views else None,
+        styles=views.styles,
+        stylized=config.stylized,
         min_crop=config.min_crop,
         natural=phase.natural > 0,
-        seed=config.loop.seed,
+        seed=loop.seed,
     )
+    schedule, batch_size = Schedule.of(loop), loop.batch_size
+    if phase.finetuning:
+        rate, epochs, drop_every = config.finetune_lr, config.finetune_epochs, config.finetune_drop_every
+        schedule = replace(schedule, peak=rate, epochs=epochs, drop_every=drop_every)
+        batch_size = config.finetune_batch_size or batch_size
 
-
-def _work(phase: Phase, samples: TrainingSamples, config: TrainConfig, stylizing: Stylizing | None) -> TrainingTask:
-    """A phase of the scheme as the loop wants it."""
-    mmsi = MMSILoss(axis=config.axis, eps=config.eps)
-
-    def forward(model: Any, batch: Batch, epoch: float) -> StepOutput:
-        weights = weights_of(phase, config.lambda_m * ramp(epoch, config.ramp_epochs), config.lambda_s)
-        return forward_step(model, batch, phase, weights, mmsi, stylizing=stylizing, joint=config.batchnorm == "joint")
+    def loss(model: Callable[..., Any], batch: Batch, epoch: float) -> StepOutput:
+        weights = loss_weights(phase, config.lambda_m * ramp(epoch, config.ramp_epochs), config.lambda_s)
+        joint = config.batchnorm == "joint"
+        return forward_step(model, batch, phase, weights, mmsi, stylizing=views.stylizing, joint=joint)
 
     def warn(averages: dict[str, float]) -> str | None:
         return collapse_warning(
             rho=averages.get("rho"),
             stylized_top1=averages.get("train_stylized_top1"),
             spread=averages.get("spread"),
-            classes=len(samples.folder.classes),
+            classes=len(images.classes),
             lambda_m=config.lambda_m if phase.mmsi else 0.0,
         )
 
-    batch_size = (
-        config.finetune_batch_size if phase.finetuning and config.finetune_batch_size else config.loop.batch_size
-    )
-    return TrainingTask(
-        phase.name, samples, phase_schedule(phase, config), batch_size, phase.images_per_sample, forward, warn
-    )
+    return TrainingPhase(phase.name, samples, schedule, batch_size, loss, phase.images_per_sample, warn)
+
+
+def validate(
+    model: Classifier,
+    images: ImageSet,
+    fabric: Fabric,
+    config: LoopConfig,
+    interruption: Interruption,
+    note: Callable[[Sequence[str]], None],
+) -> float:
+    """Top-1 accuracy of ``model`` on the readable ``images``, shared over the ranks; ``note`` gets the unreadable ones.
+
+    Once ``interruption`` has come it stops early, and the value is of no use.
+    """
+    model.eval()
+    own = slice(fabric.global_rank, None, fabric.world_size)
+    targets, paths = torch.from_numpy(images.targets)[own], list(images.paths[own])
+    loading = Loading(workers=config.workers, strict=config.strict)
+
+    def counts() -> tuple[int, int]:
+        right = count = 0
+        batches = PredictedBatches(model, paths, loading, channels_last=config.channels_last)
+        for rows, logits in batches if paths else ():
+            right += int((logits.argmax(1).cpu() == targets[rows]).sum())
+            count += len(rows)
+            if interruption.name:
+                break
+        note(batches.unreadable)
+        return right, count
+
+    right, count = (sum(numbers) for numbers in zip(*everywhere(fabric, counts), strict=True))
+    return right / max(count, 1)
+
+
+def _warn_of_skipped(images: ImageSet, batch_size: int) -> None:
+    """Name class folders without images, and the number of images that an epoch skips, where it is large."""
+    folders = {path.name for path in images.root.iterdir() if path.is_dir() and path.name[0] != "."}
+    if empty := sorted(folders - set(images.classes)):
+        print(f"warning: no readable images in {images.root}/{', '.join(empty[:5])}: skipped", file=sys.stderr)
+    over = len(images) % batch_size
+    if len(images) < batch_size:
+        print(f"warning: --batch-size {batch_size} is cut to the {len(images)} images there are", file=sys.stderr)
+    elif over > 0.05 * len(images):
+        reason = f"an epoch skips {over} of {len(images)} images, others each time: they fill no batch"
+        print(f"warning: {reason}", file=sys.stderr)
 
 
 def _write_examples(out: Path, samples: TrainingSamples, stylizing: Stylizing | None, device: torch.device) -> None:
+    """Write some training images and their views as PNGs: NN-natural, NN-view-a, NN-view-b."""
     chosen = [round(n * (len(samples) - 1) / (EXAMPLES - 1)) for n in range(EXAMPLES)]
     batch = samples.collate([samples[(0, index)] for index in chosen]).to(device)
     views = batch.views if batch.views is not None else stylizing(batch) if stylizing and samples.views else None
-    write_examples(out, batch.images, views, len(chosen))
+    groups = [("natural", batch.images)] if batch.images is not None else []
+    groups += list(zip(("view-a", "view-b"), [] if views is None else views.split(len(chosen)), strict=False))
+    for name, group in groups:
+        for number, image in enumerate(group):
+            with atomic(out / "examples" / f"{number:02}-{name}.png") as temporary:
+                to_image(image).save(temporary, format="png")

@@ -1,9 +1,9 @@
-"""Training samples: an image and its views, every random choice keyed by (seed, epoch, sample)."""
+"""Training samples: an image with its targets and views, every random choice keyed by (seed, epoch, sample)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +22,22 @@ from shapebias.stylize.folder import stylized_views, view_path
 
 @dataclass
 class Batch:
-    """What one step trains on.
+    """The samples of one step, or of one of its accumulated parts.
 
-    ``images`` (N, 3, S, S), or None where neither the network nor a stylizer is to see them; ``labels`` (N,);
-    ``views`` (V * N, 3, S, S) view after view where they come from a folder, else None; ``styles`` (V * N,) the
-    styles drawn, for stylizing in the step, else None.
+    ``images`` (N, 3, S, S), or None where neither the model nor a stylizer is to see them; ``labels`` (N,),
+    (N, classes) or (N, S, S); ``views`` (V * N, 3, S, S) view after view where they come from a folder, else None;
+    ``styles`` (V * N,) the styles drawn, for stylizing in the step, else None; ``unreadable`` the files that others
+    stand in for.
     """
 
     images: Tensor | None
     labels: Tensor
-    views: Tensor | None
-    styles: Tensor | None
-    unreadable: list[str]
+    views: Tensor | None = None
+    styles: Tensor | None = None
+    unreadable: list[str] = field(default_factory=list[str])
 
     def to(self, device: torch.device, memory_format: torch.memory_format = torch.channels_last) -> Batch:
-        """The batch on ``device``, images in ``memory_format``."""
+        """Return the batch on ``device``, images in ``memory_format``."""
 
         def place(images: Tensor | None) -> Tensor | None:
             if images is None:
@@ -48,7 +49,7 @@ class Batch:
         return Batch(place(self.images), labels, place(self.views), styles, self.unreadable)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Images, labels, views or the numbers of the styles, those there are."""
+        """Return images, labels, views or the numbers of the styles, those there are."""
         found = {name: getattr(self, name) for name in ("images", "labels", "views", "styles")}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -61,28 +62,85 @@ class Batch:
 
 @dataclass
 class Sample:
-    """One image with its label; its views or the numbers of its styles; and the file, if it was unreadable."""
+    """One image with its target; its views or the numbers of its styles; and the file, if it was unreadable."""
 
     image: Tensor | None
-    label: int
-    views: list[Tensor]
-    styles: np.ndarray
+    label: Tensor
+    views: list[Tensor] = field(default_factory=list[Tensor])
+    styles: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     unreadable: str = ""
 
 
-class TrainingSamples(Dataset[Sample]):
-    """Maps (epoch, index) to a sample. Image and views share one crop, so that they share the shape.
+class Samples(Dataset[Sample]):
+    """Maps (epoch, index) to a sample: the same sample for the same key, always.
 
-    The next readable image stands in for an unreadable one, which the sample names.
+    The next readable image stands in for an unreadable one, which the sample names. A kind of samples overrides
+    ``make``.
 
     Args:
-        folder: the natural images.
+        images: the training images.
+        seed: with the epoch and the index it fixes the sample.
+    """
+
+    def __init__(self, images: ImageSet, *, seed: int = 0) -> None:
+        self.images, self.seed = images, seed
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def files(self, keys: Sequence[Key]) -> list[str]:
+        """Return the files that the samples come from."""
+        return [str(self.images.paths[index]) for _, index in keys]
+
+    def __getitem__(self, key: Key) -> Sample:
+        epoch, index = key
+        rng = np.random.default_rng((self.seed, epoch, index))
+        unreadable = ""
+        for step in range(len(self)):
+            try:
+                sample = self.make((index + step) % len(self), rng)
+            except UnreadableImage as error:
+                unreadable = unreadable or str(error)
+            else:
+                sample.unreadable = unreadable
+                return sample
+        raise UserError(f"none of the {len(self)} training images could be read, first {unreadable}")
+
+    def make(self, number: int, rng: np.random.Generator) -> Sample:
+        """Return a sample of one image, its random choices drawn from ``rng``.
+
+        Raises:
+            UnreadableImage: the file cannot be read.
+        """
+        raise NotImplementedError
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        """Return the samples as a batch, views after one another: all first views, then all second ones."""
+        images = [sample.image for sample in samples if sample.image is not None]
+        views = [sample.views[view] for view in range(len(samples[0].views)) for sample in samples]
+        styles = np.stack([sample.styles for sample in samples], axis=1).reshape(-1)
+        return Batch(
+            images=torch.stack(images) if images else None,
+            labels=torch.stack([sample.label for sample in samples]),
+            views=torch.stack(views) if views else None,
+            styles=torch.from_numpy(styles) if len(styles) and not views else None,
+            unreadable=[sample.unreadable for sample in samples if sample.unreadable],
+        )
+
+
+class TrainingSamples(Samples):
+    """Random crops of images with their targets, and stylized views or styles to make them in.
+
+    Image and views share one crop, so that they share the shape.
+
+    Args:
+        images: the natural images, with targets (N,) or (N, classes).
         size: side of the square crops.
         views: stylized views per image.
-        styles: how many styles there are to draw from, when stylizing in the step.
+        styles: number of styles to draw from, when stylizing in the step.
         stylized: folder of ready stylized copies, or None.
         min_crop: smallest area of a crop, as a fraction.
-        natural: whether the network is shown the natural images too; without, ready views alone are decoded.
+        natural: whether the model is shown the natural images too; without, ready views alone are decoded.
         seed: with the epoch and the index it fixes the sample.
 
     Raises:
@@ -91,7 +149,7 @@ class TrainingSamples(Dataset[Sample]):
 
     def __init__(
         self,
-        folder: ImageSet,
+        images: ImageSet,
         *,
         size: int,
         views: int = 0,
@@ -101,64 +159,29 @@ class TrainingSamples(Dataset[Sample]):
         natural: bool = True,
         seed: int = 0,
     ) -> None:
-        self.natural = natural or stylized is None
-        self.folder, self.size, self.views, self.seed = folder, size, views, seed
-        self.stylized, self.min_crop = stylized, min_crop
-        self.copies = stylized_views(stylized) if stylized and views else styles
+        super().__init__(images, seed=seed)
+        self.stylized = stylized if views else None
+        self.natural = natural or self.stylized is None
+        self.size, self.views, self.min_crop = size, views, min_crop
+        self.targets = torch.from_numpy(images.targets)
+        self.copies = stylized_views(self.stylized) if self.stylized else styles
         if self.copies < views:
             raise UserError(
                 f"{views} different styles are needed per image but only {self.copies} are there: add styles"
             )
-        if stylized and views and not any(view_path(stylized, folder.root, p, 0).exists() for p in folder.paths):
-            raise UserError(f"{stylized} holds no copies of the images in {folder.root}: stylize these")
+        if self.stylized and not any(view_path(self.stylized, images.root, p, 0).exists() for p in images.paths):
+            raise UserError(f"{stylized} holds no copies of the images in {images.root}: stylize these")
 
-    def __len__(self) -> int:
-        return len(self.folder)
-
-    def files(self, keys: Sequence[Key]) -> list[str]:
-        """The natural images' files."""
-        return [str(self.folder.paths[index]) for _, index in keys]
-
-    def __getitem__(self, key: Key) -> Sample:
-        epoch, index = key
-        rng = np.random.default_rng((self.seed, epoch, index))
-        unreadable = ""
-        for step in range(len(self.folder)):
-            number = (index + step) % len(self.folder)
-            try:
-                sample = self._make(number, rng)
-            except UnreadableImage as error:
-                unreadable = unreadable or str(error)
-            else:
-                sample.unreadable = unreadable
-                return sample
-        raise UserError(f"none of the {len(self.folder)} training images could be read, first {unreadable}")
-
-    def _make(self, number: int, rng: np.random.Generator) -> Sample:
-        path = self.folder.paths[number]
+    def make(self, number: int, rng: np.random.Generator) -> Sample:
+        """Return the crop of one image with its target, and its views or styles."""
+        path = self.images.paths[number]
         image = load_rgb(path) if self.natural else None
         width, height = image.size if image else image_size(path)
         crop = random_crop(width, height, rng, scale=(self.min_crop, 1.0))
         styles = draw_styles(rng, self.copies, self.views) if self.views else np.empty(0, dtype=np.int64)
         views = []
         if self.stylized is not None:
-            copies = [view_path(self.stylized, self.folder.root, path, int(style)) for style in styles]
+            copies = [view_path(self.stylized, self.images.root, path, int(style)) for style in styles]
             views = [to_tensor(crop(load_rgb(copy), self.size)) for copy in copies]
-        return Sample(
-            to_tensor(crop(image, self.size)) if image else None, int(self.folder.targets[number]), views, styles
-        )
-
-    def collate(self, samples: list[Sample]) -> Batch:
-        """Samples to a batch, views after one another: all first views, then all second ones."""
-        views = styles = None
-        if self.views and self.stylized is not None:
-            views = torch.stack([sample.views[v] for v in range(self.views) for sample in samples])
-        elif self.views:
-            styles = torch.from_numpy(np.stack([sample.styles for sample in samples], axis=1).reshape(-1))
-        return Batch(
-            images=torch.stack([s.image for s in samples if s.image is not None]) if self.natural else None,
-            labels=torch.tensor([sample.label for sample in samples]),
-            views=views,
-            styles=styles,
-            unreadable=[sample.unreadable for sample in samples if sample.unreadable],
-        )
+        shown = to_tensor(crop(image, self.size)) if image else None
+        return Sample(shown, self.targets[number], views, styles)

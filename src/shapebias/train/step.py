@@ -1,4 +1,4 @@
-"""One training step's forward half: views made or taken, passed through the network, loss computed."""
+"""The forward half of a training step by a scheme: views made or taken, passed through the model, loss computed."""
 
 from __future__ import annotations
 
@@ -11,29 +11,26 @@ from torch import Tensor
 
 from shapebias.losses import MMSILoss, Weights, correlation, objective
 from shapebias.losses.mmsi import all_ranks
-from shapebias.stylize import Stylizer
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import Phase
 from shapebias.train.task import StepOutput
+from shapebias.train.views import Stylizing
+
+RHO_NEAR_ONE = 0.98
+NEAR_CHANCE = 0.1  # of the way from chance to all right
+VANISHING_SPREAD = 1e-3  # standard deviation over samples, relative to the latents' mean size
+REMEDIES = "lower --lambda-m (0.1), use --axis batch, or start from trained weights (--init)"
 
 
-class Stylizing:
-    """Stylizes the images of a batch in the styles drawn for them; content is encoded once for all views."""
-
-    def __init__(self, stylizer: Stylizer, codes: Tensor, alpha: float) -> None:
-        self.stylizer, self.codes, self.alpha = stylizer, codes, alpha
-
-    def __call__(self, batch: Batch) -> Tensor:
-        """Views (V * N, 3, S, S) of ``batch.images``, view after view, without gradients."""
-        assert batch.styles is not None and batch.images is not None
-        with torch.no_grad():
-            return self.stylizer.stylize(batch.images, self.codes[batch.styles], self.alpha)
-
-
-def weights_of(phase: Phase, lambda_m: float, lambda_s: float) -> Weights:
-    """The weights of Eq. 4 for a phase."""
+def loss_weights(phase: Phase, lambda_m: float, lambda_s: float) -> Weights:
+    """Return the weights of Eq. 4 for a phase."""
     stylized = lambda_s if phase.stylized is None else phase.stylized
     return Weights(natural=phase.natural, stylized=stylized, mmsi=lambda_m if phase.mmsi else 0.0)
+
+
+def ramp(epoch: float, over: float) -> float:
+    """Return a factor that rises from 0 to 1 over the first ``over`` epochs; 1 where ``over`` is 0."""
+    return min(1.0, epoch / over) if over else 1.0
 
 
 def forward_step(
@@ -51,7 +48,7 @@ def forward_step(
 
     ``joint`` passes everything as one batch, so that batch norm sees natural and stylized images
     together; separate, each kind is normalised by its own statistics. See docs/training.md for what was
-    measured. ``loss`` is that of ``objective``; accuracies are watched where an image has one label,
+    measured. ``loss`` is that of ``objective``; accuracies are logged where an image has one label,
     ``rho`` and ``spread`` at the last stage.
     """
     count = len(batch.labels)
@@ -63,8 +60,8 @@ def forward_step(
         views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
         assert views is not None, "a phase with views needs stylized copies or a stylizer"
         groups += list(views.split(count))
-    wants_latents = phase.mmsi
-    outputs = _joined(model, groups, wants_latents) if joint else [_outputs(model, g, wants_latents) for g in groups]
+    latents = phase.mmsi
+    outputs = _joint(model, groups, latents) if joint else [_outputs(model, group, latents) for group in groups]
     logits = [output[0] for output in outputs]
     natural = logits[0] if phase.natural else None
     view_logits = logits[1:] if phase.natural else logits
@@ -89,7 +86,7 @@ def _outputs(model: Callable[..., Any], images: Tensor, latents: bool) -> tuple[
     return model(images, latents=True) if latents else (model(images), [])
 
 
-def _joined(model: Callable[..., Any], groups: list[Tensor], latents: bool) -> list[tuple[Tensor, list[Tensor]]]:
+def _joint(model: Callable[..., Any], groups: list[Tensor], latents: bool) -> list[tuple[Tensor, list[Tensor]]]:
     images = groups[0] if len(groups) == 1 else torch.cat(groups)
     logits, stages = _outputs(model, images, latents)
     split = [stage.split(len(groups[0])) for stage in stages]
@@ -98,3 +95,30 @@ def _joined(model: Callable[..., Any], groups: list[Tensor], latents: bool) -> l
 
 def _top1(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(1) == labels).float().mean()
+
+
+def collapse_warning(
+    *, rho: float | None, stylized_top1: float | None, spread: float | None, classes: int, lambda_m: float
+) -> str | None:
+    """Return one line if the epoch's averages look collapsed, else None.
+
+    The MMSI term can be maximised by latents that hold no information.
+
+    Args:
+        rho: mean absolute correlation of the two views' latents.
+        stylized_top1: training accuracy on stylized views, a fraction.
+        spread: standard deviation of the latents over the samples, relative to their mean absolute value.
+        classes: number of classes; chance is one in that many.
+        lambda_m: the weight of the MMSI term; without one there is nothing to warn of.
+    """
+    if not lambda_m:
+        return None
+    if spread is not None and spread < VANISHING_SPREAD:
+        return f"collapse: the latents hardly vary over the images (relative spread {spread:.1e}); {REMEDIES}"
+    near = 1 / classes + NEAR_CHANCE * (1 - 1 / classes)
+    if rho is not None and stylized_top1 is not None and rho > RHO_NEAR_ONE and stylized_top1 < near:
+        return (
+            f"collapse: the views' latents agree (rho {rho:.3f}) but do not tell the classes apart "
+            f"(stylized accuracy {stylized_top1:.1%}, chance {1 / classes:.1%}); {REMEDIES}"
+        )
+    return None

@@ -1,4 +1,4 @@
-"""Where a run's stylized views come from: ready copies, or a stylizer and styles that are encoded once."""
+"""The source of a run's stylized views: ready copies, or a stylizer and styles that are encoded once."""
 
 from __future__ import annotations
 
@@ -6,33 +6,53 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from shapebias.data.image_set import fingerprint, list_images
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
 from shapebias.stylize.folder import MANIFEST, check_copies
 from shapebias.train.config import TrainConfig
-from shapebias.train.step import Stylizing
+from shapebias.train.samples import Batch
 
 BANK_FILE = "styles.safetensors"
 
 
+class Stylizing:
+    """Stylizes the images of a batch in the styles drawn for them; content is encoded once for all views."""
+
+    def __init__(self, stylizer: Stylizer, codes: Tensor, alpha: float) -> None:
+        self.stylizer, self.codes, self.alpha = stylizer, codes, alpha
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Return views (V * N, 3, S, S) of ``batch.images``, view after view, without gradients."""
+        assert batch.styles is not None and batch.images is not None
+        with torch.no_grad():
+            return self.stylizer.stylize(batch.images, self.codes[batch.styles], self.alpha)
+
+
 @dataclass
 class Views:
-    """How a run gets its views.
+    """The views of a run.
 
     ``stylizing`` makes them in the step, or is None; ``inputs`` are hashes of what they are made with; ``bank``
-    holds codes that were encoded for this run, to be kept in its folder for going on.
+    holds codes that were encoded for this run, to be saved in its folder for resuming.
     """
 
     stylizing: Stylizing | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     bank: StyleBank | None = None
 
+    @property
+    def styles(self) -> int:
+        """The number of styles to draw from in the step."""
+        return len(self.stylizing.codes) if self.stylizing else 0
+
 
 def find_views(config: TrainConfig, fabric: Fabric, root: Path, views: int) -> Views:
-    """The views of a run that shows ``views`` of each image below ``root`` at most; nothing is written.
+    """Return the views of a run that shows ``views`` of each image below ``root`` at most; nothing is written.
 
     Raises:
         UserError: copies of other images, a stylizer or styles that cannot be used.
@@ -56,10 +76,10 @@ def find_views(config: TrainConfig, fabric: Fabric, root: Path, views: int) -> V
     return Views(stylizing, {"stylizer": digest, "styles": styles}, made)
 
 
-def _encoded(kept: Path, styles: Path, stylizer: Stylizer, digest: str) -> StyleBank:
-    """The codes that this run kept when it began, else the folder's, in the precision they are kept in."""
-    if kept.is_file():
-        bank = StyleBank.load(kept)
+def _encoded(saved: Path, styles: Path, stylizer: Stylizer, digest: str) -> StyleBank:
+    """Return the codes that this run saved when it began, else the folder's, in the precision they are saved in."""
+    if saved.is_file():
+        bank = StyleBank.load(saved)
         if bank.stylizer_sha256 == digest:
             return bank
     bank = StyleBank.encode(stylizer, digest, [styles])
@@ -67,16 +87,13 @@ def _encoded(kept: Path, styles: Path, stylizer: Stylizer, digest: str) -> Style
 
 
 def _without_twins(bank: StyleBank) -> StyleBank:
-    """The bank with each style once: two views of an image in one style would share more than its shape."""
+    """Return the bank with each style once: two views of an image in one style would share more than its shape."""
     first: dict[bytes, int] = {}
     for number, code in enumerate(bank.codes):
         first.setdefault(code.numpy().tobytes(), number)
     chosen = list(first.values())
     if len(chosen) == len(bank):
         return bank
-    left_out = sorted(set(range(len(bank))) - set(chosen))
-    print(
-        f"warning: left out {len(left_out)} styles that are there already, first {bank.names[left_out[0]]}",
-        file=sys.stderr,
-    )
+    twins = sorted(set(range(len(bank))) - set(chosen))
+    print(f"warning: skipped {len(twins)} styles that are there already, first {bank.names[twins[0]]}", file=sys.stderr)
     return StyleBank(bank.codes[chosen], tuple(bank.names[n] for n in chosen), bank.stylizer_sha256)

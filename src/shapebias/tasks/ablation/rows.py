@@ -1,4 +1,4 @@
-"""The rows of the ablation as data: what is shown, and which parts of Eq. 4 count."""
+"""The rows of the ablation as data: the images shown, and the parts of Eq. 4 that count."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MOST_STAGES = 4  # S5 + S4 + S3 + S2 of the paper
 
 @dataclass(frozen=True)
 class Row:
-    """One row: ``views`` shown beside the natural image, whether their loss and the MMSI term count, over what stages.
+    """One row: ``views`` shown beside the natural image, whether their loss and the MMSI term count, and the stages.
 
     ``stages`` are counted from the deepest. A row with views and ``mmsi`` False is the control that spends the same
     images: its term is computed to be seen, and weighs nothing.
     """
 
     name: str
-    says: str
+    description: str
     views: int = 2
     style: bool = False
     mmsi: bool = False
@@ -33,7 +33,7 @@ class Row:
 
     @property
     def phase(self) -> Phase:
-        """What a step shows, as in training by a scheme."""
+        """The images of a step, as in training by a scheme."""
         return Phase(self.name, natural=1.0, views=self.views, mmsi=self.views > 0)
 
 
@@ -41,11 +41,7 @@ ROWS: dict[str, Row] = {
     row.name: row
     for row in (
         Row("baseline", "natural images alone", views=0, stages=0),
-        Row(
-            "style",
-            "two stylized views and their loss, no MMSI term (the control)",
-            style=True,
-        ),
+        Row("style", "two stylized views and their loss, no MMSI term (the control)", style=True),
         Row("mmsi", "two stylized views and the MMSI term of the deepest stage, no loss on the views", mmsi=True),
         Row("mmsi-style", "the views' loss and the MMSI term of the deepest stage", style=True, mmsi=True),
         Row(
@@ -67,7 +63,7 @@ ROWS: dict[str, Row] = {
 
 
 def find_rows(names: Sequence[str]) -> list[Row]:
-    """The rows called so, in the table's order.
+    """Return the rows of these ``names``, in the table's order.
 
     Raises:
         UserError: none, an unknown name (the nearest is named), or one given twice.
@@ -81,7 +77,7 @@ def find_rows(names: Sequence[str]) -> list[Row]:
 
 
 def stages_for(network: nn.Module, architecture: str, rows: Sequence[Row], given: Sequence[str]) -> tuple[str, ...]:
-    """The stages that ``rows`` choose from, deepest first: those ``given``, else the last of timm's own list.
+    """Return the stages that ``rows`` choose from, deepest first: those ``given``, else the last of timm's own list.
 
     Raises:
         UserError: a row wants more than there are, or the network does not say which it has.
@@ -103,7 +99,7 @@ def stages_for(network: nn.Module, architecture: str, rows: Sequence[Row], given
 
 
 def settings_of(config: AblationConfig, row: Row, stages: Sequence[str], *, equal_epochs: bool) -> AblationConfig:
-    """The settings of one row: its folder, weights, stages, and epochs.
+    """Return the settings of one row: its folder, weights, stages, and epochs.
 
     Rows with views get the baseline's epochs divided by the images that each sample shows, rounded, at least one, so
     that about as many images pass the network; with ``equal_epochs`` as many epochs.
@@ -118,8 +114,3 @@ def settings_of(config: AblationConfig, row: Row, stages: Sequence[str], *, equa
         lambda_s=config.lambda_s if row.style else 0.0,
         stages=tuple(stages)[: row.stages],
     )
-
-
-def run_of(settings: AblationConfig, rate: float, seed: int) -> AblationConfig:
-    """Those of a row's run on all training images with one learning rate and seed."""
-    return update(settings, out=settings.loop.out / f"seed-{seed}", lr=rate, seed=seed, select_epochs=0)

@@ -1,130 +1,204 @@
-"""One row of the ablation with one seed: a run given to the loop."""
+"""``ablation``: every row with every seed, resuming an earlier call, and the table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
 
-from shapebias.data.image_set import ImageSet
-from shapebias.environment import environment
-from shapebias.files import read_json, sha256
-from shapebias.losses import MMSILoss, Weights
-from shapebias.models.checkpoint import save_classifier
-from shapebias.models.hashing import weights_sha256
+from shapebias.data.image_set import fingerprint, list_images
+from shapebias.data.readers.voc import IMAGES
+from shapebias.files import claim_folder, locked, sha256, write_text
+from shapebias.models.hashing import combined_sha256
 from shapebias.models.load import load_model
 from shapebias.models.predict import Predictions
-from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.ablation.rows import Row
-from shapebias.tasks.ablation.start import starting_network, weights_file
-from shapebias.tasks.classification.answers import load_or_predict, logits_of
-from shapebias.tasks.classification.finetune import TaskSamples, scoring
-from shapebias.tasks.classification.loss import task_loss
-from shapebias.tasks.classification.task import Task
-from shapebias.tasks.sweep import HELD_OUT
-from shapebias.train.collapse import collapse_warning
-from shapebias.train.distributed import on_rank_zero, rank_zero_first
-from shapebias.train.log import RunInfo, RunLogger
-from shapebias.train.samples import Batch
-from shapebias.train.schedule import schedule_of
-from shapebias.train.session import run_session
-from shapebias.train.step import forward_step
-from shapebias.train.task import StepOutput, TrainingTask
-from shapebias.train.views import Views
+from shapebias.results.results import COMPARISON_FILE, Results, read_comparison, write_comparison
+from shapebias.results.warnings import print_warnings
+from shapebias.tasks.ablation.config import AblationConfig, training
+from shapebias.tasks.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
+from shapebias.tasks.ablation.table import markdown, print_table
+from shapebias.tasks.ablation.train import starting_network, train_row, weights_file
+from shapebias.tasks.classification.finetune import try_size
+from shapebias.tasks.classification.outputs import load_or_predict, logits_of
+from shapebias.tasks.classification.results import differences, task_results
+from shapebias.tasks.classification.task import Task, find_task
+from shapebias.tasks.sweep import Measured, Sweep, check_settings, run_sweep
+from shapebias.train.config import check_correlated, plain, update
+from shapebias.train.distributed import on_rank_zero, rank_zero_first, setup_fabric
+from shapebias.train.log import FREE
+from shapebias.train.views import BANK_FILE, Views, find_views
 
-VALUES = ("loss", "natural", "stylized", "mmsi", "rho", "spread")
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A finished run: its settings, its run.json, what describes its network, and its answers on the test images."""
-
-    config: AblationConfig
-    run: dict[str, Any]
-    network: dict[str, Any]
-    answers: Predictions
+MARKER = "ablation.json"
+SCHEMA = "shapebias/ablation/1"
+TABLE_FILE = "table.md"
+RATES = (0.05, 0.02, 0.005)
+COUNTED = ("images_seen", "seconds", "initial_weights_sha256")  # of run.json, for a result's details
 
 
-def run_row(config: AblationConfig, row: Row, fabric: Fabric, task: Task, found: Views) -> Trained:
-    """Train ``row`` by its settings on all training images, and measure it, unless that is done.
-
-    Raises:
-        UserError: what ``train_row`` raises, or under ``strict`` a test image that cannot be read.
-    """
-    train_row(config, row, fabric, task, found, train=task.train)
-    network = load_model(str(config.loop.out)).to(fabric.device)
-
-    def tested() -> Predictions:
-        return logits_of(network, task.test, config.loop)
-
-    answers = on_rank_zero(
-        fabric, lambda: load_or_predict(config.loop.out / "test", network, task.test, tested, strict=config.loop.strict)
-    )
-    return Trained(config, read_json(config.loop.out / "run.json"), network.describe(), answers)
-
-
-def train_row(
+def ablate(
     config: AblationConfig,
-    row: Row,
-    fabric: Fabric,
-    task: Task,
-    found: Views,
+    rows: Sequence[str] = tuple(ROWS),
+    seeds: Sequence[int] = (0,),
     *,
-    train: ImageSet,
-    held_out: ImageSet | None = None,
-) -> None:
-    """Train ``row`` on ``train``, from where an earlier attempt stopped, scored on ``held_out`` after each epoch.
+    rates: Sequence[float] = RATES,
+    equal_epochs: bool = False,
+) -> list[Results]:
+    """Train and evaluate ``rows`` with each of ``seeds`` below ``config.loop.out``, and write the table.
+
+    Each row tries every learning rate on a part of the training images, and with its best trains on all of them, once
+    per seed; no test image has a say in it. Trials lie in OUT/ROW/select/lr-X, runs in OUT/ROW/seed-N, results in
+    OUT/ROW/results.json, paired differences in OUT/comparison.json, the table of all rows that are there in
+    OUT/table.md. What is finished is not done again.
+
+    Args:
+        config: what all rows share; ``row``, ``seed`` and ``lr`` are set here.
+        rows: names of ``ROWS``.
+        seeds: random seeds of the runs of each row.
+        rates: learning rates to choose from; a single one is taken as it is.
+        equal_epochs: give rows with views as many epochs as the baseline, thrice the images.
+
+    Returns:
+        The results of these rows, in the table's order.
 
     Raises:
-        UserError: a folder that holds another run, a network or weights that cannot be used, a loss that is not finite.
+        UserError: settings, data, weights or folder that cannot be used, or a loss that is not finite.
     """
-    model = rank_zero_first(fabric, lambda: starting_network(config))
-    initial = {} if config.init in ("none", "pretrained") else {"init": sha256(weights_file(config.init))}
-    about = RunInfo(
-        title=f"{row.name}, lr {config.loop.lr:g}, seed {config.loop.seed}",
-        head={
-            **{"task": task.evaluator, "row": row.name, "model": config.model},
-            **{"seed": config.loop.seed, "lr": config.loop.lr},
-        },
-        data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},
-        values=VALUES if held_out is None else (*VALUES, *HELD_OUT),
-        environment=environment(str(fabric.device)),
-        inputs={
-            **(found.inputs if row.views else {}),
-            **initial,
-            **({"held_out": held_out.fingerprint} if held_out is not None else {}),
-        },
+    wanted = find_rows(rows)
+    most = max(row.views for row in wanted)
+    check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(views=most > 0), rates, seeds)
+    rates = sorted(rates, reverse=True)
+    out, task = config.loop.out, find_voc12(config.data)
+    if most:
+        fewest = task.train if len(rates) == 1 else task.held_out(config.split_seed)[0]
+        check_correlated(config, task.train.root, len(fewest))
+    fabric = setup_fabric(config.loop)
+    for note in task.notes:
+        fabric.print(f"{task.name}: {note}", file=sys.stderr)
+    stages = rank_zero_first(fabric, lambda: _checked_stages(config, wanted))
+    views = rank_zero_first(fabric, lambda: find_views(training(config), fabric, task.train.root, most))
+    with ExitStack() as lock:
+        on_rank_zero(fabric, lambda: _claim(lock, config, task, rates, equal_epochs))
+        if (bank := views.bank) is not None:
+            on_rank_zero(fabric, lambda: bank.save(out / BANK_FILE))
+        results, measured = [], []
+        for number, row in enumerate(wanted):
+            fabric.print(f"row {row.name} ({number + 1} of {len(wanted)})", file=sys.stderr)
+            settings = settings_of(config, row, stages, equal_epochs=equal_epochs)
+            found = run_sweep(settings, fabric, row_training(settings, row, fabric, task, views), seeds, rates)
+            _add_details(found, settings, row)
+            measured.append(found)
+            results.append(on_rank_zero(fabric, lambda s=settings, f=found: _write(s, f, task)))
+        on_rank_zero(fabric, lambda: _compare(config, results, measured, task))
+    return results
+
+
+def find_voc12(data: Path) -> Task:
+    """Return VOC2012 as a task; the training images are named as below JPEGImages, as their stylized copies are."""
+    found = find_task("voc12", data)
+    root = found.train.root / IMAGES
+    columns = {"name": tuple(path.relative_to(root).as_posix() for path in found.train.paths)}
+    return replace(found, use="ablation", train=replace(found.train, root=root, columns=columns))
+
+
+def row_training(
+    settings: AblationConfig, row: Row, fabric: Fabric, task: Task, views: Views
+) -> Sweep[Predictions]:
+    """Return the training of ``row`` for several learning rates and seeds."""
+
+    def test(run: AblationConfig, _trained: Any) -> Predictions:
+        loop = run.loop
+        model = load_model(str(loop.out)).to(fabric.device)
+
+        def predicted() -> Predictions:
+            return load_or_predict(
+                loop.out / "test", model, task.test, lambda: logits_of(model, task.test, loop), strict=loop.strict
+            )
+
+        return on_rank_zero(fabric, predicted)
+
+    return Sweep(
+        name=row.name,
+        folder=settings.loop.out,
+        metric=task.metric,
+        images=task.train,
+        divide=task.held_out,
+        train=lambda run, fit, held_out: train_row(run, row, fabric, task, views, fit, held_out),
+        test=test,
     )
-    record = RunLogger(config, about, save_classifier)
-    record.initial_weights = weights_sha256(model.network)
-    work = _work(config, row, train, task.classes, found)
-    settings = config.loop
-    run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
 
 
-def _work(config: AblationConfig, row: Row, train: ImageSet, classes: tuple[str, ...], found: Views) -> TrainingTask:
-    """The row as the loop wants it."""
-    samples = TaskSamples(
-        train,
-        classes,
-        size=config.size,
-        views=row.views,
-        styles=len(found.stylizing.codes) if found.stylizing else 0,
-        stylized=config.stylized if row.views else None,
-        min_crop=config.min_crop,
-        seed=config.loop.seed,
+def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the stages that the rows choose from, after a pass through the model with all of them."""
+    stages = stages_for(starting_network(config).network, config.model, rows, config.stages)
+    try_size(starting_network(replace(config, stages=stages)), latents=True)
+    return stages
+
+
+def _claim(lock: ExitStack, config: AblationConfig, task: Task, rates: Sequence[float], equal_epochs: bool) -> None:
+    """Hold the folder for these settings: rows and seeds may be added later, all else is as it was."""
+    out = config.loop.out
+    lock.enter_context(locked(out))
+    settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed", "lr")}
+    data = {"train": task.train.fingerprint, "val": task.test.fingerprint}
+    made_from = {name: _digest(getattr(config, name)) for name in ("styles", "stylized")}
+    if config.init not in ("none", "pretrained"):
+        made_from["init"] = sha256(weights_file(config.init))
+    identity = {"schema": SCHEMA, **settings, "lr": list(rates), "equal_epochs": equal_epochs, **data, **made_from}
+    claim_folder(out, identity, marker=MARKER, describe=lambda _: "ablation")
+
+
+def _digest(place: Path | None) -> str | None:
+    """Return a hash of a folder of images, or of a file; None for none."""
+    if place is None:
+        return None
+    return fingerprint(place, list_images(place)) if place.is_dir() else sha256(place)
+
+
+def _add_details(measured: Measured[Predictions], config: AblationConfig, row: Row) -> None:
+    """Add to a row's details what it is, and what its trainings cost."""
+    measured.details.update(
+        row={"says": row.description, "views": row.views, "stages": list(config.stages)},
+        lambda_m=config.lambda_m,
+        lambda_s=config.lambda_s,
+        epochs=config.loop.epochs,
+        **{name: [run[name] for run in measured.runs.values()] for name in COUNTED},
     )
-    mmsi, weights = MMSILoss(axis=config.axis, eps=config.eps), Weights(1.0, config.lambda_s, config.lambda_m)
 
-    def forward(model: Any, batch: Batch, _epoch: float) -> StepOutput:
-        return forward_step(model, batch, row.phase, weights, mmsi, stylizing=found.stylizing, loss=task_loss)
 
-    def warn(averages: dict[str, float]) -> str | None:
-        spread = averages.get("spread")
-        return collapse_warning(
-            rho=None, stylized_top1=None, spread=spread, classes=len(classes), lambda_m=config.lambda_m
-        )
+def _write(config: AblationConfig, measured: Measured[Predictions], task: Task) -> Results:
+    """Write the three kinds of mean AP of one row; its weights' hash is that of all its models."""
+    folder, (first, *_), runs = config.loop.out, measured.runs, list(measured.runs.values())
+    model = {
+        **load_model(str(folder / f"seed-{first}")).describe(),
+        "name": measured.name,
+        "spec": str(folder),
+        "weights_sha256": combined_sha256([run["weights_sha256"] for run in runs]),
+    }
+    environment = {**runs[0]["environment"], "seeds": list(measured.runs)}
+    results = Results(model, environment, task_results(task, None, measured, seed=config.split_seed))
+    results.save(folder / "results.json")
+    print_warnings(results.results)
+    return results
 
-    schedule = schedule_of(config.loop)
-    return TrainingTask(row.name, samples, schedule, config.loop.batch_size, row.phase.images_per_sample, forward, warn)
+
+def _compare(
+    config: AblationConfig, results: Sequence[Results], measured: Sequence[Measured[Predictions]], task: Task
+) -> None:
+    """Write the differences and the table, other rows that are there already among them."""
+    out = config.loop.out
+    write_comparison(out / COMPARISON_FILE, differences(task, None, measured, seed=config.split_seed), results)
+    now = {result.model["name"]: result for result in results}
+    there = [now.get(name) or _earlier(out / name / "results.json") for name in ROWS]
+    every = [result for result in there if result is not None]
+    paired = read_comparison(out / COMPARISON_FILE)["paired"]
+    write_text(out / TABLE_FILE, markdown(every, paired, config))
+    print_table(every, paired)
+
+
+def _earlier(path: Path) -> Results | None:
+    return Results.load(path) if path.is_file() else None

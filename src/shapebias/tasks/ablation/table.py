@@ -8,20 +8,20 @@ from typing import Any
 
 from shapebias.results.results import Result, Results
 from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.ablation.measure import EVALUATOR
 from shapebias.tasks.ablation.rows import ROWS
-from shapebias.tasks.classification.score import KINDS
+from shapebias.tasks.classification.outputs import KINDS
 
+EVALUATOR = "ablation-voc12"
 HEAD = ("row", "λ_m", "λ_s", "stages", "lr", "epochs", "images seen", "seeds")
 
 
 def headings(results: Sequence[Results]) -> list[str]:
-    """The columns' names."""
+    """Return the columns' names."""
     return [*HEAD, *KINDS, f"{KINDS[0]} - {results[0].model['name']}"]
 
 
 def cells(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The table's text, a row per row: its settings, what it cost, its figures in percent, the difference to the first.
+    """Return the table's text, a line per row: settings, cost, results in percent, the difference to the first row.
 
     ``images seen`` is how many images passed the network in training, for each seed.
     """
@@ -29,7 +29,7 @@ def cells(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> list[
     return [
         [
             *_settings(result),
-            *(_figure(result.get(EVALUATOR, "map", kind=kind)) for kind in KINDS),
+            *(_value(result.get(EVALUATOR, "map", kind=kind)) for kind in KINDS),
             _difference(result.model["name"], first, paired),
         ]
         for result in results
@@ -37,25 +37,25 @@ def cells(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> list[
 
 
 def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], config: AblationConfig) -> str:
-    """table.md: what was trained on what, the table, and how to read its intervals."""
+    """Return table.md: the data and settings, the table, and how to read its intervals."""
     names = headings(results)
     lines = [f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *cells(results, paired))]
     details = results[0].get(EVALUATOR, "map", kind=KINDS[0]).details
-    said = [f"- {result.model['name']}: {ROWS[result.model['name']].says}" for result in results]
+    described = [f"- {result.model['name']}: {ROWS[result.model['name']].description}" for result in results]
     return "\n".join(
         [
             f"# Ablation: {config.model} from {config.init}, multi-label VOC2012",
             "",
-            f"Trained on {details['split']['train']} images of train, measured on {details['data']['images']} of "
+            f"Trained on {details['split']['train']} images of train, evaluated on {details['data']['images']} of "
             f"val (mean average precision in percent); {config.size} pixels, batches of {config.loop.batch_size}, "
             f"{_rates(details)}. All rows of a seed begin with the same weights.",
             "",
             *lines,
             "",
-            *said,
+            *described,
             "",
             "Intervals are 95 %: Student's t over seeds where there are two or more, else the bootstrap over the test "
-            "images; of differences the paired bootstrap over the test images, which says nothing of other seeds.",
+            "images; of differences the paired bootstrap over the test images, which does not cover other seeds.",
             "Images seen: those that passed the network in training, views among them, for each seed.",
             "",
         ]
@@ -100,10 +100,10 @@ def _settings(result: Results) -> list[str]:
     ]
 
 
-def _figure(entry: Result) -> str:
-    if entry.value is None or entry.value != entry.value:
+def _value(result: Result) -> str:
+    if result.value is None or result.value != result.value:
         return "-"
-    return f"{100 * entry.value:.1f}{_interval(entry.ci95)}"
+    return f"{100 * result.value:.1f}{_interval(result.ci95)}"
 
 
 def _difference(name: str, first: str, paired: Sequence[dict[str, Any]]) -> str:

@@ -1,58 +1,33 @@
-"""Fine-tuning one network on a task's images: one run of the training loop."""
+"""Fine-tuning one model on a task's images: one training."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from shapebias.data.image_set import ImageSet
-from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier, save_classifier
 from shapebias.models.classifier import Classifier
 from shapebias.models.frozen_eval import frozen_eval
-from shapebias.models.hashing import weights_sha256
 from shapebias.models.init_from import init_from
-from shapebias.tasks.classification.answers import logits_of
 from shapebias.tasks.classification.config import TransferConfig
-from shapebias.tasks.classification.loss import share_right, task_loss
-from shapebias.tasks.classification.score import score
+from shapebias.tasks.classification.outputs import logits_of, score, share_right, task_loss
 from shapebias.tasks.classification.task import Task
-from shapebias.tasks.sweep import HELD_OUT
+from shapebias.tasks.sweep import HELD_OUT, held_out_input
 from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import on_rank_zero
-from shapebias.train.interruption import Interruption
-from shapebias.train.log import RunInfo, RunLogger
-from shapebias.train.loop import Validate
-from shapebias.train.samples import Batch, Sample, TrainingSamples
-from shapebias.train.schedule import schedule_of
-from shapebias.train.session import run_session
-from shapebias.train.task import StepOutput, TrainingTask
+from shapebias.train.log import RunInfo
+from shapebias.train.samples import Batch, TrainingSamples
+from shapebias.train.session import run_training
+from shapebias.train.task import Evaluate, Schedule, StepOutput, TrainingPhase, TrainingTask
 
-VALUES = ("loss", "train_right", *HELD_OUT)
-
-
-class TaskSamples(TrainingSamples):
-    """A random crop of an image with the image's targets, of one class or of several.
-
-    ``options`` are those of ``TrainingSamples``, views among them; copies are looked for as below ``part.root``.
-    """
-
-    def __init__(self, part: ImageSet, classes: tuple[str, ...], **options: Any) -> None:
-        numbered = ImageSet(part.root, part.paths, np.arange(len(part)), classes)
-        super().__init__(numbered, **options)
-        self.targets = torch.from_numpy(part.targets)
-
-    def collate(self, samples: list[Sample]) -> Batch:
-        """Samples to a batch whose ``labels`` are the targets, (N,) or (N, classes)."""
-        batch = super().collate(samples)
-        batch.labels = self.targets[batch.labels]
-        return batch
+COLUMNS = ("loss", "train_right", *HELD_OUT)
 
 
 def finetune(
@@ -60,89 +35,75 @@ def finetune(
     fabric: Fabric,
     source: Classifier,
     task: Task,
-    *,
     train: ImageSet,
     held_out: ImageSet | None = None,
 ) -> Classifier:
-    """Train a network begun from ``source`` on ``train``, going on where an earlier attempt stopped.
+    """Train a model initialised from ``source`` on ``train``, resuming an earlier attempt.
 
-    The network kept in the run's folder is returned, in evaluation mode. With ``held_out`` images it is measured on
-    them after each epoch; the last epoch's figures are then in metrics.csv.
+    The model saved in the run's folder is returned, in evaluation mode. With ``held_out`` images it is scored on them
+    after each epoch; the last epoch's score is then in metrics.csv.
 
     Raises:
-        UserError: settings, network or folder that cannot be used, or a loss that is not finite.
+        UserError: settings, model or folder that cannot be used, or a loss that is not finite.
     """
-    device = str(fabric.device)
-    kept = config.loop.out / MODEL_FILE
+    loop = config.loop
     model = init_network(config, source, task)
-    samples = TaskSamples(
-        train, task.classes, size=model.preprocessing.size, min_crop=config.min_crop, seed=config.loop.seed
-    )
-
-    def forward(network: Any, batch: Batch, _epoch: float) -> StepOutput:
-        logits = network(batch.images)
-        loss = task_loss(logits, batch.labels)
-        with torch.no_grad():
-            return StepOutput(loss, {"loss": loss.detach(), "train_right": share_right(logits, batch.labels)})
-
-    schedule = schedule_of(config.loop)
-    work = TrainingTask("finetune", samples, schedule, config.loop.batch_size, 1, forward)
-    head = {
-        **{
+    samples = TrainingSamples(train, size=model.preprocessing.size, min_crop=config.min_crop, seed=loop.seed)
+    info = RunInfo(
+        title=f"{source.identity.name} on {task.name}, lr {loop.lr:g}, seed {loop.seed}",
+        head={
             "task": task.name,
             "method": "finetune",
             "model": source.identity.spec,
-            "seed": config.loop.seed,
-            "lr": config.loop.lr,
+            "seed": loop.seed,
+            "lr": loop.lr,
+            "classes": task.classes,
         },
-        "classes": task.classes,
-    }
-    inputs = {"source": source.weights_sha256()}
-    about = RunInfo(
-        title=f"{source.identity.name} on {task.name}, lr {config.loop.lr:g}, seed {config.loop.seed}",
-        head=head,
-        data={"folder": str(train.root), "images": len(train), "fingerprint": train.fingerprint},
-        values=VALUES,
-        environment=environment(device),
-        inputs={**inputs, **({"held_out": held_out.fingerprint} if held_out is not None else {})},
+        images=train,
+        columns=COLUMNS,
+        inputs={"source": source.weights_sha256(), **held_out_input(held_out)},
     )
-    record = RunLogger(config, about, save_classifier)
-    record.initial_weights = weights_sha256(model.network)
-    settings = config.loop
-    run_session(settings, fabric, model, [work], record, validate=scoring(settings, fabric, held_out))
-    trained = load_classifier(kept, name=source.identity.name)
+    phase = TrainingPhase("finetune", samples, Schedule.of(loop), loop.batch_size, finetuning_loss)
+    evaluate = held_out_score(loop, fabric, held_out)
+    run_training(config, fabric, TrainingTask(info, model, [phase], save_classifier, evaluate))
+    trained = load_classifier(loop.out / MODEL_FILE, name=source.identity.name)
     trained.preprocessing, trained.mean, trained.std = model.preprocessing, model.mean.cpu(), model.std.cpu()
     return trained.to(fabric.device)
 
 
-def scoring(config: LoopConfig, fabric: Fabric, held_out: ImageSet | None) -> Validate:
-    """What gives an epoch's row its score on ``held_out`` images, measured on rank zero; without any, nothing."""
+def finetuning_loss(model: Callable[..., Any], batch: Batch, _epoch: float) -> StepOutput:
+    """Return the task's loss, and the share of right predictions."""
+    logits = model(batch.images)
+    loss = task_loss(logits, batch.labels)
+    with torch.no_grad():
+        return StepOutput(loss, {"loss": loss.detach(), "train_right": share_right(logits, batch.labels)})
 
-    def validate(network: Classifier, _interruption: Interruption) -> dict[str, float | None]:
-        if (part := held_out) is None:
+
+def held_out_score(config: LoopConfig, fabric: Fabric, held_out: ImageSet | None) -> Evaluate:
+    """Return the evaluation that scores a model on ``held_out`` images, on rank zero; without any, none."""
+
+    def evaluate(model: Classifier, *_: Any) -> dict[str, float | None]:
+        if (images := held_out) is None:
             return {}
-        found = on_rank_zero(fabric, lambda: score(part, logits_of(network, part, config)))
-        return found.columns()
+        return on_rank_zero(fabric, lambda: score(images, logits_of(model, images, config))).columns()
 
-    return validate
+    return evaluate
 
 
 def init_network(config: TransferConfig, source: Classifier, task: Task) -> Classifier:
-    """A network for the task with the weights of ``source``, its new layer drawn by the seed.
+    """Return a model for the task with the weights of ``source``, its new layer drawn by the seed.
 
     Raises:
         UserError: the source cannot be built anew, or does not take images of this size.
     """
-    crop = config.crop or source.preprocessing.crop
-    model = init_from(
-        source, task.classes, name=config.loop.out.name, size=config.size, crop=crop, seed=config.loop.seed
-    )
+    name, seed, crop = config.loop.out.name, config.loop.seed, config.crop or source.preprocessing.crop
+    model = init_from(source, task.classes, name=name, size=config.size, crop=crop, seed=seed)
     try_size(model)
     return model
 
 
 def resized(config: TransferConfig, source: Classifier) -> Classifier:
-    """``source`` with its own weights, shown images of the settings' size and crop.
+    """Return ``source`` with its own weights, shown images of the settings' size and crop.
 
     Raises:
         UserError: it does not take images of this size.
@@ -154,7 +115,7 @@ def resized(config: TransferConfig, source: Classifier) -> Classifier:
 
 
 def try_size(model: Classifier, *, latents: bool = False) -> None:
-    """Pass one black image of the network's size through it, and with ``latents`` take those of its stages.
+    """Pass one black image of the model's size through it, and with ``latents`` take those of its stages.
 
     Raises:
         UserError: it does not take images of this size, or passes by a stage.

@@ -1,4 +1,7 @@
-"""Linear read-out of frozen features: logistic regression by L-BFGS on standardised features."""
+"""Classifiers of frozen features: logistic regression by L-BFGS, and weighted nearest neighbours.
+
+The neighbours' protocol is the usual one of Wu et al. 2018: k = 20, temperature 0.07.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.tasks.classification.loss import task_loss
+from shapebias.tasks.classification.outputs import task_loss
 
 L2_WEIGHTS = tuple(10.0**power for power in range(1, -5, -1))
 ITERATIONS = 500
+NEIGHBOURS = 20
+TEMPERATURE = 0.07
+_CELLS = 1 << 24  # of similarities held at once
 
 
 class Probe(NamedTuple):
@@ -24,7 +30,7 @@ class Probe(NamedTuple):
     bias: np.ndarray  # (K,)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Logits (n, K) of features (n, D)."""
+        """Return logits (n, K) of features (n, D)."""
         return (np.asarray(features, np.float64) - self.mean) / self.std @ self.weight + self.bias
 
 
@@ -39,15 +45,15 @@ def fit_probe(
 ) -> Probe:
     """Minimise the task's mean loss plus ``l2 / 2`` times the squared norm of the weights; biases are free.
 
-    It is convex, so that the start (zero, or another probe's weights) changes only the time it takes.
+    The problem is convex, so that the start (zero, or another probe's weights) changes only the time it takes.
 
     Args:
         features: (n, D).
         targets: (n,) class numbers, or (n, K) 1, 0, -1 as in ``task_loss``.
         classes: K.
         l2: above 0.
-        start: a probe of other ``l2`` to begin from.
-        device: where it is computed, in double precision.
+        start: a probe of another ``l2`` to start from.
+        device: for the computation, in double precision.
     """
     given = np.asarray(features, np.float64)
     mean, std = given.mean(0), given.std(0)
@@ -79,9 +85,55 @@ def fit_path(
     *,
     device: str = "cpu",
 ) -> dict[float, Probe]:
-    """A probe for each L2 weight, from the largest down, each begun from the one before."""
+    """Return a probe for each L2 weight, from the largest down, each started from the one before."""
     found: dict[float, Probe] = {}
     last: Probe | None = None
     for l2 in sorted(weights, reverse=True):
         last = found[l2] = fit_probe(features, targets, classes, l2, start=last, device=device)
     return found
+
+
+def knn_scores(
+    training: np.ndarray,
+    targets: np.ndarray,
+    features: np.ndarray,
+    classes: int,
+    *,
+    k: int = NEIGHBOURS,
+    temperature: float = TEMPERATURE,
+) -> np.ndarray:
+    """Return the share of each class among the ``k`` nearest training images, weighted by exp(cosine / temperature).
+
+    Args:
+        training: features (n, D) of the training images.
+        targets: theirs: (n,) class numbers, or (n, K) with 1, 0, and -1 where that image has no vote on that class.
+        features: (m, D).
+        classes: K.
+        k: neighbours, at most n of them are taken; of equally near ones the first.
+        temperature: above 0.
+
+    Returns:
+        (m, K) in [0, 1]; rows sum to one where images have one class each.
+    """
+    k = min(k, len(training))
+    if targets.ndim == 1:
+        votes, counts = np.eye(classes)[targets], np.ones((len(targets), classes))
+    else:
+        votes, counts = (targets == 1).astype(np.float64), (targets >= 0).astype(np.float64)
+    known, found = _unit(training), []
+    at_once = max(1, _CELLS // max(1, len(training)))
+    for start in range(0, len(features), at_once):
+        cosine = _unit(features[start : start + at_once]) @ known.T
+        nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+        near = np.take_along_axis(cosine, nearest, axis=1)
+        weight = np.exp((near - near[:, :1]) / temperature)[:, :, None]  # relative to the nearest: never 0 / 0
+        heard = (weight * counts[nearest]).sum(1)
+        found.append((weight * votes[nearest]).sum(1) / np.where(heard > 0, heard, 1))
+    return np.concatenate(found) if found else np.zeros((0, classes))
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    """Return rows of length one; a row of zeros stays."""
+    given = np.asarray(features, np.float64)
+    length = np.linalg.norm(given, axis=1, keepdims=True)
+    return given / np.where(length > 0, length, 1)

@@ -1,49 +1,42 @@
-"""A task read out of a frozen network: a linear layer or nearest neighbours on its features."""
+"""A task read out of a frozen model: a linear layer or nearest neighbours on its features."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from shapebias.data.image_set import ImageSet
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Predictions
-from shapebias.tasks.classification.answers import features_of, load_or_predict
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.finetune import resized
-from shapebias.tasks.classification.knn import NEIGHBOURS, TEMPERATURE, knn_scores
-from shapebias.tasks.classification.probe import fit_path
-from shapebias.tasks.classification.score import score
+from shapebias.tasks.classification.outputs import features_of, load_or_predict, score
+from shapebias.tasks.classification.probe import NEIGHBOURS, TEMPERATURE, fit_path, knn_scores
 from shapebias.tasks.classification.task import Task
+from shapebias.tasks.sweep import Measured
 
 
-class Found(NamedTuple):
-    """Answers on the test images, and how they came about, for a figure's details."""
-
-    answers: Predictions
-    details: dict[str, Any]
-
-
-def linear(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Found:
-    """Logistic regression whose L2 weight is chosen on the held-out part of the training images.
+def linear(
+    config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
+) -> Measured[Predictions]:
+    """Fit a logistic regression whose L2 weight is chosen on the held-out part of the training images.
 
     Between equal scores the lower loss decides. The layer is fitted again on all training images.
 
     Args:
         config: the settings.
-        source: the network.
+        source: the model.
         task: the task.
-        device: where the network passes the images.
-        folder: where features are kept.
+        device: the device that images are passed on.
+        folder: features are saved here.
     """
     training, testing = _features(config, source, task, device, folder)
     fit, held = task.held_out(config.split_seed)
     place = {path: row for row, path in enumerate(task.train.paths[row] for row in training.rows)}
 
     def part(of: ImageSet) -> tuple[ImageSet, np.ndarray]:
-        """The readable images, and their features."""
+        """Return the readable images, and their features."""
         there = [row for row, path in enumerate(of.paths) if path in place]
         return of.take(there), training.values[[place[of.paths[row]] for row in there]]
 
@@ -61,28 +54,29 @@ def linear(config: TransferConfig, source: Classifier, task: Task, device: str, 
         "split": {"fit": len(fit), "held_out": len(held)},
         "features": int(training.values.shape[1]),
     }
-    return Found(Predictions(testing.rows, probe(testing.values), testing.unreadable), details)
+    outputs = Predictions(testing.rows, probe(testing.values), testing.unreadable)
+    return Measured(source.identity.name, {None: outputs}, details)
 
 
-def knn(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Found:
-    """Nearest neighbours among all training images; see ``linear`` for the arguments."""
+def knn(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Measured[Predictions]:
+    """Score nearest neighbours among all training images; see ``linear`` for the arguments."""
     training, testing = _features(config, source, task, device, folder)
     targets = task.train.targets[training.rows]
     scores = knn_scores(training.values, targets, testing.values, len(task.classes))
     k = min(NEIGHBOURS, len(targets))
     details = {"k": k, "temperature": TEMPERATURE, "features": int(training.values.shape[1])}
-    return Found(Predictions(testing.rows, scores, testing.unreadable), details)
+    return Measured(source.identity.name, {None: Predictions(testing.rows, scores, testing.unreadable)}, details)
 
 
 def _features(
     config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
 ) -> tuple[Predictions, Predictions]:
-    """Of the training and of the test images; each passes the network once, whatever is read out later."""
-    model, settings = resized(config, source).to(device), config.loop
+    """Return those of the training and of the test images; each passes the model once, whatever is read out later."""
+    model, loop = resized(config, source).to(device), config.loop
 
-    def passed(name: str, part: ImageSet) -> Predictions:
+    def passed(name: str, images: ImageSet) -> Predictions:
         return load_or_predict(
-            folder / name, model, part, lambda: features_of(model, part, settings), strict=config.loop.strict
+            folder / name, model, images, lambda: features_of(model, images, loop), strict=loop.strict
         )
 
     found = passed("train", task.train), passed("test", task.test)

@@ -1,4 +1,4 @@
-"""A network up to one of its stages: images in, the stage's map out, and nothing kept of what comes after."""
+"""A network up to one of its stages: images in, the stage's map out, without the modules that come after."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shapebias.models.build import build_classifier, split_architecture
 from shapebias.models.classifier import Identity
 from shapebias.models.latents import channels_last, stages_of
 
-LEAST_SIDE = 2  # of a map; a single place says nothing of where things are
+LEAST_SIDE = 2  # of a map; a single place does not tell where things are
 
 
 class _Reached(Exception):
-    """No error: the stage has its map, and the pass ends there."""
+    """Not an error: the stage has its map, and the pass ends there."""
 
 
 class Backbone(nn.Module):
@@ -65,7 +65,7 @@ class Backbone(nn.Module):
             ) from error
 
     def forward(self, images: Tensor) -> Tensor:
-        """The map (N, C, h, w) of normalised ``images``."""
+        """Return the map (N, C, h, w) of normalised ``images``."""
         seen: list[Tensor] = []
 
         def stop(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
@@ -100,7 +100,7 @@ class Backbone(nn.Module):
 
 
 def maps_of(network: nn.Module, size: int, name: str, besides: str | None = None) -> dict[str, tuple[int, ...]]:
-    """The shapes (1, C, h, w) or (1, h, w, C) of the stages that give a map of a square image, in their order.
+    """Return the shapes (1, C, h, w) or (1, h, w, C) of the stages that give a map of a square image, in their order.
 
     They are ``stages_of`` the network, and the module ``besides``; not those pooled to one size whatever the image's.
 
@@ -135,14 +135,14 @@ def maps_of(network: nn.Module, size: int, name: str, besides: str | None = None
 
 
 def _pools(module: nn.Module) -> bool:
-    """Whether a module ends in a pool to one size, as SqueezeNet's classifier does."""
+    """Return whether a module ends in a pool to one size, as SqueezeNet's classifier does."""
     if isinstance(module, nn.Sequential) and len(module):
         return _pools(module[-1])
     return isinstance(module, nn.AdaptiveAvgPool2d)
 
 
 def bare_network(architecture: str, output_stride: int) -> nn.Module:
-    """The network ``architecture``, weights drawn anew, its maps at most ``output_stride`` times smaller if it can.
+    """Return the network ``architecture``, weights drawn anew, its maps at most ``output_stride`` times smaller if it can.
 
     timm's networks that take an ``output_stride`` trade strides for dilation; Swin's are made to take any size.
 

@@ -15,8 +15,8 @@ from shapebias.data.transforms import to_tensor
 from shapebias.files import write_json
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.tasks.segmentation.segmenter import Segmenter
-from shapebias.tasks.segmentation.train import drawn
 from shapebias.tasks.segmentation.whole_images import predict
+from shapebias.tasks.sweep import draw
 
 SCHEMA = "shapebias/segmentation-pictures/1"
 INDEX = "pictures.json"
@@ -40,7 +40,7 @@ def write_pictures(
     """
     segmenter.to(device).eval()
     classes, rows = segmenter.design.classes, []
-    for index in drawn(len(images), COUNT, seed=seed):
+    for index in draw(len(images), COUNT, seed=seed):
         try:
             image = load_rgb(images.paths[index])
         except UnreadableImage:
@@ -69,7 +69,7 @@ def write_pictures(
 
 
 def has_pictures(folder: Path, *, backbone: str, weights_sha256: str) -> bool:
-    """Whether the pictures of these weights are there."""
+    """Return whether the pictures of these weights are there."""
     rows = [row for row in read_index(folder / INDEX, SCHEMA)[1] if row.get("backbone") == backbone]
     return bool(rows) and all(
         row.get("weights_sha256") == weights_sha256 and (folder / str(row.get("file"))).is_file() for row in rows

@@ -1,10 +1,8 @@
-"""``segment``: networks trained for segmentation by several seeds, measured on all of val, and compared."""
+"""``segment``: models trained for segmentation by several seeds, evaluated on all of val, and compared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,25 +10,22 @@ from lightning_fabric import Fabric
 
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc_masks import check_masks, read_segmentation
-from shapebias.device import choose_device
-from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.evaluators.evaluate import check_networks, record
+from shapebias.evaluators.evaluate import check_networks
 from shapebias.files import read_json
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
 from shapebias.results.batch_cache import BatchCache
-from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
-from shapebias.tasks.segmentation.checkpoint import load_segmenter
+from shapebias.results.results import COMPARISON_FILE, Results, write_comparison
 from shapebias.tasks.segmentation.config import SegmentConfig
-from shapebias.tasks.segmentation.figures import METRIC, Measured, compared, entry_of
 from shapebias.tasks.segmentation.pictures import has_pictures, write_pictures
-from shapebias.tasks.segmentation.segmenter import CLASSES
-from shapebias.tasks.segmentation.train import build, drawn, shared_confusions, train_segmenter
-from shapebias.tasks.sweep import SHARE, check_settings, select_lr
+from shapebias.tasks.segmentation.results import METRIC, differences, segmentation_result
+from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter
+from shapebias.tasks.segmentation.train import build, train_segmenter
+from shapebias.tasks.segmentation.whole_images import Confusions, shared_confusions
+from shapebias.tasks.sweep import SHARE, Measured, Sweep, check_settings, draw, run_sweep, write_results
 from shapebias.train.config import plain, update
-from shapebias.train.distributed import on_rank_zero
-from shapebias.train.session import setup_fabric
+from shapebias.train.distributed import on_rank_zero, setup_fabric
 
 YEAR, VALIDATION = 2012, "val"
 STATED = ("epochs", "batch_size", "optimizer", "weight_decay", "size", "train_split")
@@ -47,52 +42,42 @@ def segment(
 ) -> list[Results]:
     """Train each of ``sources`` by every seed, and write ``out/NAME/results.json`` and, for several, a comparison.
 
-    Of several ``rates`` each network gets the one that is best on a fifth of the training images, held out for that:
+    Of several ``rates`` each model gets the one that is best on a fifth of the training images, held out for that:
     no image of val has a say in it. Each training is a run in ``out/NAME/BACKBONE/seed-N``. What an earlier call
-    finished is not done again, and its other figures stay.
+    finished is not done again, and its other results stay.
 
     Args:
-        sources: the networks to begin from.
+        sources: the models to start from.
         config: everything else; its ``lr`` and ``seed`` are those of ``rates`` and ``seeds`` in turn.
-        seeds: of the trainings.
+        seeds: random seeds of the trainings.
         rates: learning rates to choose from; a single one is taken as it is.
 
     Returns:
-        Every network's figures.
+        Every model's results.
 
     Raises:
-        UserError: settings, networks or data that cannot be used, or a loss that is not finite.
+        UserError: settings, models or data that cannot be used, or a loss that is not finite.
     """
     check(config, seeds, rates)
-    check_networks(sources, config.loop.out)
-    training = read_segmentation(config.data, YEAR, config.train_split, config.masks)
-    val = read_segmentation(config.data, YEAR, VALIDATION)
-    if both := set(training.names) & set(val.names):
-        raise UserError(
-            f"{len(both)} images of the split '{config.train_split}' are in '{VALIDATION}' too (first {min(both)}): "
-            "train on train or trainaug"
-        )
-    if len(rates) > 1 and len(training) < LEAST_TO_CHOOSE:
-        raise UserError(
-            f"{len(training)} training images are too few to choose a learning rate on a fifth of them: give one --lr"
-        )
-    check_masks(val)
+    out = config.loop.out
+    check_networks(sources, out)
+    training, val = read_images(config, choosing=len(rates) > 1)
     for source in sources:
         build(source, config)  # what cannot be used is refused before the first training
-    fabric = setup_fabric(config.loop, choose_device(None if config.loop.device == "auto" else config.loop.device))
-    runs: dict[str, list[Measured]] = {}
+    fabric = setup_fabric(config.loop)
+    measured: list[Measured[Confusions]] = []
     written: list[Results] = []
     for source in sources:
-        home = config.loop.out / source.identity.name
-        made, how = _trained(config, fabric, source, home / config.backbone, training, val, seeds, rates)
-        runs[source.identity.name] = made
-        details = {**_details(config, home / config.backbone / f"seed-{seeds[0]}", training, val), **how}
-        entry = entry_of(made, CLASSES, backbone=config.backbone, details=details)
-        written.append(on_rank_zero(fabric, lambda s=source, e=entry: _write(s, config, e, fabric)))
-        on_rank_zero(fabric, lambda h=home, m=made: _show(h, config, m[0], val, fabric))
+        sweep = segmentation_training(config, fabric, source, training, val)
+        found = run_sweep(config, fabric, sweep, seeds, rates)
+        measured.append(found)
+        details = _details(config, found.runs[seeds[0]], training, val)
+        result = segmentation_result(found, CLASSES, backbone=config.backbone, details=details)
+        written.append(write_results(config, fabric, source.describe(), [result]))
+        on_rank_zero(fabric, lambda m=found: _show(config, m, seeds[0], val, fabric))
     if len(sources) > 1:
-        rows = compared(runs, backbone=config.backbone, seed=seeds[0])
-        on_rank_zero(fabric, lambda: write_comparison(config.loop.out / COMPARISON_FILE, rows, written))
+        rows = differences(measured, backbone=config.backbone, seed=seeds[0])
+        on_rank_zero(fabric, lambda: write_comparison(out / COMPARISON_FILE, rows, written))
     return written
 
 
@@ -105,63 +90,74 @@ def check(config: SegmentConfig, seeds: Sequence[int], rates: Sequence[float]) -
     check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(), rates, seeds)
 
 
-def divided(training: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
-    """A fifth of the images, drawn by ``seed``, held out: the others first."""
-    aside = drawn(len(training), int(SHARE * len(training)), seed=seed)
-    return training.take(sorted(set(range(len(training))) - set(aside))), training.take(aside)
+def read_images(config: SegmentConfig, *, choosing: bool) -> tuple[ImageSet, ImageSet]:
+    """Return the training images, and those of val.
+
+    Raises:
+        UserError: data that cannot be used, images that are in both, masks of val that do not fit, or too few training
+            images for ``choosing`` a learning rate.
+    """
+    training = read_segmentation(config.data, YEAR, config.train_split, config.masks)
+    val = read_segmentation(config.data, YEAR, VALIDATION)
+    if both := set(training.names) & set(val.names):
+        raise UserError(
+            f"{len(both)} images of the split '{config.train_split}' are in '{VALIDATION}' too (first {min(both)}): "
+            "train on train or trainaug"
+        )
+    if choosing and len(training) < LEAST_TO_CHOOSE:
+        raise UserError(
+            f"{len(training)} training images are too few to choose a learning rate on a fifth of them: give one --lr"
+        )
+    check_masks(val)
+    return training, val
 
 
-def _trained(
-    config: SegmentConfig,
-    fabric: Fabric,
-    source: Classifier,
-    home: Path,
-    training: ImageSet,
-    val: ImageSet,
-    seeds: Sequence[int],
-    rates: Sequence[float],
-) -> tuple[list[Measured], dict[str, Any]]:
-    """A network's trainings with the best of ``rates``, measured, and how that was chosen."""
-
-    def trial(run: SegmentConfig, fit: ImageSet, held_out: ImageSet) -> None:
-        train_segmenter(source, run, fabric, fit, held_out=held_out)
-
-    told = {"folder": home, "name": source.identity.name, "metric": METRIC}
-    rate, how = select_lr(config, fabric, rates, partial(divided, training), trial, **told)
-    made = []
-    for seed in seeds:
-        one = update(config, select_epochs=0, lr=rate, seed=seed, out=home / f"seed-{seed}")
-        train_segmenter(source, one, fabric, training)
-        made.append(_measured(one, fabric, val))
-    return made, how
+def divided(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Hold out a fifth of the images, drawn by ``seed``; the others come first."""
+    aside = draw(len(images), int(SHARE * len(images)), seed=seed)
+    return images.take(sorted(set(range(len(images))) - set(aside))), images.take(aside)
 
 
-def _measured(config: SegmentConfig, fabric: Fabric, val: ImageSet) -> Measured:
-    """A finished run on all of ``val``, measured or as it was kept."""
-    digest = str(read_json(config.loop.out / "run.json")["weights_sha256"])
+def segmentation_training(
+    config: SegmentConfig, fabric: Fabric, source: Classifier, training: ImageSet, val: ImageSet
+) -> Sweep[Confusions]:
+    """Return the training of ``source`` for segmentation, for several learning rates and seeds."""
+    name = source.identity.name
+    return Sweep(
+        name=name,
+        folder=config.loop.out / name / config.backbone,
+        metric=METRIC,
+        images=training,
+        divide=lambda seed: divided(training, seed),
+        train=lambda run, fit, held_out: train_segmenter(source, run, fabric, fit, held_out),
+        test=lambda run, _trained: measure(run, fabric, val),
+    )
+
+
+def measure(config: SegmentConfig, fabric: Fabric, val: ImageSet) -> Confusions:
+    """Return the confusion matrices of a finished run on all of ``val``, computed or as an earlier call saved them."""
+    loop = config.loop
+    digest = str(read_json(loop.out / "run.json")["weights_sha256"])
     key = {"weights": digest, "data": val.fingerprint}
 
-    def earlier() -> dict[str, np.ndarray] | None:
-        return BatchCache(config.loop.out / "measured", key).get(VALIDATION)
+    def cache() -> BatchCache:
+        return BatchCache(loop.out / "measured", key)
 
-    found = on_rank_zero(fabric, earlier)
+    found: dict[str, np.ndarray] | None = on_rank_zero(fabric, lambda: cache().get(VALIDATION))
     if found is None:
-        segmenter = load_segmenter(config.loop.out / MODEL_FILE).to(fabric.device)
-        title = f"measuring {segmenter.design.name} ({config.backbone}, seed {config.loop.seed})"
-        title = title if fabric.is_global_zero else ""
-        matrices = shared_confusions(segmenter, val, range(len(val)), fabric, config, title=title)
+        segmenter = load_segmenter(loop.out / MODEL_FILE).to(fabric.device)
+        title = f"measuring {segmenter.design.name} ({config.backbone}, seed {loop.seed})"
+        matrices = shared_confusions(segmenter, val, fabric, loop, title=title if fabric.is_global_zero else "")
         if not matrices:
             raise UserError(f"none of the {len(val)} images of '{VALIDATION}' could be read: replace the files")
-        found = {"images": np.array(list(matrices)), "confusions": np.stack(list(matrices.values()))}
-        kept: dict[str, np.ndarray] = found
-        on_rank_zero(fabric, lambda: BatchCache(config.loop.out / "measured", key).put(VALIDATION, **kept))
-    numbers = [int(number) for number in found["images"]]
-    return Measured(config.loop.seed, digest, dict(zip(numbers, found["confusions"], strict=True)))
+        made = {"images": np.array(list(matrices)), "confusions": np.stack(list(matrices.values()))}
+        on_rank_zero(fabric, lambda: cache().put(VALIDATION, **made))
+        found = made
+    return dict(zip(found["images"].tolist(), found["confusions"], strict=True))
 
 
-def _details(config: SegmentConfig, run: Path, training: ImageSet, val: ImageSet) -> dict[str, Any]:
-    """What else a reader may want to know of a figure."""
-    of = read_json(run / "run.json")
+def _details(config: SegmentConfig, run: dict[str, Any], training: ImageSet, val: ImageSet) -> dict[str, Any]:
+    """Return what else a reader may want to know of a result."""
     return {
         "data": {"folder": val.root.name, "split": VALIDATION, "images": len(val), "fingerprint": val.fingerprint},
         "trained_on": {
@@ -169,21 +165,16 @@ def _details(config: SegmentConfig, run: Path, training: ImageSet, val: ImageSet
             "masks": "VOC's" if config.masks is None else str(config.masks),
             "fingerprint": training.fingerprint,
         },
-        **{name: of[name] for name in ("head", "stage", "stride")},
+        **{name: run[name] for name in ("head", "stage", "stride")},
         **{name: plain(config)[name] for name in STATED},
     }
 
 
-def _write(source: Classifier, config: SegmentConfig, entry: Result, fabric: Fabric) -> Results:
-    """The network's file with the figure in it, beside those that stand there already."""
-    made = {**environment(str(fabric.device)), "seed": config.split_seed}
-    return record(source.describe(), made, [entry], config.loop.out)
-
-
-def _show(home: Path, config: SegmentConfig, run: Measured, val: ImageSet, fabric: Fabric) -> None:
-    """Pictures by the first seed's network, unless they are there."""
-    folder, given = home / "pictures", {"backbone": config.backbone, "weights_sha256": run.weights_sha256}
-    if has_pictures(folder, **given):
+def _show(config: SegmentConfig, measured: Measured[Confusions], seed: int, val: ImageSet, fabric: Fabric) -> None:
+    """Write pictures by the first seed's model, unless they are there."""
+    home = config.loop.out / measured.name
+    given = {"backbone": config.backbone, "weights_sha256": measured.runs[seed]["weights_sha256"]}
+    if has_pictures(home / "pictures", **given):
         return
-    segmenter = load_segmenter(home / config.backbone / f"seed-{run.seed}" / MODEL_FILE)
-    write_pictures(folder, segmenter, val, **given, seed=run.seed, device=fabric.device)
+    segmenter = load_segmenter(home / config.backbone / f"seed-{seed}" / MODEL_FILE)
+    write_pictures(home / "pictures", segmenter, val, **given, seed=seed, device=fabric.device)

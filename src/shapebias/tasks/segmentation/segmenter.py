@@ -1,29 +1,36 @@
-"""A network that gives every pixel a class: a backbone's map, a head on it, scores at the images' size."""
+"""A model that gives every pixel a class: a backbone's map, a head on it, scores at the images' size; and its file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.errors import UserError
+from shapebias.files import atomic, sha256
 from shapebias.libraries import torchvision
 from shapebias.models.classifier import Classifier
 from shapebias.models.init_from import architecture_of
+from shapebias.models.weights import advice, load_weights
 from shapebias.tasks.segmentation.backbone import Backbone, bare_network
 
 CLASSES = ("background", *VOC_CLASSES)
 Head = Literal["fcn", "deeplab", "convolution"]
+SCHEMA = "shapebias/segmenter/1"
 DEEPLAB_REACH = 96  # pixels that the first dilated convolution reaches: rates 12 at stride 8, 6 at stride 16
 
 
 @dataclass(frozen=True)
 class Design:
-    """What a segmenter is built from, besides its weights; a checkpoint's header holds just this.
+    """The settings that a segmenter is built from; with the weights they are all that a checkpoint holds.
 
     ``stage`` None is the last one with a map. ``size`` is the side of the crops trained on, ``mean`` and ``std`` what
     images in [0, 1] are normalised with. ``frozen``: only the head is trained.
@@ -70,12 +77,12 @@ class Segmenter(nn.Module):
         self.train(self.training)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores (N, classes, H, W)."""
+        """Return scores (N, classes, H, W)."""
         scores = self.network.head(self.network.backbone((images - self.mean) / self.std))
         return functional.interpolate(scores, images.shape[2:], mode="bilinear", align_corners=False)
 
     def train(self, mode: bool = True) -> Segmenter:
-        """Training mode, save for a frozen backbone."""
+        """Set training mode, save for a frozen backbone."""
         super().train(mode)
         if self.design.frozen:
             self.network.backbone.eval()
@@ -83,16 +90,16 @@ class Segmenter(nn.Module):
 
 
 def build_segmenter(design: Design, *, seed: int = 0) -> Segmenter:
-    """A segmenter whose weights are all drawn by ``seed``.
+    """Return a segmenter whose weights are all drawn by ``seed``.
 
     Raises:
-        UserError: no such network, or one without a map at that stage and size.
+        UserError: no such model, or one without a map at that stage and size.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = bare_network(design.architecture, design.output_stride)
         backbone = Backbone(network, design.stage, size=design.size, name=design.name)
-        torch.manual_seed(seed)  # the head's start is the seed's alone
+        torch.manual_seed(seed)  # the head's initial weights are the seed's alone
         head = _head(design.head, backbone.channels, backbone.stride, len(design.classes))
     return Segmenter(backbone, head, design)
 
@@ -108,7 +115,7 @@ def segmenter_from(
     classes: tuple[str, ...] = CLASSES,
     seed: int = 0,
 ) -> Segmenter:
-    """A segmenter whose backbone is the ``source``'s, and whose head is drawn by ``seed``.
+    """Return a segmenter whose backbone is the ``source``'s, and whose head is drawn by ``seed``.
 
     Raises:
         UserError: a source that cannot be built anew, or without a map at that stage and size.
@@ -139,7 +146,7 @@ def segmenter_from(
 
 
 def _head(kind: Head, channels: int, stride: int, classes: int) -> nn.Module:
-    """The paper's single convolution, or torchvision's heads as published (FCN, DeepLab v3)."""
+    """Return the paper's single convolution, or torchvision's heads as published (FCN, DeepLab v3)."""
     if kind == "convolution":
         return nn.Conv2d(channels, classes, 1)
     if kind == "fcn":
@@ -147,3 +154,39 @@ def _head(kind: Head, channels: int, stride: int, classes: int) -> nn.Module:
     rate = max(1, DEEPLAB_REACH // stride)
     rates = (rate, 2 * rate, 3 * rate)
     return torchvision.models.segmentation.deeplabv3.DeepLabHead(channels, classes, atrous_rates=rates)
+
+
+def save_segmenter(path: Path, segmenter: Segmenter) -> str:
+    """Write the weights with the design; return the file's SHA-256."""
+    header = {"schema": SCHEMA, **asdict(segmenter.design)}
+    weights = {name: value.contiguous() for name, value in segmenter.network.state_dict().items()}
+    with atomic(path) as temporary:
+        save_file(weights, temporary, metadata={"shapebias": json.dumps(header)})
+    return sha256(path)
+
+
+def load_segmenter(path: Path) -> Segmenter:
+    """Return the segmenter that ``save_segmenter`` wrote, in evaluation mode.
+
+    Raises:
+        UserError: no such file, not one of ours, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("shapebias", "null"))
+    except FileNotFoundError as error:
+        raise UserError(f"no segmenter {path}") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{path} is not a safetensors file ({error}); {advice(path)}") from error
+    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+        raise UserError(f"{path} was not written by 'shapebias segment': give a model.safetensors of one of its runs")
+    try:
+        given = {field.name: header[field.name] for field in fields(Design)}
+        lists = {name: tuple(given[name]) for name in ("classes", "mean", "std")}
+        if len(lists["mean"]) != 3 or len(lists["std"]) != 3 or not isinstance(given["name"], str):
+            raise ValueError("mean and std are of three channels")
+        segmenter = build_segmenter(Design(**{**given, **lists}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} does not state which model it holds ({error})") from error
+    load_weights(segmenter.network, path)
+    return segmenter.eval()

@@ -1,42 +1,115 @@
-"""One training for segmentation, put together from its settings and given to the loop."""
+"""One training for segmentation: random windows of images and masks, the loss over their pixels, the scores."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from shapebias.data.decode import load_rgb
 from shapebias.data.image_set import ImageSet
-from shapebias.data.readers.voc_masks import IGNORED
-from shapebias.environment import environment
+from shapebias.data.readers.voc_masks import IGNORED, load_mask
+from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import iou
 from shapebias.models.classifier import Classifier
-from shapebias.models.hashing import weights_sha256
-from shapebias.tasks.segmentation.checkpoint import save_segmenter
 from shapebias.tasks.segmentation.config import SegmentConfig
-from shapebias.tasks.segmentation.samples import SegmentationBatch, SegmentationSamples
-from shapebias.tasks.segmentation.segmenter import Segmenter, segmenter_from
-from shapebias.tasks.segmentation.whole_images import confusions
-from shapebias.tasks.sweep import HELD_OUT, Score
-from shapebias.train.distributed import everywhere
-from shapebias.train.interruption import Interruption
-from shapebias.train.log import RunInfo, RunLogger
-from shapebias.train.schedule import schedule_of
-from shapebias.train.session import run_session
-from shapebias.train.task import StepOutput, TrainingTask
+from shapebias.tasks.segmentation.segmenter import Segmenter, save_segmenter, segmenter_from
+from shapebias.tasks.segmentation.whole_images import shared_confusions
+from shapebias.tasks.sweep import HELD_OUT, Score, held_out_input
+from shapebias.train.checkpoints import Interruption
+from shapebias.train.log import RunInfo
+from shapebias.train.samples import Batch, Sample, Samples
+from shapebias.train.session import run_training
+from shapebias.train.task import Schedule, StepOutput, TrainingPhase, TrainingTask
 
-VALUES = ("loss", "train_pixel_accuracy", *HELD_OUT)
+COLUMNS = ("loss", "train_pixel_accuracy", *HELD_OUT)
+SCALES = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square of ``size`` pixels, laid on an image scaled to ``scaled`` (width, height), and whether to mirror it.
+
+    ``corner`` is the square's upper left corner on the scaled image, negative where it reaches over the edge.
+    """
+
+    scaled: tuple[int, int]
+    corner: tuple[int, int]
+    size: int
+    flip: bool
+
+    def __call__(self, image: Image.Image, kind: Image.Resampling, fill: int | tuple[int, ...]) -> Image.Image:
+        """Return the part of ``image`` in the square, with ``fill`` beyond its edge."""
+        (width, height), (x, y) = self.scaled, self.corner
+        left, top, right, bottom = max(x, 0), max(y, 0), min(x + self.size, width), min(y + self.size, height)
+        across, down = image.width / width, image.height / height
+        box = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
+        part = image.resize((right - left, bottom - top), kind, box=box)
+        shown = Image.new(image.mode, (self.size, self.size), fill)
+        shown.paste(part, (left - x, top - y))
+        return shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.flip else shown
+
+
+def random_window(width: int, height: int, size: int, rng: np.random.Generator) -> Window:
+    """Return a window on an image scaled by .5 to 2, anywhere on it, mirrored half the time.
+
+    Along a side that the scaled image falls short of, the whole of it is shown, anywhere in the window.
+    """
+    scale = rng.uniform(*SCALES)
+    scaled = max(1, round(width * scale)), max(1, round(height * scale))
+    x, y = (int(rng.integers(min(0, side - size), max(0, side - size) + 1)) for side in scaled)
+    return Window(scaled, (x, y), size, bool(rng.random() < 0.5))
+
+
+class SegmentationSamples(Samples):
+    """Random windows of images, with the label of every pixel: (S, S) int64, 255 where ignored.
+
+    Args:
+        images: with their masks.
+        size: side of the windows.
+        fill: the colour in [0, 1] beyond an image's edge; the labels there are 255.
+        seed: with the epoch and the index it fixes the sample.
+    """
+
+    def __init__(self, images: ImageSet, *, size: int, fill: Sequence[float], seed: int = 0) -> None:
+        super().__init__(images, seed=seed)
+        self.size, self.fill = size, tuple(round(255 * value) for value in fill)
+
+    def make(self, number: int, rng: np.random.Generator) -> Sample:
+        """Return a window of one image with its labels."""
+        image = load_rgb(self.images.paths[number])
+        mask = Image.fromarray(load_mask(self.images.masks[number], image.size))
+        window = random_window(image.width, image.height, self.size, rng)
+        shown = window(image, Image.Resampling.BILINEAR, self.fill)
+        labels = np.array(window(mask, Image.Resampling.NEAREST, IGNORED), dtype=np.int64)
+        return Sample(to_tensor(shown), torch.from_numpy(labels))
+
+
+def pixel_loss(model: Callable[..., Tensor], batch: Batch, _epoch: float) -> StepOutput:
+    """Return the mean over images of the cross entropy of their labelled pixels, and the share of pixels right.
+
+    Every image weighs the same, however much of it is void or lies beyond its edge (0 where all of it does), so that
+    the mean over parts or ranks of one size is that of the whole batch.
+    """
+    scores = model(batch.images).float()
+    counted = batch.labels != IGNORED
+    each = functional.cross_entropy(scores, batch.labels, ignore_index=IGNORED, reduction="none")
+    loss = (each.sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)).mean()
+    with torch.no_grad():
+        right = ((scores.argmax(1) == batch.labels) & counted).sum() / counted.sum().clamp(min=1)
+    return StepOutput(loss, {"loss": loss.detach(), "train_pixel_accuracy": right})
 
 
 def build(source: Classifier, config: SegmentConfig) -> Segmenter:
-    """The segmenter that ``config`` begins with.
+    """Return the segmenter that a training by ``config`` starts with.
 
     Raises:
         UserError: as ``segmenter_from``.
@@ -56,19 +129,18 @@ def train_segmenter(
     source: Classifier,
     config: SegmentConfig,
     fabric: Fabric,
-    training: ImageSet,
-    *,
+    images: ImageSet,
     held_out: ImageSet | None = None,
 ) -> None:
-    """Train ``source`` by ``config`` in its ``out``, going on from where an earlier attempt stopped.
+    """Train ``source`` by ``config`` in its folder, resuming an earlier attempt.
 
-    With ``held_out`` images it is measured on them after each epoch: their mean IoU, and the share of wrong pixels
+    With ``held_out`` images it is scored on them after each epoch: their mean IoU, and the share of wrong pixels
     where a loss is asked for, are in metrics.csv.
 
     Raises:
         UserError: a folder or data that cannot be used, or a loss that is not finite.
     """
-    segmenter = build(source, config)
+    loop, segmenter = config.loop, build(source, config)
     design = segmenter.design
     if segmenter.stride > config.output_stride:
         fabric.print(
@@ -76,39 +148,13 @@ def train_segmenter(
             "change that",
             file=sys.stderr,
         )
-    about = RunInfo(
-        title=f"segment {design.name} ({config.backbone}, seed {config.loop.seed})",
-        head={
-            "name": f"{design.name}-{config.backbone}-seed-{config.loop.seed}",
-            "task": config.task,
-            "backbone": config.backbone,
-            "start": source.identity.spec,
-            "model": design.architecture,
-            "stage": segmenter.network.backbone.stage,
-            "stride": segmenter.stride,
-            "head": design.head,
-            "seed": config.loop.seed,
-            "classes": design.classes,
-        },
-        data={"folder": str(training.root), "images": len(training), "fingerprint": training.fingerprint},
-        values=VALUES,
-        environment=environment(str(fabric.device)),
-        inputs={
-            "start": source.identity.weights_sha256 or "",
-            **({"held_out": held_out.fingerprint} if held_out is not None else {}),
-        },
-    )
-    record = RunLogger(config, about, save_segmenter)
-    record.initial_weights = weights_sha256(segmenter.network)
-    samples = SegmentationSamples(training, size=config.size, fill=design.mean, seed=config.loop.seed)
-    schedule = schedule_of(config.loop)
-    work = TrainingTask("segmentation", samples, schedule, config.loop.batch_size, 1, forward)
 
-    def validate(segmenter: Segmenter, interruption: Interruption) -> dict[str, float | None]:
+    def evaluate(
+        segmenter: Segmenter, interruption: Interruption, note: Callable[[Sequence[str]], None]
+    ) -> dict[str, float | None]:
         if held_out is None:
             return {}
-        options: dict[str, Any] = {"interruption": interruption, "note": record.note_unreadable}
-        found = shared_confusions(segmenter, held_out, range(len(held_out)), fabric, config, **options)
+        found = shared_confusions(segmenter, held_out, fabric, loop, interruption=interruption, note=note)
         if not found and not interruption.name:
             raise UserError(f"none of the {len(held_out)} images that are held out could be read: replace the files")
         if not found:
@@ -116,47 +162,24 @@ def train_segmenter(
         measured = iou(np.sum(list(found.values()), axis=0))
         return Score(measured.mean, 1 - measured.pixel_accuracy).columns()
 
-    run_session(config.loop, fabric, segmenter, [work], record, validate=validate)
-
-
-def forward(model: Callable[..., Tensor], batch: SegmentationBatch, _epoch: float) -> StepOutput:
-    """The mean over images of the cross entropy of the pixels that count, and the share of pixels that is right.
-
-    Every image weighs the same, however much of it is void or lies beyond its edge (0 where all of it does), so that
-    the mean over parts or ranks of one size is that of the whole batch.
-    """
-    scores = model(batch.images).float()
-    counted = batch.labels != IGNORED
-    each = functional.cross_entropy(scores, batch.labels, ignore_index=IGNORED, reduction="none")
-    loss = (each.sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)).mean()
-    with torch.no_grad():
-        right = ((scores.argmax(1) == batch.labels) & counted).sum() / counted.sum().clamp(min=1)
-    return StepOutput(loss, {"loss": loss.detach(), "train_pixel_accuracy": right})
-
-
-def shared_confusions(
-    segmenter: Segmenter,
-    images: ImageSet,
-    chosen: Sequence[int],
-    fabric: Fabric,
-    config: SegmentConfig,
-    **options: Any,
-) -> dict[int, np.ndarray]:
-    """The confusion matrix of each image of ``chosen``, by its number, computed by all ranks and known to all."""
-    own = chosen[fabric.global_rank :: fabric.world_size]
-    given: dict[str, Any] = {
-        "device": fabric.device,
-        "workers": config.loop.workers,
-        "strict": config.loop.strict,
-        **options,
-    }
-    parts = everywhere(fabric, lambda: confusions(segmenter, images, own, **given))
-    together = {index: matrix for part in parts for index, matrix in part.items()}
-    return {index: together[index] for index in sorted(together)}
-
-
-def drawn(count: int, wanted: int, *, seed: int) -> list[int]:
-    """``wanted`` of the numbers below ``count``, drawn by ``seed``, in order; all where there are no more."""
-    if wanted >= count:
-        return list(range(count))
-    return sorted(int(i) for i in np.random.default_rng(seed).choice(count, wanted, replace=False))
+    info = RunInfo(
+        title=f"segment {design.name} ({config.backbone}, seed {loop.seed})",
+        head={
+            "name": f"{design.name}-{config.backbone}-seed-{loop.seed}",
+            "task": config.task,
+            "backbone": config.backbone,
+            "start": source.identity.spec,
+            "model": design.architecture,
+            "stage": segmenter.network.backbone.stage,
+            "stride": segmenter.stride,
+            "head": design.head,
+            "seed": loop.seed,
+            "classes": design.classes,
+        },
+        images=images,
+        columns=COLUMNS,
+        inputs={"start": source.identity.weights_sha256 or "", **held_out_input(held_out)},
+    )
+    samples = SegmentationSamples(images, size=config.size, fill=design.mean, seed=loop.seed)
+    phase = TrainingPhase("segmentation", samples, Schedule.of(loop), loop.batch_size, pixel_loss)
+    run_training(config, fabric, TrainingTask(info, segmenter, [phase], save_segmenter, evaluate))

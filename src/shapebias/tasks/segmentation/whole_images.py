@@ -1,11 +1,16 @@
-"""Segmenting whole images at their own size, and the confusion matrix of each."""
+"""Segmenting whole images at their own size, and the confusion matrix of each.
+
+Not ``models.predict``, whose batches have images of one size and keep a row of values each.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,11 +23,15 @@ from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix
 from shapebias.progress import progress
 from shapebias.tasks.segmentation.segmenter import Segmenter
-from shapebias.train.interruption import Interruption
+from shapebias.train.checkpoints import Interruption
+from shapebias.train.config import LoopConfig
+from shapebias.train.distributed import everywhere
+
+Confusions = dict[int, np.ndarray]  # (classes, classes) int64 by the image's number
 
 
 def predict(segmenter: Segmenter, image: Tensor) -> Tensor:
-    """The class number of every pixel, (H, W) int64, of one ``image`` (3, H, W) on the segmenter's device.
+    """Return the class number of every pixel, (H, W) int64, of one ``image`` (3, H, W) on the segmenter's device.
 
     The image is seen whole, padded below and to the right with the mean colour to a multiple of the stride.
     """
@@ -63,16 +72,16 @@ def confusions(
     interruption: Interruption | None = None,
     title: str = "",
     note: Callable[[Sequence[str]], None] = lambda _reasons: None,
-) -> dict[int, np.ndarray]:
-    """The confusion matrix (classes, classes) int64 of each readable image of ``chosen``, by its number.
+) -> Confusions:
+    """Return the confusion matrix of each readable image of ``chosen``.
 
     One image passes at a time, at its own size. ``note`` is given the unreadable ones. Once ``interruption`` has come
-    it leaves off. With a ``title`` progress is shown.
+    it stops early. With a ``title`` progress is shown.
 
     Raises:
         UserError: a mask that does not fit, or an unreadable image under ``strict``.
     """
-    found: dict[int, np.ndarray] = {}
+    found: Confusions = {}
     classes = len(segmenter.design.classes)
     segmenter.eval()
     with torch.inference_mode(), progress(title, total=len(chosen), shown=bool(title)) as bar:
@@ -83,8 +92,7 @@ def confusions(
                 note([reason])
             else:
                 labels = torch.from_numpy(mask).to(device)
-                answer = predict(segmenter, image.to(device))
-                found[index] = confusion_matrix(labels, answer, classes).cpu().numpy()
+                found[index] = confusion_matrix(labels, predict(segmenter, image.to(device)), classes).cpu().numpy()
             bar.advance()
             if interruption and interruption.name:
                 break
@@ -100,3 +108,14 @@ def _loaded(images: ImageSet, chosen: Sequence[int], workers: int) -> DataLoader
         worker_init_fn=ignore_signals,
         generator=torch.Generator(),
     )
+
+
+def shared_confusions(
+    segmenter: Segmenter, images: ImageSet, fabric: Fabric, config: LoopConfig, **options: Any
+) -> Confusions:
+    """Return the confusion matrix of each readable image, computed by all ranks and known to all."""
+    own = range(len(images))[fabric.global_rank :: fabric.world_size]
+    given: dict[str, Any] = {"device": fabric.device, "workers": config.workers, "strict": config.strict, **options}
+    parts = everywhere(fabric, lambda: confusions(segmenter, images, own, **given))
+    together = {index: matrix for part in parts for index, matrix in part.items()}
+    return {index: together[index] for index in sorted(together)}

@@ -1,0 +1,133 @@
+"""One row of the ablation with one seed: the weights it starts with, and its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.errors import UserError
+from shapebias.files import sha256
+from shapebias.losses import MMSILoss, Weights
+from shapebias.models.build import build_classifier, split_architecture
+from shapebias.models.checkpoint import MODEL_FILE, load_weights, read_header, save_classifier, take_normalisation
+from shapebias.models.classifier import Classifier, Identity
+from shapebias.models.init_from import init_from
+from shapebias.tasks.ablation.config import AblationConfig
+from shapebias.tasks.ablation.rows import Row
+from shapebias.tasks.classification.finetune import held_out_score
+from shapebias.tasks.classification.outputs import task_loss
+from shapebias.tasks.classification.task import Task
+from shapebias.tasks.sweep import HELD_OUT, held_out_input
+from shapebias.train.distributed import rank_zero_first
+from shapebias.train.log import RunInfo
+from shapebias.train.samples import Batch, TrainingSamples
+from shapebias.train.session import run_training
+from shapebias.train.step import collapse_warning, forward_step
+from shapebias.train.task import Schedule, StepOutput, TrainingPhase, TrainingTask
+from shapebias.train.views import Views
+
+COLUMNS = ("loss", "natural", "stylized", "mmsi", "rho", "spread")
+
+
+def train_row(
+    config: AblationConfig,
+    row: Row,
+    fabric: Fabric,
+    task: Task,
+    views: Views,
+    train: ImageSet,
+    held_out: ImageSet | None = None,
+) -> None:
+    """Train ``row`` on ``train``, resuming an earlier attempt, scored on ``held_out`` after each epoch.
+
+    Raises:
+        UserError: a folder that holds another run, a model or weights that cannot be used, a loss that is not finite.
+    """
+    loop = config.loop
+    model = rank_zero_first(fabric, lambda: starting_network(config))
+    initial = {} if config.init in ("none", "pretrained") else {"init": sha256(weights_file(config.init))}
+    info = RunInfo(
+        title=f"{row.name}, lr {loop.lr:g}, seed {loop.seed}",
+        head={
+            "task": task.evaluator,
+            "row": row.name,
+            "model": config.model,
+            "seed": loop.seed,
+            "lr": loop.lr,
+        },
+        images=train,
+        columns=COLUMNS if held_out is None else (*COLUMNS, *HELD_OUT),
+        inputs={**(views.inputs if row.views else {}), **initial, **held_out_input(held_out)},
+    )
+    phase = training_phase(config, row, train, views)
+    evaluate = held_out_score(loop, fabric, held_out)
+    run_training(config, fabric, TrainingTask(info, model, [phase], save_classifier, evaluate))
+
+
+def training_phase(config: AblationConfig, row: Row, train: ImageSet, views: Views) -> TrainingPhase:
+    """Return the row as the loop takes it."""
+    samples = TrainingSamples(
+        train,
+        size=config.size,
+        views=row.views,
+        styles=views.styles,
+        stylized=config.stylized,
+        min_crop=config.min_crop,
+        seed=config.loop.seed,
+    )
+    mmsi, weights = MMSILoss(axis=config.axis, eps=config.eps), Weights(1.0, config.lambda_s, config.lambda_m)
+
+    def loss(model: Callable[..., Any], batch: Batch, _epoch: float) -> StepOutput:
+        return forward_step(model, batch, row.phase, weights, mmsi, stylizing=views.stylizing, loss=task_loss)
+
+    def warn(averages: dict[str, float]) -> str | None:
+        spread, classes = averages.get("spread"), len(train.classes)
+        return collapse_warning(rho=None, stylized_top1=None, spread=spread, classes=classes, lambda_m=config.lambda_m)
+
+    schedule, images = Schedule.of(config.loop), row.phase.images_per_sample
+    return TrainingPhase(row.name, samples, schedule, config.loop.batch_size, loss, images, warn)
+
+
+def starting_network(config: AblationConfig) -> Classifier:
+    """Return a model for VOC's classes with the weights that ``config.init`` names and a new classifying layer.
+
+    What is drawn, the classifying layer or (``init`` none) everything, follows from the seed alone: rows of one seed
+    begin with the same weights. Latents come in the order of the passing: those of the last of ``config.stages`` first.
+
+    Raises:
+        UserError: no such model, weights that do not fit it, or stages that it does not have.
+    """
+    library, name = split_architecture(config.model)
+    identity = Identity("source", f"{library}:{name}", name, VOC_CLASSES)
+    seen = {"size": config.size, "crop": config.test_crop}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.loop.seed)
+        source = build_classifier(config.model, identity, pretrained=config.init == "pretrained", **seen)
+    if config.init not in ("none", "pretrained"):
+        file = weights_file(config.init)
+        load_weights(source.network, file, except_head=True)
+        with suppress(UserError):  # not a file of ours
+            take_normalisation(source, read_header(file))
+    stages, seed = config.stages[::-1], config.loop.seed
+    return init_from(source, VOC_CLASSES, name=config.row, stages=stages, seed=seed, **seen)
+
+
+def weights_file(init: str) -> Path:
+    """Return the file that a run folder or a file stands for.
+
+    Raises:
+        UserError: there is none, or the run is not finished.
+    """
+    path = Path(init)
+    if path.is_dir():
+        path = path / MODEL_FILE
+    if not path.is_file():
+        raise UserError(f"no weights {path}: give --init none, pretrained, a weights file or a finished run's folder")
+    return path

@@ -1,0 +1,127 @@
+"""Logits and features of a task's images, kept on disk so that nothing passes a model twice, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from shapebias.data.image_set import ImageSet
+from shapebias.evaluators.accuracy.accuracy import check_logits
+from shapebias.metrics.functional.average_precision import Kind, MeanAP, mean_ap_interval, mean_average_precision
+from shapebias.models.classifier import Classifier
+from shapebias.models.frozen_eval import frozen_eval
+from shapebias.models.predict import Loading, Predictions, predict
+from shapebias.results.batch_cache import BatchCache
+from shapebias.stats.intervals import wilson
+from shapebias.tasks.sweep import Score
+from shapebias.train.config import LoopConfig
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def logits_of(model: Classifier, images: ImageSet, config: LoopConfig) -> Predictions:
+    """Return the logits of every readable image, in evaluation mode and without gradients."""
+
+    def read(logits: Tensor) -> Tensor:
+        check_logits(logits, len(model.identity.classes or ()))
+        return logits.float()
+
+    return _predict(model, images, config, read, latents=False)
+
+
+def features_of(model: Classifier, images: ImageSet, config: LoopConfig) -> Predictions:
+    """Return the input of the classifying layer for every readable image.
+
+    The model is frozen: evaluation mode, no gradient, so that neither its weights nor its statistics change.
+    """
+    return _predict(model, images, config, lambda output: output[1][0].float(), latents=True)
+
+
+def load_or_predict(
+    folder: Path, model: Classifier, images: ImageSet, run: Callable[[], Predictions], *, strict: bool
+) -> Predictions:
+    """Return ``run()``, or what an earlier call saved in ``folder`` of the same model and images.
+
+    Under ``strict``, predictions saved without some unreadable images are not used: ``run`` refuses these images.
+    """
+    cache = BatchCache(folder, {"model": model.cache_key(), "images": images.fingerprint})
+    found = cache.get("answers")
+    if found is not None and not (strict and len(found["unreadable"])):
+        return Predictions(found["rows"], found["values"], tuple(found["unreadable"].tolist()))
+    made = run()
+    cache.put("answers", rows=made.rows, values=made.values, unreadable=np.array(made.unreadable, dtype=np.str_))
+    return made
+
+
+def _predict(model: Classifier, images: ImageSet, config: LoopConfig, read: Any, *, latents: bool) -> Predictions:
+    loading, title = Loading(workers=config.workers, strict=config.strict), "features" if latents else "answers"
+    with frozen_eval(model):
+        return predict(model, images.paths, loading, title=title, read=read, latents=latents)
+
+
+def task_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean loss of logits (N, K), a scalar.
+
+    Targets (N,) are class numbers: cross-entropy. Targets (N, K) are 1 shown, 0 not shown, -1 ignored (VOC's
+    "difficult"): binary cross-entropy, 0 where ignored, over all N * K places, so that the mean over parts or
+    ranks of one size is that of the whole batch.
+    """
+    if targets.ndim == 1:
+        return functional.cross_entropy(logits, targets.long())
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    each = functional.binary_cross_entropy_with_logits(logits, (targets == 1).to(logits.dtype), reduction="none")
+    return torch.where(targets >= 0, each, 0).mean()
+
+
+def share_right(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of right predictions, a scalar: of images, or of the yes or no to each class not ignored."""
+    if targets.ndim == 1:
+        return (logits.argmax(1) == targets).float().mean()
+    counts = targets >= 0
+    return (((logits > 0) == (targets == 1)) & counts).sum() / torch.clamp(counts.sum(), min=1)
+
+
+def score(images: ImageSet, outputs: Predictions) -> Score:
+    """Top-1 or mean AP (the kind ``ap``) of logits or other outputs that grow with a class's likelihood."""
+    targets = images.targets[outputs.rows]
+    loss = float(task_loss(torch.from_numpy(outputs.values), torch.from_numpy(targets)))
+    if targets.ndim == 1:
+        return Score(float(right(images, outputs).mean()), loss)
+    return Score(mean_ap(images, outputs, "ap").value, loss)
+
+
+def right(images: ImageSet, outputs: Predictions) -> np.ndarray:
+    """Return for each image whether its largest output is its class, (n,) bool."""
+    return outputs.values.argmax(1) == images.targets[outputs.rows]
+
+
+def mean_ap(images: ImageSet, outputs: Predictions, kind: Kind) -> MeanAP:
+    """Mean average precision of one kind."""
+    targets = images.targets[outputs.rows]
+    return mean_average_precision(outputs.values, targets == 1, targets >= 0, kind)
+
+
+def per_class_top1(images: ImageSet, outputs: Predictions, classes: int) -> np.ndarray:
+    """Return the share of right predictions of each class, (classes,); NaN for one without images."""
+    targets = images.targets[outputs.rows]
+    count = np.bincount(targets, minlength=classes)
+    hits = np.bincount(targets, weights=right(images, outputs), minlength=classes)
+    with np.errstate(invalid="ignore"):
+        return hits / count
+
+
+def image_interval(
+    images: ImageSet, outputs: Predictions, kind: Kind | None, seed: int
+) -> tuple[float, float] | None:
+    """Return the 95 % interval over images: Wilson's of top-1, the bootstrap's of a ``kind`` of mean AP."""
+    if kind is None:
+        found = right(images, outputs)
+        return wilson(int(found.sum()), len(found))
+    targets = images.targets[outputs.rows]
+    return mean_ap_interval(outputs.values, targets == 1, targets >= 0, kind, seed=seed)
