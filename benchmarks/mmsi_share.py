@@ -15,14 +15,14 @@ from shapebias.losses import MMSILoss
 from shapebias.models.classifier import Identity, timm_classifier
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import SCHEMES, Phase
-from shapebias.train.step import forward_step, weights_of
+from shapebias.train.step import forward_step, loss_weights
 
 PAIRS = 15
 
 
 def step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, phase: Phase) -> float:
     began = time.perf_counter()
-    outcome = forward_step(model, batch, phase, weights_of(phase, 0.8, 0.1), MMSILoss())
+    outcome = forward_step(model, batch, phase, loss_weights(phase, 0.8, 0.1), MMSILoss())
     optimizer.zero_grad()
     outcome.loss.backward()
     optimizer.step()

@@ -20,7 +20,8 @@ from shapebias.models.classifier import Classifier, Identity
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import SCHEMES
-from shapebias.train.step import Stylizing, forward_step, weights_of
+from shapebias.train.step import forward_step, loss_weights
+from shapebias.train.views import Stylizing
 
 PAIRS, COUNT, SIZE = 9, 16, 128
 PHASE = SCHEMES["mmsi-sin-in"][0]
@@ -31,7 +32,7 @@ def step(model: Classifier, optimizer: torch.optim.Optimizer, batch: Batch, styl
     if stylizing is not None:
         batch = Batch(batch.images, batch.labels, stylizing(batch), None, [])
     times.append(time.perf_counter())
-    outcome = forward_step(model, batch, PHASE, weights_of(PHASE, 0.8, 0.1), MMSILoss())
+    outcome = forward_step(model, batch, PHASE, loss_weights(PHASE, 0.8, 0.1), MMSILoss())
     times.append(time.perf_counter())
     optimizer.zero_grad()
     outcome.loss.backward()

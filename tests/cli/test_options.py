@@ -8,8 +8,7 @@ import torch
 from shapebias.errors import UserError
 from shapebias.train import run as run_module
 from shapebias.train.optimizer import OptimizerStep
-from shapebias.train.run import train
-from shapebias.train.validation import validate
+from shapebias.train.run import train, validate
 from testkit.images import class_folder
 from testkit.runs import NORM_FREE, config, furthest, numbers, same, weights
 
@@ -89,9 +88,9 @@ def test_the_moving_average_is_kept_and_validated(data, tmp_path, monkeypatch):
         steps.append({name: p.detach().clone() for name, p in self.network.named_parameters()})
         return values
 
-    def validating(network, *arguments, **options):
+    def validating(network, *arguments):
         validated.append({name: value.clone() for name, value in network.network.state_dict().items()})
-        return validate(network, *arguments, **options)
+        return validate(network, *arguments)
 
     monkeypatch.setattr(OptimizerStep, "__call__", watched)
     monkeypatch.setattr(run_module, "validate", validating)

@@ -58,7 +58,7 @@ def unfinished(images, tmp_path, monkeypatch, capsys):
 
 def test_resume_takes_the_settings_of_the_run(images, tmp_path, unfinished, capsys):
     assert main(["train", "--resume", str(unfinished)]) == 0
-    assert "going on after epoch 1" in capsys.readouterr().err
+    assert "resuming after epoch 1" in capsys.readouterr().err
     assert typed(images, tmp_path / "whole", "--epochs=2", "--lr=0.01", "--stages", "layer3", "layer4") == 0
     assert rows(unfinished) == rows(tmp_path / "whole")
     assert same(weights(unfinished), weights(tmp_path / "whole"))
@@ -73,7 +73,7 @@ def test_resume_with_another_setting_shows_the_difference(unfinished, capsys):
 
 def test_bare_resume_goes_on_with_the_run_in_out(images, unfinished, capsys):
     assert typed(images, unfinished, "--epochs=2", "--lr=0.01", "--stages", "layer3", "layer4", "--resume") == 0
-    assert "going on after epoch 1" in capsys.readouterr().err
+    assert "resuming after epoch 1" in capsys.readouterr().err
 
 
 def test_the_settings_of_a_run_can_be_given_to_another(images, tmp_path):

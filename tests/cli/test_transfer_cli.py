@@ -12,7 +12,7 @@ from shapebias.cli.transferring import transfer, transfer_arguments
 from shapebias.errors import UserError
 from shapebias.tasks.classification import run as run_module
 from shapebias.tasks.classification.config import TransferConfig
-from shapebias.tasks.classification.tasks import TASKS
+from shapebias.tasks.classification.task import TASKS
 from testkit.images import class_folder
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "transfer"

@@ -13,7 +13,7 @@ from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import load_classifier, save_classifier
 from shapebias.models.init_from import init_from
 from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.ablation.start import starting_network
+from shapebias.tasks.ablation.train import starting_network
 from shapebias.train.config import configure
 
 

@@ -8,21 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.errors import UserError
 from shapebias.losses import MMSILoss, Weights, objective
 from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Result, Results
-from shapebias.tasks.ablation.ablate import ablate, find_voc12
+from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.ablation.rows import ROWS, find_rows, run_of, settings_of, stages_for
-from shapebias.tasks.ablation.start import starting_network
+from shapebias.tasks.ablation.rows import ROWS, find_rows, settings_of, stages_for
+from shapebias.tasks.ablation.train import starting_network
 from shapebias.tasks.ablation.table import cells
-from shapebias.tasks.classification.finetune import TaskSamples, try_size
-from shapebias.tasks.classification.loss import task_loss
-from shapebias.tasks.classification.tasks import find_task
+from shapebias.tasks.classification.finetune import try_size
+from shapebias.tasks.classification.outputs import task_loss
+from shapebias.tasks.classification.task import find_task
 from shapebias.train.config import configure
-from shapebias.train.samples import Batch
+from shapebias.train.samples import Batch, TrainingSamples
 from shapebias.train.step import forward_step
 from testkit.devkit import write_devkit
 
@@ -97,7 +96,7 @@ def test_the_steps_term_is_the_mean_of_the_single_stages_and_rho_that_of_the_dee
 
 
 def samples(part, views=2, **values):
-    return TaskSamples(part, VOC_CLASSES, size=32, views=views, styles=12, **values)
+    return TrainingSamples(part, size=32, views=views, styles=12, **values)
 
 
 def test_every_row_shows_the_same_natural_images_with_their_classes(voc):
@@ -183,9 +182,7 @@ def test_a_rows_settings_are_its_own_weights_and_stages():
         "stages-4": (0.8, 0.1, 4),
     }
     assert made["stages-2"].stages == ("layer4", "layer3")
-    run = run_of(made["mmsi"], 0.3, 3)
-    assert (run.loop.out, run.loop.lr, run.loop.seed, run.row) == (Path("out/mmsi/seed-3"), 0.3, 3, "mmsi")
-    assert (made["mmsi"].select_epochs, run.select_epochs) == (5, 0)
+    assert (made["mmsi"].loop.out, made["mmsi"].row, made["mmsi"].select_epochs) == (Path("out/mmsi"), "mmsi", 5)
 
 
 def test_the_default_stages_are_the_last_four_the_deepest_first():

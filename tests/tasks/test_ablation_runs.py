@@ -24,9 +24,9 @@ from shapebias.results.results import Results
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.tasks.ablation import run as run_module
-from shapebias.tasks.ablation.ablate import ablate, find_voc12
+from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.classification.score import KINDS
+from shapebias.tasks.classification.outputs import KINDS
 from shapebias.train import samples as samples_module
 from shapebias.train.config import configure
 from testkit.devkit import write_devkit
@@ -158,7 +158,7 @@ def test_a_rate_that_diverges_is_left_out(voc, tmp_path, capsys):
     (found,) = ablate(settings, ["baseline"], rates=(1000.0, 0.001))
     details = found.get("ablation-voc12", "map", kind="ap").details
     assert details["lr"] == 0.001 and np.isnan(details["selection"]["1000"]["map"])
-    assert "--lr 1000 is too high for baseline: left out" in capsys.readouterr().err
+    assert "--lr 1000 is too high for baseline: skipped" in capsys.readouterr().err
     assert read(tmp_path / "out/baseline/results.json")["results"][0]["details"]["selection"]["1000"]["map"] is None
 
 

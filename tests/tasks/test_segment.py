@@ -21,15 +21,15 @@ from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Results
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.segmentation import run as run_module
-from shapebias.tasks.segmentation.checkpoint import load_segmenter
 from shapebias.tasks.segmentation.config import SegmentConfig
-from shapebias.tasks.segmentation.figures import Measured, all_background, compared, entry_of
+from shapebias.tasks.segmentation.results import all_background, differences, segmentation_result
 from shapebias.tasks.segmentation.run import segment
-from shapebias.tasks.segmentation.samples import SegmentationBatch
-from shapebias.tasks.segmentation.segmenter import CLASSES, segmenter_from
-from shapebias.tasks.segmentation.train import forward
+from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter, segmenter_from
+from shapebias.tasks.segmentation.train import pixel_loss
 from shapebias.tasks.segmentation.whole_images import confusions, predict
+from shapebias.tasks.sweep import Measured
 from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.samples import Batch
 from shapebias.train.config import configure
 from testkit.runs import rows, same, weights
 from testkit.segmentation_data import small_voc, start
@@ -287,8 +287,8 @@ def test_the_loss_over_parts_is_that_of_the_whole_batch():
     labels[0, :3], labels[1] = 255, 255
 
     def loss(rows):
-        batch = SegmentationBatch(torch.zeros(4, 3, 4, 4)[rows], labels[rows], [])
-        return float(forward(lambda _: scores[rows], batch, 0.0).loss)
+        batch = Batch(torch.zeros(4, 3, 4, 4)[rows], labels[rows])
+        return float(pixel_loss(lambda _: scores[rows], batch, 0.0).loss)
 
     assert (loss(slice(2)) + loss(slice(2, 4))) / 2 == pytest.approx(loss(slice(4)))
 
@@ -331,14 +331,14 @@ def test_ignored_pixels_count_neither_in_the_loss_nor_where_there_are_no_others(
     scores = torch.randn(2, 21, 4, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
     labels = torch.randint(0, 21, (2, 4, 4), generator=torch.Generator().manual_seed(1))
     labels[0, :2] = 255
-    outcome = forward(lambda _: scores, SegmentationBatch(torch.zeros(2, 3, 4, 4), labels, []), 0.0)
+    outcome = pixel_loss(lambda _: scores, Batch(torch.zeros(2, 3, 4, 4), labels), 0.0)
     kept = labels != 255
     chances = scores.detach().softmax(1).permute(0, 2, 3, 1)[kept]
     each = -chances[torch.arange(int(kept.sum())), labels[kept]].log()
     assert torch.allclose(outcome.loss, (each[:8].mean() + each[8:].mean()) / 2)  # half of the first image is ignored
     outcome.loss.backward()
     assert scores.grad is not None and not scores.grad[0, :, :2].any()
-    empty = forward(lambda _: scores, SegmentationBatch(torch.zeros(2, 3, 4, 4), torch.full_like(labels, 255), []), 0.0)
+    empty = pixel_loss(lambda _: scores, Batch(torch.zeros(2, 3, 4, 4), torch.full_like(labels, 255)), 0.0)
     assert empty.loss.item() == 0
 
 
@@ -346,16 +346,18 @@ def random_confusions(rng, images, classes=4):
     return {index: rng.integers(0, 50, (classes, classes)) * (rng.random((classes, classes)) < 0.6) for index in images}
 
 
-def measured(seed, images=range(12), shift=0):
-    found = random_confusions(np.random.default_rng(seed), images)
-    return Measured(seed, "hash", {index: matrix + shift * np.eye(4, dtype=int) for index, matrix in found.items()})
+def measured(name, **images):
+    """Random confusions, by seeds s0, s1 ..., of the images given for each."""
+    outputs = {int(key[1:]): random_confusions(np.random.default_rng(int(key[1:])), images[key]) for key in images}
+    return Measured(name, outputs, {}, {seed: {"weights_sha256": "hash"} for seed in outputs})
 
 
 def test_only_images_that_all_answered_are_compared():
-    rows_ = compared({"a": [measured(1)], "b": [measured(2, range(3, 20))], "c": [measured(3)]}, backbone="b", seed=0)
+    models = [measured("a", s1=range(12)), measured("b", s2=range(3, 20)), measured("c", s3=range(12))]
+    rows_ = differences(models, backbone="b", seed=0)
     assert [(row["a"], row["b"], row["n"]) for row in rows_] == [("a", "b", 9), ("a", "c", 12), ("b", "c", 9)]
-    entry = entry_of([measured(1), measured(2, range(4, 12))], "wxyz", backbone="b", details={})
-    assert entry.n == 8
+    found = measured("a", s1=range(12), s2=range(4, 12))
+    assert segmentation_result(found, "wxyz", backbone="b", details={}).n == 8
 
 
 def test_the_answer_background_everywhere():

@@ -11,7 +11,7 @@ from PIL import Image
 
 from shapebias.data.readers.voc_masks import read_segmentation, save_mask
 from shapebias.errors import UserError
-from shapebias.tasks.segmentation.samples import SegmentationSamples, Window, random_window
+from shapebias.tasks.segmentation.train import SegmentationSamples, Window, random_window
 from testkit.segmentation_data import COLOURS, painted, small_voc, square_labels
 
 FILL = (0.5, 0.25, 0.75)
@@ -23,7 +23,7 @@ def images(tmp_path_factory):
 
 
 def same(one, other):
-    return torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+    return torch.equal(one.image, other.image) and torch.equal(one.label, other.label)
 
 
 def test_a_key_gives_the_same_sample_and_another_key_or_seed_another(images):
@@ -90,7 +90,7 @@ def test_a_window_on_the_unscaled_image_is_a_plain_cut():
 
 def test_beyond_the_edge_is_the_fill_and_label_255(images):
     samples = SegmentationSamples(images, size=200, fill=FILL, seed=0)  # no image reaches 200 pixels at twice its size
-    image, labels, _ = samples[(0, 0)]
+    image, labels = samples[(0, 0)].image, samples[(0, 0)].label
     corner = [image[:, y, x] for y in (0, -1) for x in (0, -1)]
     filled = torch.tensor([round(255 * value) / 255 for value in FILL])
     assert any(torch.allclose(pixel, filled) for pixel in corner)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.tasks.segmentation.checkpoint import load_segmenter, save_segmenter
+from shapebias.tasks.segmentation.segmenter import load_segmenter, save_segmenter
 from shapebias.tasks.segmentation.segmenter import CLASSES, segmenter_from
 from shapebias.tasks.segmentation.whole_images import predict
 from testkit.segmentation_data import start
@@ -166,7 +166,7 @@ def test_files_that_are_not_segmenters(tmp_path):
     with pytest.raises(UserError, match="not written by 'shapebias segment'"):
         load_segmenter(path)
     save_file(weights, path, metadata={"shapebias": json.dumps({"schema": "shapebias/segmenter/1"})})
-    with pytest.raises(UserError, match="does not say what network"):
+    with pytest.raises(UserError, match="does not state which model"):
         load_segmenter(path)
     path.write_bytes(b"\x80\x04pickled")
     with pytest.raises(UserError, match="is not a safetensors file"):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from shapebias.errors import NotFinite, UserError
-from shapebias.tasks.sweep import FAILED, Score, check_settings, last_score, select_lr
+from shapebias.tasks.sweep import FAILED, Score, Sweep, check_settings, last_score, select_lr
 from shapebias.train.config import LoopConfig
 
 
@@ -38,10 +38,9 @@ def choose(tmp_path, scores, *, fabric=ALONE, **values):
     def divided(seed):
         return [f"fit {seed}"] * 8, [f"held out {seed}"] * 2
 
-    told = {"folder": tmp_path / "net", "name": "net", "metric": "top1"}
-    return *select_lr(
-        Config(LoopConfig(tmp_path, seed=9, epochs=10), **values), fabric, list(scores), divided, train, **told
-    ), runs
+    sweep = Sweep("net", tmp_path / "net", "top1", [], divided, train, lambda *_: None)
+    config = Config(LoopConfig(tmp_path, seed=9, epochs=10), **values)
+    return *select_lr(config, fabric, sweep, list(scores)), runs
 
 
 def test_the_best_score_is_taken_and_between_equals_the_lower_loss(tmp_path):
@@ -78,7 +77,7 @@ def test_rates_that_are_nearly_equal_have_folders_of_their_own(tmp_path):
 def test_a_rate_that_diverges_is_left_out_and_others_errors_are_not(tmp_path, capsys):
     rate, details, _ = choose(tmp_path / "a", {10.0: NotFinite("the loss is not finite"), 0.1: (0.0, 3.0)})
     assert rate == 0.1 and math.isnan(details["selection"]["10"]["top1"])
-    assert "--lr 10 is too high for net: left out" in capsys.readouterr().err
+    assert "--lr 10 is too high for net: skipped" in capsys.readouterr().err
     with pytest.raises(UserError, match="full disk"):
         choose(tmp_path / "b", {0.1: UserError("full disk"), 0.2: (0.5, 1.0)})
     with pytest.raises(UserError, match=r"no --lr of 0.1, 0.2 gives net a finite loss: give lower ones"):

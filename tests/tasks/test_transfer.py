@@ -21,14 +21,14 @@ from shapebias.results.results import Results, read_comparison
 from shapebias.stats.intervals import wilson
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.classification import finetune as finetune_module
-from shapebias.tasks.classification import tasks as tasks_module
-from shapebias.tasks.classification.answers import features_of
+from shapebias.tasks.classification import task as task_module
 from shapebias.tasks.classification.config import TransferConfig
-from shapebias.tasks.classification.figures import Measured, differences, entries
 from shapebias.tasks.classification.finetune import init_network
+from shapebias.tasks.classification.outputs import features_of
+from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.run import transfer
-from shapebias.tasks.classification.task import Task
-from shapebias.tasks.classification.tasks import find_task
+from shapebias.tasks.classification.task import Task, find_task
+from shapebias.tasks.sweep import Measured
 from shapebias.train.config import configure
 from testkit.images import class_folder
 from testkit.runs import same, weights
@@ -73,9 +73,9 @@ def several(data: Path, seed: int = 0) -> Task:
     def part(of: ImageSet) -> ImageSet:
         targets = rng.integers(-1, 2, (len(of), 4)).astype(np.int8)
         targets[np.arange(len(of)), np.arange(len(of)) % 4] = 1
-        return replace(of, targets=targets)
+        return replace(of, targets=targets, classes=("p", "q", "r", "s"))
 
-    return replace(task, kind="multi", classes=("p", "q", "r", "s"), train=part(task.train), test=part(task.test))
+    return replace(task, train=part(task.train), test=part(task.test))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def finetune_image(path: Path):
 
 @pytest.mark.parametrize("method", ["finetune", "linear", "knn"])
 def test_several_classes_per_image_give_three_kinds_of_mean_ap_and_differences(data, tmp_path, monkeypatch, method):
-    monkeypatch.setitem(tasks_module.TASKS, "voc12", lambda *_: replace(several(data), name="voc12"))
+    monkeypatch.setitem(task_module.TASKS, "voc12", lambda *_: replace(several(data), name="voc12"))
     networks = [network("one"), network("two", seed=1)]
     settings = config(data, tmp_path, task="voc12", epochs=1)
     results = transfer(networks, settings, method=method, rates=(0.01,))
@@ -218,7 +218,7 @@ def test_figures_of_hand_made_answers(data):
     rows = np.arange(len(task.test))
     answers = {str(seed): Predictions(rows, rng.normal(size=(12, 4))) for seed in range(3)}
     measured = Measured("one", answers, {"lr": 0.1})
-    found = entries(task, "finetune", measured, seed=0)[0]
+    found = task_results(task, "finetune", measured, seed=0)[0]
     truth = task.test.targets
     each = [mean_average_precision(a.values, truth == 1, truth >= 0, "ap").value for a in answers.values()]
     assert found.value == pytest.approx(np.mean(each)) and found.ci95 == t_interval(each)
@@ -239,7 +239,7 @@ def test_differences_are_over_the_images_that_both_answered(data):
 def test_seeds_that_agree_leave_the_interval_to_the_images(data):
     task = find_task("folder", data)
     answers = Predictions(np.arange(12), np.eye(3)[np.zeros(12, dtype=int)])
-    (entry,) = entries(task, "finetune", Measured("one", {"0": answers, "1": answers}, {}), seed=0)
+    (entry,) = task_results(task, "finetune", Measured("one", {"0": answers, "1": answers}, {}), seed=0)
     assert entry.ci95 == wilson(4, 12) and "all 2 seeds give the same" in entry.details["interval"]
 
 

@@ -9,9 +9,8 @@ from scipy import optimize, stats
 from scipy.special import expit, log_softmax, logsumexp
 
 from shapebias.stats.seeds import t_interval, t_quantile
-from shapebias.tasks.classification.knn import knn_scores
-from shapebias.tasks.classification.loss import share_right, task_loss
-from shapebias.tasks.classification.probe import fit_path, fit_probe
+from shapebias.tasks.classification.outputs import share_right, task_loss
+from shapebias.tasks.classification.probe import fit_path, fit_probe, knn_scores
 
 
 def features(n: int = 40, d: int = 5, seed: int = 0) -> np.ndarray:

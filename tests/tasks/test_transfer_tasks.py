@@ -10,8 +10,7 @@ import pytest
 
 from shapebias.data.readers.classification import read_cifar100
 from shapebias.errors import UserError
-from shapebias.tasks.classification.task import stratified
-from shapebias.tasks.classification.tasks import find_task
+from shapebias.tasks.classification.task import find_task, stratified
 from testkit.devkit import write_devkit
 from testkit.images import class_folder, noise_image
 
@@ -114,7 +113,7 @@ def test_cifar100_becomes_pictures_once(tmp_path, monkeypatch):
 
 def test_voc_targets_say_what_counts_neither_way(shared):
     task = find_task("voc12", shared / "data" / "voc")
-    assert (task.kind, task.metric, len(task.train), len(task.test)) == ("multi", "map", 160, 160)
+    assert (task.single, task.metric, len(task.train), len(task.test)) == (False, "map", 160, 160)
     assert task.train.targets.shape == (160, 20) and set(np.unique(task.train.targets)) <= {-1, 0, 1}
     assert (task.train.targets == 1).any(1).all()
     assert any("aeroplane, train" in note for note in task.notes)

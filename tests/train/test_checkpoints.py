@@ -81,7 +81,7 @@ def test_the_one_before_a_damaged_one_is_gone_on_from(images, tmp_path, monkeypa
     train(config(images, out, **SETTINGS))
     messages = capsys.readouterr().err
     assert (f"warning: checkpoint {newest} is damaged" in messages) == (damage != "gone")
-    assert "going on after epoch 2" in messages
+    assert "resuming after epoch 2" in messages
     assert rows(out) == rows(whole)
     assert same(weights(out), weights(whole))
     assert not (out / "checkpoints").exists()
@@ -152,7 +152,7 @@ def test_a_checkpoint_of_another_network_or_optimizer_is_refused(images, tmp_pat
     state = kept.newest()
     edit(state)
     kept.save(10, state)
-    with pytest.raises(UserError, match="another network or optimiser") as caught:
+    with pytest.raises(UserError, match="another model or optimiser") as caught:
         train(config(images, out, **settings))
     assert "\n" not in str(caught.value)
 

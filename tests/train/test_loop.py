@@ -116,7 +116,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_its_batch(
     else:
         assert f"the last good checkpoint is {paths[-1].name}" in str(caught.value)
         state = Checkpoints(out).newest()
-        assert state["record"]["steps"] == 2 * (epoch - 1) + step - 1
+        assert state["log"]["steps"] == 2 * (epoch - 1) + step - 1
         assert all(value.isfinite().all() for value in state["model"].values())
     folder = read_class_folders(data)
     order = EpochBatchSampler(len(folder), 6, seed=0, parts=accumulate)
@@ -182,5 +182,5 @@ def test_weights_that_are_no_numbers_are_never_saved(images, tmp_path, monkeypat
     out = tmp_path / "run"
     with pytest.raises(UserError, match="the weights are no longer finite: stopped"):
         train(config(images, out, scheme="in", epochs=5, checkpoint_minutes=0.0))
-    assert Checkpoints(out).newest()["record"]["steps"] == 2
+    assert Checkpoints(out).newest()["log"]["steps"] == 2
     assert not (out / "model.safetensors").exists()

@@ -170,10 +170,10 @@ def test_a_signal_is_a_checkpoint_after_the_step_and_a_status(
     assert capsys.readouterr().err.splitlines()[-1].endswith("run the same command to go on")
     state = Checkpoints(out).newest()
     assert tuple(state["position"].values()) == position
-    assert state["record"]["steps"] == step
+    assert state["log"]["steps"] == step
     shutil.copytree(out, copy)
     assert main(command(data, out)) == 0
-    assert f"going on after step {position[2]} of epoch" in capsys.readouterr().err
+    assert f"resuming after step {position[2]} of epoch" in capsys.readouterr().err
     assert main(["train", "--resume", str(copy)]) == 0
     assert_same_end(undisturbed, out)
     assert_same_end(undisturbed, copy)
@@ -183,9 +183,9 @@ def test_a_signal_during_validation_leaves_it_off_and_it_is_measured_again(data,
     out = tmp_path / "out"
     original, batches = run_module.validate, []
 
-    def signalled(network, folder, fabric, **options):
+    def signalled(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
-        batches.append(original(network, folder, fabric, **options))
+        batches.append(original(*arguments))
         return -1.0
 
     with monkeypatch.context() as patch:
@@ -232,7 +232,7 @@ def test_ended_and_killed_at_random_moments_a_process_ends_as_undisturbed(data, 
         process.kill()
         process.wait()
     assert len(rows(out)) < 8
-    assert Checkpoints(out).newest()["record"]["steps"] >= 1
+    assert Checkpoints(out).newest()["log"]["steps"] >= 1
     assert kills.kill_often(data, out, 2, random.Random(3), 0.03)
     assert_same_end(whole, out)
     assert not list(out.rglob("*.part"))

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from shapebias.data.image_set import from_labels
 from shapebias.errors import UserError
 from shapebias.train.config import RANGES, TrainConfig, configure, option, plain
-from shapebias.train.schedule import Schedule, phase_schedule, ramp
+from shapebias.train.run import training_phase
+from shapebias.train.step import ramp
+from shapebias.train.task import Schedule
+from shapebias.train.views import Views
 from shapebias.train.schemes import SCHEMES
 from testkit.runs import config
 
@@ -56,7 +60,8 @@ def test_finetuning_has_a_schedule_of_its_own():
         **{"epochs": 60, "lr": 0.1, "schedule": "step", "drop_every": 20, "warmup_epochs": 0.0},
         **{"finetune_epochs": 45, "finetune_lr": 0.01, "finetune_drop_every": 15},
     )
-    first, second = (phase_schedule(phase, given) for phase in SCHEMES["mmsi"])
+    images = from_labels(Path(), [Path("a.png")] * 4, "abab")
+    first, second = (training_phase(phase, given, images, Views()).schedule for phase in SCHEMES["mmsi"])
     assert first == Schedule(0.1, epochs=60, kind="step", warmup_epochs=0, drop_every=20)
     assert second == Schedule(0.01, epochs=45, kind="step", warmup_epochs=0, drop_every=15)
 

@@ -14,11 +14,11 @@ from shapebias.losses import MMSILoss, Weights, mmsi_loss
 from shapebias.models import load_model
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.train import run as run_module
-from shapebias.train.collapse import collapse_warning
 from shapebias.train.run import train
 from shapebias.train.samples import TrainingSamples
 from shapebias.train.schemes import SCHEMES, Phase
-from shapebias.train.step import Stylizing, forward_step, weights_of
+from shapebias.train.step import collapse_warning, forward_step, loss_weights
+from shapebias.train.views import Stylizing
 from testkit.images import class_folder, noise_image
 from testkit.runs import config, furthest, numbers, rows, same, weights
 
@@ -36,7 +36,7 @@ PAPER = {  # phase by phase: views, weights of Eq. 4, whether it is fine-tuning
 
 def test_schemes_are_those_of_the_paper():
     def told(phase):
-        return phase.views, weights_of(phase, lambda_m=0.8, lambda_s=0.1), phase.finetuning
+        return phase.views, loss_weights(phase, lambda_m=0.8, lambda_s=0.1), phase.finetuning
 
     assert {name: [told(phase) for phase in phases] for name, phases in SCHEMES.items()} == PAPER
 
@@ -69,7 +69,7 @@ def batch(images, bank):
 @pytest.mark.parametrize("joint", [True, False])
 def test_step_is_equation_4(batch, stylizer, bank, joint):
     stylizing, model, phase = Stylizing(stylizer, bank.codes, 1.0), Toy(), SCHEMES["mmsi-sin-in"][0]
-    given = weights_of(phase, lambda_m=0.8, lambda_s=0.1)
+    given = loss_weights(phase, lambda_m=0.8, lambda_s=0.1)
     outcome = forward_step(model, batch, phase, given, MMSILoss(), stylizing=stylizing, joint=joint)
     assert model.seen == ([12] if joint else [4, 4, 4])
     views = [
@@ -88,7 +88,7 @@ def test_step_is_equation_4(batch, stylizer, bank, joint):
 def test_schemes_without_natural_images_show_none(batch, stylizer, bank):
     model, phase = Toy(), SCHEMES["mmsi-sin"][0]
     stylizing = Stylizing(stylizer, bank.codes, 1.0)
-    outcome = forward_step(model, batch, phase, weights_of(phase, 0.8, 0.1), MMSILoss(), stylizing=stylizing)
+    outcome = forward_step(model, batch, phase, loss_weights(phase, 0.8, 0.1), MMSILoss(), stylizing=stylizing)
     assert model.seen == [8] == [phase.images_per_sample * 4]
     assert "natural" not in outcome.values
     assert {"stylized", "mmsi", "rho"} <= set(outcome.values)
@@ -226,6 +226,6 @@ def test_unreadable_validation_images_are_listed(images, tmp_path):
 
 
 def test_too_few_images_to_correlate_are_refused(images, tmp_path):
-    with pytest.raises(UserError, match="4 images, 2 to correlate over"):
+    with pytest.raises(UserError, match="4 images to train with, 2 to correlate over"):
         train(config(images, tmp_path / "run", batch_size=8, grad_accum_steps=2))
     assert not (tmp_path / "run").exists()

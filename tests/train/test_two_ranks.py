@@ -28,7 +28,8 @@ from shapebias.stylize import load_styles, load_stylizer
 from shapebias.train.run import train
 from shapebias.train.samples import TrainingSamples
 from shapebias.train.schemes import SCHEMES
-from shapebias.train.step import Stylizing, forward_step, weights_of
+from shapebias.train.step import forward_step, loss_weights
+from shapebias.train.views import Stylizing
 from testkit.images import class_folder
 from testkit.runs import NORM_FREE, config, furthest, numbers, weights
 
@@ -66,7 +67,7 @@ def steps(fabric: Fabric, images: Path) -> dict[str, list[torch.Tensor]]:
     model = fabric.setup_module(classifier)
     for axis, joint in STEPS:
         model.zero_grad()
-        mmsi, weighted = MMSILoss(axis=axis), weights_of(phase, 0.8, 0.1)
+        mmsi, weighted = MMSILoss(axis=axis), loss_weights(phase, 0.8, 0.1)
         outcome = forward_step(model, batch, phase, weighted, mmsi, stylizing=stylizing, joint=joint)
         fabric.backward(outcome.loss)
         loss = outcome.loss.detach().clone()

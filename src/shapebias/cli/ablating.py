@@ -74,7 +74,7 @@ def ablation(
     **options: Any,
 ) -> None:
     """Train, measure and tabulate."""
-    from shapebias.tasks.ablation.ablate import ablate
+    from shapebias.tasks.ablation.run import ablate
     from shapebias.tasks.ablation.rows import ROWS
 
     config = configure(AblationConfig, stages=tuple(stages), out=out, **options)

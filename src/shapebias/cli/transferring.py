@@ -72,7 +72,7 @@ def transfer(
     **options: Any,
 ) -> None:
     """Try networks on a task."""
-    from shapebias.tasks.classification.tasks import FOLDER, TASKS, check_task
+    from shapebias.tasks.classification.task import FOLDER, TASKS, check_task
 
     if task not in TASKS and Path(task).is_dir():
         if data is not None and data.resolve() != Path(task).resolve():
