@@ -12,11 +12,11 @@ from shapebias.errors import UserError
 from shapebias.losses import MMSILoss, Weights, objective
 from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Result, Results
-from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS, find_rows, settings_of, stages_for
-from shapebias.tasks.ablation.train import starting_network
+from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.ablation.table import cells
+from shapebias.tasks.ablation.train import starting_network
 from shapebias.tasks.classification.finetune import try_size
 from shapebias.tasks.classification.outputs import task_loss
 from shapebias.tasks.classification.task import find_task

@@ -24,8 +24,8 @@ from shapebias.results.results import Results
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.tasks.ablation import run as run_module
-from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.ablation.config import AblationConfig
+from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.classification.outputs import KINDS
 from shapebias.train import samples as samples_module
 from shapebias.train.config import configure

@@ -13,8 +13,7 @@ from torch.nn import functional
 
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.tasks.segmentation.segmenter import load_segmenter, save_segmenter
-from shapebias.tasks.segmentation.segmenter import CLASSES, segmenter_from
+from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter, save_segmenter, segmenter_from
 from shapebias.tasks.segmentation.whole_images import predict
 from testkit.segmentation_data import start
 

@@ -74,8 +74,8 @@ def ablation(
     **options: Any,
 ) -> None:
     """Train, measure and tabulate."""
-    from shapebias.tasks.ablation.run import ablate
     from shapebias.tasks.ablation.rows import ROWS
+    from shapebias.tasks.ablation.run import ablate
 
     config = configure(AblationConfig, stages=tuple(stages), out=out, **options)
     names = list(ROWS) if rows is None else [name.strip() for name in rows.split(",") if name.strip()]

@@ -120,9 +120,7 @@ def run_sweep(
     return Measured(sweep.name, outputs, details, runs)
 
 
-def select_lr(
-    config: Any, fabric: Fabric, sweep: Sweep[Any], rates: Sequence[float]
-) -> tuple[float, dict[str, Any]]:
+def select_lr(config: Any, fabric: Fabric, sweep: Sweep[Any], rates: Sequence[float]) -> tuple[float, dict[str, Any]]:
     """Return the best of ``rates`` and how it was chosen, for a result's details; a single one is taken untried.
 
     A rate whose loss does not stay finite is skipped, with a warning; on several devices it is an error.
@@ -146,9 +144,10 @@ def select_lr(
             sweep.train(run, fit, held_out)
             scores[rate] = last_score(place)
         except NotFinite as error:
+            too_high = f"--lr {rate:g} is too high for {sweep.name}"
             if fabric.world_size > 1:  # the other ranks have ended
-                raise UserError(f"--lr {rate:g} is too high for {sweep.name} ({error}): leave it out of --lr") from error
-            print(f"warning: --lr {rate:g} is too high for {sweep.name}: skipped", file=sys.stderr)
+                raise UserError(f"{too_high} ({error}): leave it out of --lr") from error
+            print(f"warning: {too_high}: skipped", file=sys.stderr)
             scores[rate] = FAILED
     best = max(rates, key=lambda rate: scores[rate].order)
     if scores[best].order == FAILED.order:

@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from shapebias.data.image_set import ImageSet
 from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
 from shapebias.results.runs import METRICS_FILE, RUN_FILE, SCHEMA
 from shapebias.train.config import plain
@@ -25,18 +26,6 @@ CONFIG_FILE = "config.json"
 PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by its hash
 # Settings that may change between a run and its continuation: they do not change what is computed.
 FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep_checkpoints", *PLACES)
-
-
-class TrainingImages(Protocol):
-    """The training images, as far as a run's files state them."""
-
-    @property
-    def root(self) -> Path: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,7 @@ class RunInfo:
 
     title: str
     head: dict[str, Any]
-    images: TrainingImages
+    images: ImageSet
     columns: tuple[str, ...]
     inputs: dict[str, str] = field(default_factory=dict)
 

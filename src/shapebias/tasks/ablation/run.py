@@ -105,9 +105,7 @@ def find_voc12(data: Path) -> Task:
     return replace(found, use="ablation", train=replace(found.train, root=root, columns=columns))
 
 
-def row_training(
-    settings: AblationConfig, row: Row, fabric: Fabric, task: Task, views: Views
-) -> Sweep[Predictions]:
+def row_training(settings: AblationConfig, row: Row, fabric: Fabric, task: Task, views: Views) -> Sweep[Predictions]:
     """Return the training of ``row`` for several learning rates and seeds."""
 
     def test(run: AblationConfig, _trained: Any) -> Predictions:

@@ -116,9 +116,7 @@ def per_class_top1(images: ImageSet, outputs: Predictions, classes: int) -> np.n
         return hits / count
 
 
-def image_interval(
-    images: ImageSet, outputs: Predictions, kind: Kind | None, seed: int
-) -> tuple[float, float] | None:
+def image_interval(images: ImageSet, outputs: Predictions, kind: Kind | None, seed: int) -> tuple[float, float] | None:
     """Return the 95 % interval over images: Wilson's of top-1, the bootstrap's of a ``kind`` of mean AP."""
     if kind is None:
         found = right(images, outputs)

@@ -17,9 +17,7 @@ from shapebias.tasks.classification.task import Task
 from shapebias.tasks.sweep import Measured
 
 
-def linear(
-    config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
-) -> Measured[Predictions]:
+def linear(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Measured[Predictions]:
     """Fit a logistic regression whose L2 weight is chosen on the held-out part of the training images.
 
     Between equal scores the lower loss decides. The layer is fitted again on all training images.

@@ -54,9 +54,7 @@ def _result(task: Task, method: str | None, measured: Measured[Predictions], kin
         details["mean_over_classes"] = float(np.nanmean(means))
     by = "bootstrap over test images" if kind else "Wilson's over test images"
     condition = _condition(method, kind)
-    return mean_result(
-        task.evaluator, task.metric, each, by, n=len(first.rows), condition=condition, details=details
-    )
+    return mean_result(task.evaluator, task.metric, each, by, n=len(first.rows), condition=condition, details=details)
 
 
 def _condition(method: str | None, kind: Kind | None) -> dict[str, Any]:
@@ -96,9 +94,7 @@ def differences(
     return rows
 
 
-def _values(
-    test: ImageSet, model: Measured[Predictions], rows: list[int], kind: Kind | None, seed: int
-) -> np.ndarray:
+def _values(test: ImageSet, model: Measured[Predictions], rows: list[int], kind: Kind | None, seed: int) -> np.ndarray:
     """Return, averaged over seeds: right or not of each image (n,); or mean AP, then that of each draw of images."""
     of_seeds = []
     for outputs in model.outputs.values():

@@ -20,7 +20,7 @@ from shapebias.tasks.classification.outputs import load_or_predict, logits_of
 from shapebias.tasks.classification.read_out import knn, linear
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
-from shapebias.tasks.sweep import Measured, Sweep, check_settings, run_sweep, write_results
+from shapebias.tasks.sweep import Sweep, check_settings, run_sweep, write_results
 from shapebias.train.config import update
 from shapebias.train.distributed import on_rank_zero, rank_zero_first, setup_fabric
 
@@ -67,7 +67,9 @@ def transfer(
             found = run_sweep(config, fabric, fine_tuning(config, fabric, model, task), seeds, rates)
             found.details["epochs"] = config.loop.epochs
         else:
-            found = (linear if method == "linear" else knn)(config, model, task, str(fabric.device), folder / "features")
+            found = (linear if method == "linear" else knn)(
+                config, model, task, str(fabric.device), folder / "features"
+            )
         found.details.update(size=config.size or model.preprocessing.size, split_seed=config.split_seed)
         measured.append(found)
         new = on_rank_zero(fabric, lambda f=found: task_results(task, method, f, seed=config.split_seed))

@@ -138,7 +138,7 @@ def _voc(year: int, train: str, test: str) -> Callable[[Path, int, bool], Task]:
     def read(data: Path, _seed: int, download: bool) -> Task:
         for split in (train, test) if download else ():
             fetch_voc(data, year, split)
-        parts = [read_multilabel(data, year, split) for split in (train, test)]
+        parts = read_multilabel(data, year, train), read_multilabel(data, year, test)
         notes = [
             f"{len(found.skipped[NO_OBJECT])} images of {split} show no object and are skipped"
             for split, found in zip((train, test), parts, strict=True)

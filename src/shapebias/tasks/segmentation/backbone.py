@@ -142,7 +142,7 @@ def _pools(module: nn.Module) -> bool:
 
 
 def bare_network(architecture: str, output_stride: int) -> nn.Module:
-    """Return the network ``architecture``, weights drawn anew, its maps at most ``output_stride`` times smaller if it can.
+    """Return an ``architecture`` with new weights, its maps at most ``output_stride`` times smaller where it can.
 
     timm's networks that take an ``output_stride`` trade strides for dilation; Swin's are made to take any size.
 
