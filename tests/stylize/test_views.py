@@ -44,7 +44,7 @@ def test_the_same_style_twice_counts_once(images, tmp_path, capsys):
     noise_image(tmp_path / "styles" / "c.png", 4)
     capsys.readouterr()
     train(config(images, tmp_path / "run", styles=tmp_path / "styles", epochs=1))
-    assert "left out 1 styles that are there already, first styles/b" in capsys.readouterr().err
+    assert "skipped 1 styles that are there already, first styles/b" in capsys.readouterr().err
     with pytest.raises(UserError, match="--alpha 0 leaves images as they are"):
         train(config(images, tmp_path / "other", alpha=0.0))
 

@@ -249,7 +249,7 @@ def test_a_broken_mask_of_val_is_found_before_any_training(tmp_path, monkeypatch
 
 def test_images_held_out_that_cannot_be_read_are_named_not_the_rate(tmp_path):
     root = small_voc(tmp_path / "voc")
-    (aside,) = run_module.divided(read_segmentation(root, 2012, "train"), 0)[1].images
+    (aside,) = run_module.divided(read_segmentation(root, 2012, "train"), 0)[1].paths
     aside.write_bytes(b"no picture")
     with pytest.raises(UserError, match="none of the 1 images that are held out could be read"):
         segment([start()], config(root, tmp_path / "out", epochs=1), rates=[0.1, 0.2])
