@@ -50,7 +50,10 @@ def load_or_predict(
 
     Under ``strict``, predictions saved without some unreadable images are not used: ``run`` refuses these images.
     """
-    cache = BatchCache(folder, {"model": model.cache_key(), "images": images.fingerprint})
+    key = model.cache_key()
+    if Path(key["spec"]).exists():  # a run's folder, which may move
+        del key["spec"]
+    cache = BatchCache(folder, {"model": key, "images": images.fingerprint})
     found = cache.get("answers")
     if found is not None and not (strict and len(found["unreadable"])):
         return Predictions(found["rows"], found["values"], tuple(found["unreadable"].tolist()))
