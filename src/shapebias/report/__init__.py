@@ -1,4 +1,4 @@
-"""One self-contained HTML page that shows what networks decide by: shape or texture."""
+"""The report: one self-contained HTML page about whether models decide by shape or by texture."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = ["build_report"]
 
 
 def build_report(folders: Sequence[Path], out: Path, *, title: str | None = None) -> list[str]:
-    """Write the page about every run and measurement found under ``folders`` to ``out``.
+    """Write the page about every training and every model's results found under ``folders`` to ``out``.
 
-    Folders are searched for ``run.json`` (training runs), ``results.json`` (measurements) and response files
-    in the published CSV format, which may also be given themselves; hidden folders are left out. The page
-    needs no network: pictures, charts and style are inside it.
+    Folders are searched for ``run.json`` (trainings), ``results.json`` (results) and response files in the published
+    CSV format, which may also be given themselves; hidden folders are ignored. The page loads nothing: pictures,
+    charts and style are inside it.
 
     Returns:
-        What is missing or doubtful in the input, one readable line each.
+        Warnings about missing or damaged input, one line each.
 
     Raises:
         UserError: a folder is missing, nothing was found in any, or a file cannot be used.
@@ -26,6 +26,6 @@ def build_report(folders: Sequence[Path], out: Path, *, title: str | None = None
     from shapebias.report.page import render
 
     collection = collect(folders)
-    page, warnings = render(collection, title=title)
+    page = render(collection, title=title)
     write_text(Path(out), page.encode("utf-8", "replace").decode("utf-8"))
-    return warnings
+    return list(dict.fromkeys(collection.warnings))

@@ -1,30 +1,48 @@
-"""Find runs and measurements in folders, and join those that are about the same network."""
+"""The trainings, results and other files found in folders, joined by the model that they are about."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from shapebias.errors import UserError
-from shapebias.report.audit import FILE as AUDIT
-from shapebias.report.audit import Unmeasured, read_audits
-from shapebias.report.records import (
-    Difference,
-    Entry,
-    Measurement,
-    Run,
-    read_differences,
-    read_measurement,
-    read_run,
-)
-from shapebias.report.response_files import is_responses
+from shapebias.report.values import Interval, count, interval, number, table, text
+from shapebias.results.responses import Trial, check_once, is_response_file, read_responses
+from shapebias.results.results import COMPARISON_FILE, Result, Results, read_comparison
+from shapebias.results.runs import RUN_FILE, Run
+
+RESULTS_FILE, AUDIT_FILE = "results.json", "audit.json"
 
 
 @dataclass(frozen=True)
-class Network:
-    """One network on the page: the run that trained it, its measurements, or both."""
+class Measurement:
+    """One ``results.json`` and where it lies."""
+
+    path: Path
+    content: Results
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.content.model["name"]
+
+    @property
+    def results(self) -> list[Result]:
+        """Every result in the file."""
+        return self.content.results
+
+    @property
+    def weights(self) -> str | None:
+        """SHA-256 of the measured weights."""
+        return text(self.content.model.get("weights_sha256"))
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model on the page: the training of it, its results, or both."""
 
     name: str
     run: Run | None
@@ -32,127 +50,162 @@ class Network:
     index: int = 0
 
     @property
-    def entries(self) -> list[Entry]:
-        """Every measured number of this network."""
-        return [entry for measurement in self.measurements for entry in measurement.entries]
+    def results(self) -> list[Result]:
+        """Every result of this model."""
+        return [result for measurement in self.measurements for result in measurement.results]
 
-    def entry(self, evaluator: str, metric: str) -> Entry | None:
-        """The first entry of that evaluator and metric, None where it was not measured."""
-        return next((e for e in self.entries if (e.evaluator, e.metric) == (evaluator, metric)), None)
+    def result(self, evaluator: str, metric: str) -> Result | None:
+        """The first result of that evaluator and metric, None where there is none."""
+        return next((r for r in self.results if (r.evaluator, r.metric) == (evaluator, metric)), None)
 
     @property
     def shape_bias(self) -> float | None:
         """Share of shape among the decisions by either cue."""
-        entry = self.entry("shape-bias", "shape_bias")
-        return entry.value if entry else None
+        result = self.result("shape-bias", "shape_bias")
+        return result.value if result else None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One paired difference, ``a`` minus ``b``, on the same images."""
+
+    evaluator: str
+    metric: str
+    condition: dict[str, Any]
+    a: str
+    b: str
+    value: float | None
+    ci95: Interval | None
+    n: int | None
+
+    @property
+    def clear(self) -> bool | None:
+        """Whether the interval excludes zero, None without an interval."""
+        return None if self.ci95 is None else self.ci95[0] > 0 or self.ci95[1] < 0
+
+    def between(self, model: str, other: str) -> bool:
+        """Whether it is of these two models."""
+        return {self.a, self.b} == {model, other}
+
+    def of(self, model: str) -> tuple[float | None, Interval | None]:
+        """Value and interval of ``model`` minus the other one."""
+        if self.value is None or self.a == model:
+            return self.value, self.ci95
+        return -self.value, None if self.ci95 is None else (-self.ci95[1], -self.ci95[0])
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Everything found, networks ordered from the most texture-bound to the most shape-bound."""
+    """Everything found, models ordered from the most texture-bound to the most shape-bound.
 
-    networks: tuple[Network, ...]
-    differences: tuple[Difference, ...]
+    Sections add to ``warnings`` what they could not use, and to ``picture_folders`` where shown pictures are from.
+    """
+
+    models: tuple[Model, ...]
+    differences: tuple[Difference, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    audits: tuple[Path, ...] = ()
     warnings: list[str] = field(default_factory=list)
-    responses: Mapping[Path, bool] = field(default_factory=dict)  # response files; whether one was given itself
-    unmeasured: tuple[Unmeasured, ...] = ()
+    picture_folders: list[Path] = field(default_factory=list)
 
 
 def collect(folders: Sequence[Path]) -> Collection:
     """Search ``folders``, which may also be response files, and return what they hold.
 
     Raises:
-        UserError: a folder or file is missing, or there is no run, measurement or response file in any of them.
+        UserError: a folder or file is missing, there is no run, result or response file in any of them, or one of
+            these that cannot be used.
     """
     runs: list[Run] = []
     measurements: list[Measurement] = []
-    warnings: list[str] = []
     comparisons: list[Path] = []
     audits: list[Path] = []
-    responses: dict[Path, bool] = {}
+    responses: dict[Path, bool] = {}  # whether the file itself was asked for
     for path in _files(folders):
         if path.suffix == ".csv":
             responses[path] = path in map(Path, folders)
-        elif path.name == "run.json":
-            runs.append(read_run(path, warnings))
-        elif path.name == "results.json":
-            measurements.append(read_measurement(path))
-            comparisons.append(path.parent.parent / "comparison.json")
-            audits.append(path.parent.parent / AUDIT)
-        elif path.name == AUDIT:
-            audits.append(path)
+        elif path.name == RUN_FILE:
+            runs.append(Run.load(path.parent))
+        elif path.name == RESULTS_FILE:
+            measurements.append(Measurement(path, Results.load(path)))
+            comparisons.append(path.parent.parent / COMPARISON_FILE)
+            audits.append(path.parent.parent / AUDIT_FILE)
         else:
-            comparisons.append(path)
+            (audits if path.name == AUDIT_FILE else comparisons).append(path)
     if not runs and not measurements and not responses:
         where = ", ".join(str(folder) for folder in folders) or "no folder"
         raise UserError(
-            f"no run.json and no results.json found in {where}: give a folder of a training or measurement, "
+            f"no {RUN_FILE} and no {RESULTS_FILE} found in {where}: give a folder of a training or of results, "
             "or response CSV files"
         )
-    networks = _networks(runs, measurements, warnings)
-    differences = _differences(comparisons, measurements, warnings)
-    return Collection(networks, differences, warnings, responses, read_audits(audits, warnings))
+    warnings: list[str] = []
+    models = _models(runs, measurements, warnings)
+    differences = _differences(_existing(comparisons), {m.name for m in measurements}, warnings)
+    trials = _trials(responses, warnings)
+    return Collection(models, tuple(differences), tuple(trials), tuple(_existing(audits)), warnings)
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
     """Files of interest, each once, in an order that depends on names only."""
     seen: set[Path] = set()
+
+    def new(path: Path) -> bool:
+        known = path.resolve() in seen
+        seen.add(path.resolve())
+        return not known
+
     for folder in map(Path, folders):
         if folder.suffix == ".csv" and folder.is_file():
-            if folder.resolve() not in seen:
-                seen.add(folder.resolve())
-                yield folder
+            yield from filter(new, [folder])
             continue
         if not folder.is_dir():
-            raise UserError(f"no folder {folder}: give the folder of a run or of measurements, or a response CSV file")
+            raise UserError(f"no folder {folder}: give the folder of a training or of results, or a response CSV file")
         for parent, children, names in os.walk(folder):
             children[:] = sorted(child for child in children if not child.startswith("."))
-            for name in ("run.json", "results.json", "comparison.json", AUDIT):
-                path = Path(parent) / name
-                if name in names and path.resolve() not in seen:
-                    seen.add(path.resolve())
-                    yield path
-            if "results.json" in names:
-                continue  # the response files beside it are that network's own
-            for path in (Path(parent) / name for name in sorted(names) if name.endswith(".csv")):
-                if path.resolve() not in seen and not path.name.startswith(".") and is_responses(path):
-                    seen.add(path.resolve())
-                    yield path
+            known = [name for name in (RUN_FILE, RESULTS_FILE, COMPARISON_FILE, AUDIT_FILE) if name in names]
+            yield from filter(new, (Path(parent) / name for name in known))
+            if RESULTS_FILE in names:
+                continue  # the response files beside it are that model's own
+            tables = (Path(parent) / name for name in sorted(names) if name.endswith(".csv") and name[0] != ".")
+            yield from filter(new, (path for path in tables if is_response_file(path)))
 
 
-def _networks(runs: list[Run], measurements: list[Measurement], warnings: list[str]) -> tuple[Network, ...]:
-    """Join by the weights' hash; what has no partner stays a network of its own."""
+def _existing(paths: Sequence[Path]) -> list[Path]:
+    return [path for path in sorted({path.resolve(): path for path in paths}.values()) if path.is_file()]
+
+
+def _models(runs: list[Run], measurements: list[Measurement], warnings: list[str]) -> tuple[Model, ...]:
+    """Join by the weights' hash; what has no partner stays a model of its own."""
     waiting = list(measurements)
-    networks: list[Network] = []
+    models: list[Model] = []
     homes, weights = {m.path.parent.resolve() for m in measurements}, {m.weights for m in measurements}
     for run in runs:
         if run.record.get("task") and run.weights not in weights and homes.intersection(run.folder.resolve().parents):
-            continue  # a seed or a trial, of which the figures in the folder above are made
+            continue  # a seed or a trial, of which the results in the folder above are made
         mine = [m for m in waiting if run.weights and m.weights == run.weights]
         if run.weights is None:
             warnings.append(f"the training of {run.name} in {run.folder} is unfinished")
         elif not mine and any(m.name == run.name for m in waiting):
-            warnings.append(f"results named {run.name} belong to other weights than the run in {run.folder}")
+            warnings.append(f"results named {run.name} belong to other weights than the training in {run.folder}")
         waiting = [m for m in waiting if m not in mine]
         groups = _groups(mine)
-        name = mine[0].name if mine else run.name
-        networks.append(Network(name, run, groups[0] if groups else ()))
-        networks.extend(Network(group[0].name, None, group) for group in groups[1:])
+        models.append(Model(mine[0].name if mine else run.name, run, groups[0] if groups else ()))
+        models.extend(Model(group[0].name, None, group) for group in groups[1:])
     while waiting:
         first = waiting[0]
         mine = [m for m in waiting if m is first or (first.weights and m.weights == first.weights)]
         waiting = [m for m in waiting if m not in mine]
-        networks.extend(Network(group[0].name, None, group) for group in _groups(mine))
-    networks.sort(key=lambda n: (n.shape_bias is None, n.shape_bias or 0.0, not n.measurements, n.name))
-    return tuple(replace(n, index=i, name=name) for i, (n, name) in enumerate(_distinct(networks)))
+        models.extend(Model(group[0].name, None, group) for group in _groups(mine))
+    models.sort(key=lambda m: (m.shape_bias is None, m.shape_bias or 0.0, not m.measurements, m.name))
+    return tuple(replace(m, index=i, name=name) for i, (m, name) in enumerate(_distinct(models)))
 
 
 def _groups(measurements: list[Measurement]) -> list[tuple[Measurement, ...]]:
-    """Split measurements of the same weights so that no group holds the same number twice."""
+    """Split measurements of the same weights so that no group holds the same result twice."""
     groups: list[list[Measurement]] = []
     for measurement in measurements:
-        keys = {entry.key for entry in measurement.entries}
-        home = next((g for g in groups if not keys & {e.key for m in g for e in m.entries}), None)
+        keys = {result.key for result in measurement.results}
+        home = next((g for g in groups if not keys & {r.key for m in g for r in m.results}), None)
         if home is None:
             groups.append([measurement])
         else:
@@ -160,33 +213,54 @@ def _groups(measurements: list[Measurement]) -> list[tuple[Measurement, ...]]:
     return [tuple(group) for group in groups]
 
 
-def _distinct(networks: list[Network]) -> Iterator[tuple[Network, str]]:
-    """Networks with names to show, equal ones told apart by their seeds or else by a count."""
-    alike: dict[str, list[Network]] = {}
-    for network in networks:
-        alike.setdefault(network.name, []).append(network)
+def _distinct(models: list[Model]) -> Iterator[tuple[Model, str]]:
+    """Models with names to show, equal ones told apart by their seeds or else by a count."""
+    alike: dict[str, list[Model]] = {}
+    for model in models:
+        alike.setdefault(model.name, []).append(model)
     used: set[str] = set()
-    for network in networks:
-        seeds = [str(n.run.record.get("seed")) for n in alike[network.name] if n.run]
-        apart = 1 < len(set(seeds)) == len(alike[network.name])
-        name = f"{network.name} · seed {network.run.record.get('seed')}" if apart and network.run else network.name
+    for model in models:
+        seeds = [str(m.run.record.get("seed")) for m in alike[model.name] if m.run]
+        apart = 1 < len(set(seeds)) == len(alike[model.name])
+        name = f"{model.name} · seed {model.run.record.get('seed')}" if apart and model.run else model.name
         candidate, turn = name, 1
         while candidate in used:
             turn += 1
             candidate = f"{name} ({turn})"
         used.add(candidate)
-        yield network, candidate
+        yield model, candidate
 
 
-def _differences(paths: list[Path], measurements: list[Measurement], warnings: list[str]) -> tuple[Difference, ...]:
-    known = {m.name for m in measurements}
-    found: list[Difference] = []
-    for path in sorted({path.resolve(): path for path in paths}.values()):
-        if not path.is_file():
+def _differences(paths: Sequence[Path], known: set[str], warnings: list[str]) -> list[Difference]:
+    """The paired differences of all comparisons between models on the page."""
+    found: dict[str, Difference] = {}
+    for path in paths:
+        try:
+            rows = read_comparison(path)["paired"]
+        except UserError as error:
+            warnings.append(f"{error} (skipped)")
             continue
-        differences = read_differences(path, warnings)
-        shown = [d for d in differences if d.a in known and d.b in known]
-        if len(shown) < len(differences):
-            warnings.append(f"{path} compares networks that are not on this page (left out)")
-        found.extend(d for d in shown if d not in found)
-    return tuple(found)
+        shown = [row for row in rows if {row["a"], row["b"]} <= known]
+        if len(shown) < len(rows):
+            warnings.append(f"{path} compares models that are not on this page (skipped)")
+        for row in shown:
+            value, ends, n = number(row.get("difference")), interval(row.get("ci95")), count(row.get("n"))
+            names = row["evaluator"], row["metric"], table(row.get("condition")), row["a"], row["b"]
+            found.setdefault(repr((*names, value, ends, n)), Difference(*names, value, ends, n))
+    return list(found.values())
+
+
+def _trials(files: dict[Path, bool], warnings: list[str]) -> list[Trial]:
+    """All trials of response files; a broken file is an error where it was asked for, else a warning."""
+    found: list[Trial] = []
+    for path, asked in files.items():
+        try:
+            trials = read_responses(path)
+            check_once([*found, *trials])
+        except UserError as error:
+            if asked:
+                raise
+            warnings.append(f"{error} (skipped)")
+        else:
+            found += trials
+    return found

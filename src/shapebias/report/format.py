@@ -1,6 +1,12 @@
-"""Numbers as people read them. A missing value is an en dash everywhere."""
+"""Numbers and conditions as people read them. A missing value is an en dash everywhere."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shapebias.report.values import Interval, listing, number, table, text
+from shapebias.results.results import Result
 
 MISSING = "\u2013"  # en dash
 _TO = "\u2013"
@@ -17,7 +23,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return MISSING if value is None else f"{_signed(100 * value, digits)}{_SPACE}%"
 
 
-def percent_interval(bounds: tuple[float, float] | None, digits: int = 1) -> str:
+def percent_interval(bounds: Interval | None, digits: int = 1) -> str:
     """Two fractions as an interval in percent."""
     if bounds is None:
         return MISSING
@@ -32,7 +38,7 @@ def points(value: float | None) -> str:
     return f"{sign}{_signed(100 * value, 1)} points"
 
 
-def points_interval(bounds: tuple[float, float] | None) -> str:
+def points_interval(bounds: Interval | None) -> str:
     """An interval of a difference in percentage points."""
     return MISSING if bounds is None else f"{_signed(100 * bounds[0], 1)} to {_signed(100 * bounds[1], 1)}"
 
@@ -42,7 +48,7 @@ def plain(value: float | None) -> str:
     return MISSING if value is None else f"{value:.4g}".replace("-", _MINUS)
 
 
-def plain_interval(bounds: tuple[float, float] | None) -> str:
+def plain_interval(bounds: Interval | None) -> str:
     """Two numbers that are not fractions as an interval."""
     return MISSING if bounds is None else f"{plain(bounds[0])} to {plain(bounds[1])}"
 
@@ -82,6 +88,58 @@ def short(text: str, length: int) -> str:
     'a long…'
     """
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def describe(condition: Mapping[str, Any]) -> str:
+    """A result's condition in words.
+
+    >>> describe({"styles": "held-out"})
+    'styles: held-out'
+    """
+    return ", ".join(f"{key}: {condition[key]}" for key in sorted(condition))
+
+
+def classes_note(result: Result) -> str:
+    """That an accuracy is over some of the model's classes only: ``over 120 of 1000 classes``, else nothing."""
+    answers = text(result.condition.get("answers"))
+    return f"over {answers}" if answers else ""
+
+
+def present_note(result: Result) -> str:
+    """That a mean over corruptions is one over fewer than all: ``over 45 of 75 ...``, else nothing."""
+    if result.metric != "mean_top1_of_present":
+        return ""
+    present = table(result.details.get("present"))
+    many = sum(len(listing(severities)) for severities in present.values())
+    return f"over {many} of 75 corruptions and severities" if many else "over those present only"
+
+
+def evidence(result: Result) -> str:
+    """The trainings and images that a result of a task rests on, and what its interval covers, as far as recorded."""
+    seeds = result.details.get("seeds")
+    many = len(seeds) if isinstance(seeds, dict | list) else 0
+    trainings = f"{'mean of ' if many > 1 else ''}{plural(many, 'seed')}" if many else ""
+    images = f"{counted(result.n)} {'' if result.evaluator == 'cam' else 'test '}images" if result.n else ""
+    background = number(result.details.get("all_background"))
+    floor = f"answering background everywhere: {percent(background)}" if background is not None else ""
+    return ", ".join(filter(None, [trainings, images, _covered(result), floor]))
+
+
+def _covered(result: Result) -> str:
+    said = text(result.details.get("interval"))
+    if result.ci95 is None or said is None:
+        return "" if result.ci95 else "no interval"
+    if said.startswith("Student's t"):
+        return "interval over seeds"
+    return "interval over images" if "images" in said else ""
+
+
+def joined(notes: Sequence[tuple[str, str]]) -> str:
+    """The note of several models (name, note) where they have the same one, else one for each that has any."""
+    said = list(dict.fromkeys(note for _, note in notes))
+    if len(said) <= 1:
+        return said[0] if said else ""
+    return "; ".join(f"{name}: {note}" for name, note in notes if note)
 
 
 def _signed(value: float, digits: int) -> str:

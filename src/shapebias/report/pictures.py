@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -28,7 +29,7 @@ class Picture:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether ``path`` is a folder that can be reached, whatever is wrong with it otherwise."""
+    """Return whether ``path`` is a folder that can be reached."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -69,6 +70,18 @@ def embed(path: Path, *, largest: int = LARGEST, quality: int = 90) -> Picture |
     """The picture as a data URI, the smaller of PNG and JPEG; None if it cannot be decoded."""
     image = _decoded(path)
     return None if image is None else embed_image(image, largest=largest, quality=quality)
+
+
+def embed_png(folder: Path, file: Any, *, largest: int = LARGEST) -> Picture | None:
+    """The PNG of that name in ``folder`` as a data URI; None for any other file, and if it cannot be decoded."""
+    path = png_inside(folder, file)
+    return embed(path, largest=largest, quality=85) if path else None
+
+
+def png_inside(folder: Path, file: Any) -> Path | None:
+    """The PNG of that name in ``folder``, None for anything else."""
+    path = inside(folder, file) if isinstance(file, str) and file else None
+    return path if path is not None and path.suffix == ".png" else None
 
 
 def embed_image(image: Image.Image, *, largest: int = LARGEST, quality: int = 90, labels: bool = False) -> Picture:

@@ -1,8 +1,4 @@
-"""Inline SVG: escaped elements, and the mark that stands for a network.
-
-Charts give horizontal positions in percent and vertical ones in pixels, so they stretch with the
-page while their text keeps its size.
-"""
+"""Inline SVG: escaped elements, and the mark that stands for a model."""
 
 from __future__ import annotations
 
@@ -34,28 +30,30 @@ def share(value: float) -> str:
     return f"{_value(100 * min(max(value, 0.0), 1.0))}%"
 
 
-def mark(index: int, *, x: object = 0, y: float = 0, size: float = 5.5, title: str | None = None) -> Markup:
-    """The mark of network number ``index``: a colour and a form, both its own."""
-    form = _FORMS[(index + index // COLOURS) % len(_FORMS)]
+def colour(index: int | None) -> str:
+    """The class that gives an element the colour of model number ``index``, or of people (None)."""
+    return "person" if index is None else f"model-{index % COLOURS}"
+
+
+def corners(points: Iterable[tuple[float, float]]) -> str:
+    """The corners of a line or an area, to a tenth of a pixel."""
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def mark(index: int | None, *, x: object = 0, y: float = 0, size: float = 5.5, title: str | None = None) -> Markup:
+    """The mark of model number ``index``, a colour and a form of its own; for people (None) a ring."""
     label = tag("title", title) if title else ""
-    path = tag("path", label, d=_path(form(size)), class_=f"mark net-{index % COLOURS}")
-    return tag("svg", path, x=x, y=y, overflow="visible", class_="at")
+    if index is None:
+        form = tag("circle", label, r=size * 0.9, class_="ring")
+    else:
+        points = _FORMS[(index + index // COLOURS) % len(_FORMS)](size)
+        form = tag("path", label, d=_path(points), class_=f"mark {colour(index)}")
+    return tag("svg", form, x=x, y=y, overflow="visible", class_="at")
 
 
-def key(index: int) -> Markup:
-    """The mark of a network as a small picture beside its name."""
+def key(index: int | None) -> Markup:
+    """The mark of a model, or of people (None), as a small picture beside its name."""
     return tag("svg", mark(index, x=8, y=8), class_="key", width=16, height=16, viewBox="0 0 16 16", aria_hidden="true")
-
-
-def ring(*, x: object = 0, y: float = 0, size: float = 5.5, title: str | None = None) -> Markup:
-    """The mark of a person: a ring, the same for all."""
-    label = tag("title", title) if title else ""
-    return tag("svg", tag("circle", label, r=size * 0.9, class_="ring"), x=x, y=y, overflow="visible", class_="at")
-
-
-def ring_key() -> Markup:
-    """The mark of people as a small picture beside their names."""
-    return tag("svg", ring(x=8, y=8), class_="key", width=16, height=16, viewBox="0 0 16 16", aria_hidden="true")
 
 
 def meter(value: float, kind: str) -> Markup:
@@ -70,12 +68,12 @@ def meter(value: float, kind: str) -> Markup:
 Points = list[tuple[float, float]]
 
 
-def _polygon(corners: int, size: float, turn: float) -> Points:
-    steps = (turn + 2 * math.pi * i / corners for i in range(corners))
+def _polygon(count: int, size: float, turn: float) -> Points:
+    steps = (turn + 2 * math.pi * i / count for i in range(count))
     return [(size * math.sin(a), -size * math.cos(a)) for a in steps]
 
 
-def _star(size: float, corners: int, inner: float) -> Points:
+def _star(size: float, count: int, inner: float) -> Points:
     radii = [size if i % 2 == 0 else size * inner for i in range(2 * corners)]
     return [(r * math.sin(math.pi * i / corners), -r * math.cos(math.pi * i / corners)) for i, r in enumerate(radii)]
 

@@ -1,0 +1,136 @@
+"""Shape bias by category: a row per category, a mark per model and person (Geirhos et al. 2019, figure 4)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from shapebias.report.charts import LANES, PERCENT, Axis, Dot, Total, row_chart
+from shapebias.report.collect import Collection, Model
+from shapebias.report.format import MISSING, percent, plain
+from shapebias.report.sections import Section
+from shapebias.report.values import number, table
+
+_PERSON = re.compile(r"(subject|subj|human|person|participant)s?([-_ ]?\w{1,4})?", re.IGNORECASE)
+_AXIS = Axis(1.0, 0.0, PERCENT.ticks)  # shape at the left
+
+
+@dataclass(frozen=True)
+class CategoryShare:
+    """Share of shape among the decisions by either cue within one category, and the counts of both."""
+
+    value: float
+    shape: float | None
+    texture: float | None
+
+
+@dataclass(frozen=True)
+class Observer:
+    """A model or a person (``index`` None): the shape bias over all pictures and in every category with a decision."""
+
+    name: str
+    index: int | None
+    overall: float | None
+    shares: Mapping[str, CategoryShare]
+
+
+def build(collection: Collection) -> dict[str, Any] | None:
+    """Return the chart and its numbers for the models on the page and the observers of response files."""
+    observers = [*_measured(collection.models), *_answered(collection)]
+    categories = sorted({category for observer in observers for category in observer.shares})
+    if not observers:
+        return None
+    rows = []
+    for category in categories:
+        found = (observer.shares.get(category) for observer in observers)
+        rows.append((category, [percent(one.value) if one else MISSING for one in found]))
+    longest = max((min(len(category), 18) for category in categories), default=0)
+    chart = _chart(observers, categories)
+    people = any(observer.index is None for observer in observers)
+    label_width = max(60, 8 * longest + 22)
+    return {"observers": observers, "people": people, "rows": rows, "chart": chart, "label_width": label_width}
+
+
+def _chart(observers: Sequence[Observer], categories: Sequence[str]) -> Markup:
+    """Models lie one under the other; people share a lane, as rings. Vertical lines are shares over all pictures."""
+    people = any(observer.index is None for observer in observers)
+    dots, totals, lanes = [], [], int(people)
+    for observer in observers:
+        lane = 0 if observer.index is None else lanes
+        lanes += observer.index is not None
+        if observer.overall is not None:
+            title = f"{observer.name}, all categories: {percent(observer.overall)} by shape"
+            totals.append(Total(observer.overall, title, observer.index))
+        for category, share in observer.shares.items():
+            counts = f" ({plain(share.shape)} by shape, {plain(share.texture)} by texture)"
+            title = f"{observer.name}, {category}: {percent(share.value)} by shape{counts}"
+            dots.append(Dot(categories.index(category), lane, share.value, title, observer.index))
+    names = ", ".join(f"{o.name} {percent(o.overall, 0)}" if len(observers) > 1 else o.name for o in observers)
+    return row_chart(
+        categories,
+        dots,
+        _AXIS,
+        label=f"Share of shape decisions per category for {names}; the numbers follow as a table",
+        lanes=lanes,
+        step=max(30, 9 * min(lanes, LANES) + 8),
+        spacing=7.5 * LANES / max(lanes, LANES),
+        totals=totals,
+        halves=("side-shape", "side-texture"),
+    )
+
+
+def _measured(models: Sequence[Model]) -> list[Observer]:
+    """Every model that decided anything; results without weights under a person's name are a person's."""
+    found = []
+    for model in models:
+        result = model.result("shape-bias", "shape_bias")
+        shares = {}
+        for category, counts in sorted(table(result.details.get("per_category")).items() if result else ()):
+            value = number(table(counts).get("shape_bias"))
+            if value is not None:
+                shares[category] = CategoryShare(value, number(counts.get("shape")), number(counts.get("texture")))
+        if shares:
+            weights = any(measurement.weights for measurement in model.measurements)
+            person = model.run is None and not weights and _is_person(model.name)
+            found.append(Observer(model.name, None if person else model.index, model.shape_bias, shares))
+    return found
+
+
+def _answered(collection: Collection) -> list[Observer]:
+    """The observers of response files, numbered after the models; those that the page has already are skipped."""
+    known = {model.name for model in collection.models}
+    counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for trial in collection.trials:
+        shape, texture = trial.cues
+        if shape != texture:
+            cue = {shape: "shape", texture: "texture"}.get(trial.response, "other")
+            counts[trial.observer][shape][cue] += 1
+    for name in sorted(known & set(counts)):
+        collection.warnings.append(f"the responses of {name} were skipped: results of that name are on the page")
+    names = sorted(set(counts) - known, key=lambda name: (_is_person(name), name))  # so that models take the colours
+    return [_observer(name, len(known) + place, counts[name]) for place, name in enumerate(names)]
+
+
+def _observer(name: str, index: int, categories: Mapping[str, Counter[str]]) -> Observer:
+    shares = {}
+    for category, cues in sorted(categories.items()):
+        decided = cues["shape"] + cues["texture"]
+        if decided:
+            shares[category] = CategoryShare(cues["shape"] / decided, cues["shape"], cues["texture"])
+    total = sum(categories.values(), Counter[str]())
+    decided = total["shape"] + total["texture"]
+    overall = total["shape"] / decided if decided else None
+    return Observer(name, None if _is_person(name) else index, overall, shares)
+
+
+def _is_person(name: str) -> bool:
+    """Return whether an observer is called as the people in published response files are: ``subject-02``."""
+    return _PERSON.fullmatch(name) is not None
+
+
+CATEGORIES = Section("Shape bias by category", "categories.html", build, absent="No decisions per category were found.")

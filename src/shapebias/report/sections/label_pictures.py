@@ -1,0 +1,169 @@
+"""Pictures beside their labels: segmentation and pseudo-labels of the same images by every model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc_masks import IGNORED, VOC_PALETTE
+from shapebias.report.collect import Collection, Model
+from shapebias.report.format import percent
+from shapebias.report.pictures import Picture, embed_image, embed_png, inside, png_inside, side_by_side
+from shapebias.report.values import listing, number, read_record, table, text
+from shapebias.results.results import Result
+
+FOLDER = "pictures"  # beside results.json
+IMAGES, MODELS = 6, 6  # shown of a gallery at most, and models of each image
+_ROWS = 100  # of an index, read at most
+_GAP, _LARGEST = 4, 220  # pixels: between the parts of a segmentation picture, and of a side on the page
+_NAMES = {0: "background"} | dict(enumerate(VOC_CLASSES, 1)) | {IGNORED: "border, ignored"}
+_COLOURS = {tuple(int(part) for part in VOC_PALETTE[index]): index for index in _NAMES}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One model's labels of an image, as pictures each with its kind; ``miou`` of that image, as shown."""
+
+    model: Model
+    views: tuple[tuple[str, Picture], ...]
+    miou: str
+
+
+@dataclass
+class LabelledImage:
+    """One image, its truth, and every model's labels."""
+
+    name: str
+    image: Picture
+    truth: Picture
+    answers: list[Labelled] = field(default_factory=list)
+
+
+@dataclass
+class LabelGallery:
+    """Images of one evaluator: of a segmentation ``kind`` is the backbone, of pseudo-labels the scales."""
+
+    evaluator: str
+    kind: str
+    threshold: float | None = None
+    images: dict[tuple[str, str, str], LabelledImage] = field(default_factory=dict)
+    occurring: set[int] = field(default_factory=set)  # class numbers
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """The classes that occur, by number, with their colours as ``#rrggbb``."""
+        return [(_NAMES[n], "#" + bytes(VOC_PALETTE[n]).hex()) for n in sorted(self.occurring)]
+
+    def add(self, name: str, image: Picture, truth: Picture, answer: Labelled, occurring: set[int]) -> None:
+        """Put a model's labels to the image that they are of, unless there are enough of either."""
+        key = (name, image.uri, truth.uri)
+        if key not in self.images and len(self.images) == IMAGES:
+            return
+        shown = self.images.setdefault(key, LabelledImage(name, image, truth))
+        if len(shown.answers) < MODELS:
+            shown.answers.append(answer)
+            self.occurring |= occurring
+
+
+Found = dict[tuple[str, str, float | None], LabelGallery]
+
+
+def label_galleries(collection: Collection) -> list[LabelGallery]:
+    """The pictures beside the results that they are of, segmentation first; an image has one card for all models."""
+    found: Found = {}
+    for evaluator, index, schema, read in _INDEXES:
+        for model in collection.models:
+            for home in model.measurements:
+                path = inside(home.path.parent, FOLDER, index)
+                results = [result for result in home.results if result.evaluator == evaluator]
+                record = read_record(path, schema, collection.warnings) if path and results else None
+                if path is None or record is None:
+                    continue
+                if read(model, results, path.parent, record, found):
+                    collection.picture_folders.append(path.parent)
+                else:
+                    collection.warnings.append(f"{path} names no picture of {model.name}'s results that can be shown")
+    return [gallery for gallery in found.values() if gallery.images]
+
+
+def _segmented(model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any], found: Found) -> bool:
+    """Add the rows whose weights are those that were measured; return whether any could be read."""
+    measured = {
+        (text(result.condition.get("backbone")), text(table(seed).get("weights_sha256")))
+        for result in results
+        for seed in listing(result.details.get("seeds"))
+    }
+    any_read = False
+    for row in _rows(record):
+        backbone, path = text(row.get("backbone")) or "", png_inside(folder, row.get("file"))
+        if path is None or (backbone, text(row.get("weights_sha256"))) not in measured:
+            continue
+        if (parts := side_by_side(path, 3, gap=_GAP)) is None:
+            continue
+        image = embed_image(parts[0], largest=_LARGEST, quality=85)
+        truth, predicted = (embed_image(part, largest=_LARGEST, labels=True) for part in parts[1:])
+        gallery = found.setdefault(("segmentation", backbone, None), LabelGallery("segmentation", backbone))
+        occurring = {index for part in parts[1:] for index in _class_numbers(part)}
+        answer = Labelled(model, (("prediction", predicted),), _miou(row))
+        gallery.add(text(row.get("image")) or "", image, truth, answer, occurring)
+        any_read = True
+    return any_read
+
+
+def _pseudo_labelled(
+    model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any], found: Found
+) -> bool:
+    """Add the rows if they are of the settings of a result; return whether any could be read."""
+    scales = next((text(r.condition.get("scales")) for r in results if _is_of(r, record)), None)
+    if scales is None:
+        return False
+    threshold = number(record.get("threshold"))
+    any_read = False
+    for row in _rows(record):
+        files = [row.get(view) for view in ("image", "truth", "pseudo_label", "heat")]
+        views = [view for file in files if (view := embed_png(folder, file, largest=_LARGEST))]
+        if len(views) < len(files):
+            continue
+        image, truth, labels, heat = views
+        best = text(row.get("best_class"))
+        gallery = found.setdefault(("cam", scales, threshold), LabelGallery("cam", scales, threshold))
+        said = {name for name in listing(row.get("classes")) if isinstance(name, str)}
+        occurring = {index for index, name in _NAMES.items() if name in said}
+        answer = Labelled(model, (("labels", labels), (f"map of {best}" if best else "map", heat)), _miou(row))
+        gallery.add(text(row.get("name")) or "", image, truth, answer, occurring)
+        any_read = True
+    return any_read
+
+
+_INDEXES = (
+    ("segmentation", "pictures.json", "shapebias/segmentation-pictures/1", _segmented),
+    ("cam", "cam.json", "shapebias/cam-pictures/1", _pseudo_labelled),
+)
+
+
+def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [table(row) for row in listing(record.get("pictures"))[:_ROWS]]
+
+
+def _is_of(result: Result, record: Mapping[str, Any]) -> bool:
+    """Return whether pictures were made with the settings of a result at a given threshold."""
+    same = all(result.details.get(name) == record.get(name) for name in ("scales", "flip", "size"))
+    threshold = number(result.condition.get("threshold"))
+    return same and threshold is not None and threshold == number(record.get("threshold"))
+
+
+def _class_numbers(labels: Image.Image) -> set[int]:
+    """The class numbers whose colours are in a picture."""
+    colours = np.unique(np.asarray(labels).reshape(-1, 3), axis=0)
+    return {index for colour in colours.tolist() if (index := _COLOURS.get(tuple(colour))) is not None}
+
+
+def _miou(row: Mapping[str, Any]) -> str:
+    value = number(row.get("miou"))
+    return "" if value is None else percent(value, 0)

@@ -1,0 +1,64 @@
+"""Values of JSON written by others: each is checked where it is used, and is nothing where it is of another kind."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from shapebias.errors import UserError
+from shapebias.files import read_json
+
+Interval = tuple[float, float]
+
+
+def read_record(path: Path, schema: str | None, warnings: list[str]) -> dict[str, Any] | None:
+    """The JSON object of a file with that schema; None and a warning for any other file."""
+    try:
+        record = read_json(path)
+    except UserError as error:
+        warnings.append(f"{error} (skipped)")
+        return None
+    if not isinstance(record, dict) or record.get("schema") != schema:
+        warnings.append(f"{path} is no file of this version{f' (schema {schema})' if schema else ''} (skipped)")
+        return None
+    return record
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def count(value: Any) -> int | None:
+    """A whole number of things, or None for anything else."""
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def interval(value: Any) -> Interval | None:
+    """Two finite bounds, or None for anything else."""
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    low, high = number(value[0]), number(value[1])
+    return None if low is None or high is None else (low, high)
+
+
+def table(value: Any) -> dict[str, Any]:
+    """A JSON object, empty for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def listing(value: Any) -> list[Any]:
+    """A JSON list, empty for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def text(value: Any) -> str | None:
+    """A string that is not empty, or None for anything else."""
+    return value if isinstance(value, str) and value else None
