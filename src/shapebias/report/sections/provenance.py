@@ -50,7 +50,7 @@ class Skipped:
 
 def build(collection: Collection) -> dict[str, Any]:
     """Return the facts of every model, all warnings, and the attributions of pictures and data."""
-    collection.warnings += _different_data(collection.models)
+    collection.warnings.extend(_different_data(collection.models))
     warnings = [*collection.warnings]
     for model in collection.models:
         warnings += [f"{model.name}: {warning}" for warning in dict.fromkeys(_recorded_warnings(model))]
