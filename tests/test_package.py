@@ -66,7 +66,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path):
     }
     assert {name for name in sizes if ".dist-info/" not in name} == expected
     weights = {f"shapebias/stylize/weights/{name}" for name in ("adain-small.safetensors", "styles.safetensors")}
-    page = {"shapebias/report/template.html", "shapebias/report/style.css"}
+    page = {"shapebias/report/templates/page.html", "shapebias/report/templates/style.css"}
     assert weights | page | {"shapebias/py.typed", "shapebias/stylize/weights/MODEL_CARD.md"} <= set(sizes)
     assert {Path(name).name for name in sizes} >= {"LICENSE", "THIRD_PARTY_NOTICES.md"}
     assert max(sizes.values()) < 4 * MEGABYTE

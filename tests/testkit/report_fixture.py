@@ -33,7 +33,7 @@ def conflicts(folder: Path) -> Path:
 
 
 def answers(rule: str) -> list[tuple[str, str, str]]:
-    """Rows of (answer, shape, image name) for a network that follows ``rule`` everywhere."""
+    """Rows of (answer, shape, image name) for a model that follows ``rule`` everywhere."""
     rows = []
     for shape in CATEGORIES:
         for texture in CATEGORIES:
@@ -42,7 +42,7 @@ def answers(rule: str) -> list[tuple[str, str, str]]:
     return rows
 
 
-def entry(evaluator: str, metric: str, value: float | None, n: int | None = 200, **more: Any) -> dict[str, Any]:
+def result(evaluator: str, metric: str, value: float | None, n: int = 200, **more: Any) -> dict[str, Any]:
     """One result with an interval of five points either side."""
     bounds = None if value is None else [max(value - 0.05, 0.0), min(value + 0.05, 1.0)]
     fields = {"condition": {}, "ci95": bounds, "details": {}} | more
@@ -78,14 +78,14 @@ def measured(
     }
     accuracy = {"per_category": {c: {"n": 20, "value": 0.5} for c in CATEGORIES}}
     standard = [
-        entry("accuracy", "top1", 0.8125, 320, details=accuracy),
-        entry("stylized", "top1", 0.3371, 320, details=accuracy, condition={"styles": "held-out"}),
-        entry("shape-bias", "shape_bias", bias, 1234, details=details),
-        entry("dimensionality", "shape_neurons", 0.2468, 512, details={"scores": {"shape": 0.3141}, "neurons": 512}),
-        entry("dimensionality", "texture_neurons", 0.2519, 512),
-        entry("dimensionality", "residual_neurons", 0.5013, 512),
-        entry("noise", "error", None, None, condition={"severity": 3}),
-        entry("noise", "ratio", 1.75, 10, ci95=[1.5, 2.0]),
+        result("accuracy", "top1", 0.8125, 320, details=accuracy),
+        result("stylized", "top1", 0.3371, 320, details=accuracy, condition={"styles": "held-out"}),
+        result("shape-bias", "shape_bias", bias, 1234, details=details),
+        result("dimensionality", "shape_neurons", 0.2468, 512, details={"scores": {"shape": 0.3141}, "neurons": 512}),
+        result("dimensionality", "texture_neurons", 0.2519, 512),
+        result("dimensionality", "residual_neurons", 0.5013, 512),
+        result("noise", "error", None, 0, condition={"severity": 3}),
+        result("noise", "ratio", 1.75, 10, ci95=[1.5, 2.0]),
     ]
     record = {
         "schema": "shapebias/results/1",
@@ -95,6 +95,16 @@ def measured(
     } | changes
     (folder / "results.json").write_text(json.dumps(record), encoding="utf-8")
     return folder
+
+
+def model(root: Path, name: str, *results: dict[str, Any]) -> Path:
+    """A measured model with these results."""
+    return measured(root / name, name, weights=name, results=list(results))
+
+
+def compared(folder: Path, *rows: dict[str, Any]) -> None:
+    """Write ``comparison.json`` with these paired differences."""
+    (folder / "comparison.json").write_text(json.dumps({"schema": "shapebias/comparison/1", "paired": list(rows)}))
 
 
 def trained(
@@ -140,39 +150,39 @@ WHITE_BOX = {attack: (0.1, 0.2, 0.3, 0.4, 0.5) for attack in ("fgsm", "pgd", "if
 def attacked(
     evaluator: str = "white-box", level: float = 0.7, examples: dict[str, Any] | None = None, **condition: Any
 ) -> list[dict[str, Any]]:
-    """Entries of a network under attack: clean, then every attack, the accuracy falling with every epsilon."""
+    """Results of a model under attack: clean, then every attack, the accuracy falling with every epsilon."""
     grid = WHITE_BOX if evaluator == "white-box" else {attack: (2, 4, 8, 16) for attack in WHITE_BOX}
     details = {} if examples is None else {"examples": examples}
-    entries = [entry(evaluator, "top1", level, 1000, condition={"attack": "none"}, details=details)]
+    results = [result(evaluator, "top1", level, 1000, condition={"attack": "none"}, details=details)]
     for number, (attack, epsilons) in enumerate(grid.items()):
         for power, epsilon in enumerate(epsilons, 1):
             value = level * 0.8 ** (power + number)
             cell = {"attack": attack, "epsilon": epsilon} | condition
-            entries.append(entry(evaluator, "top1", value, 1000, condition=cell))
-    return entries
+            results.append(result(evaluator, "top1", value, 1000, condition=cell))
+    return results
 
 
 def corrupted(level: float = 0.8, absent: tuple[tuple[str, int], ...] = (), **condition: Any) -> list[dict[str, Any]]:
-    """Entries of a network on corrupted pictures, worse with every severity; ``absent`` cells are not there."""
-    entries: list[dict[str, Any]] = []
+    """Results of a model on corrupted pictures, worse with every severity; ``absent`` cells are not there."""
+    results: list[dict[str, Any]] = []
     present: dict[str, list[int]] = {}
     for number, name in enumerate(CORRUPTIONS):
         values = {s: level * (0.97 - 0.02 * number) ** s for s in (1, 2, 3, 4, 5) if (name, s) not in absent}
         for severity, value in values.items():
             cell = {"corruption": name, "severity": severity} | condition
-            entries.append(entry("corruptions", "top1", value, 500, condition=cell))
+            results.append(result("corruptions", "top1", value, 500, condition=cell))
             present.setdefault(name, []).append(severity)
         if len(values) == 5:
             mean = {"corruption": name} | condition
-            entries.append(entry("corruptions", "top1", sum(values.values()) / 5, 500, condition=mean))
-    entries.append(entry("corruptions", "mean_top1", None if absent else level * 0.55, 500, condition=condition))
+            results.append(result("corruptions", "top1", sum(values.values()) / 5, 500, condition=mean))
+    results.append(result("corruptions", "mean_top1", None if absent else level * 0.55, 500, condition=condition))
     if absent:
         more = {"condition": condition, "details": {"present": present}}
-        entries.append(entry("corruptions", "mean_top1_of_present", level * 0.6, 500, **more))
+        results.append(result("corruptions", "mean_top1_of_present", level * 0.6, 500, **more))
     else:
         ends = [1.55 - level, 1.65 - level]
-        entries.append(entry("corruptions", "mce", 1.6 - level, 500, condition=condition, ci95=ends))
-    return entries
+        results.append(result("corruptions", "mce", 1.6 - level, 500, condition=condition, ci95=ends))
+    return results
 
 
 def adversarial(folder: Path, attacks: tuple[str, ...] = ("mim",), manifest: bool = True) -> dict[str, Any]:

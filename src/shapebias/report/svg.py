@@ -74,16 +74,16 @@ def _polygon(count: int, size: float, turn: float) -> Points:
 
 
 def _star(size: float, count: int, inner: float) -> Points:
-    radii = [size if i % 2 == 0 else size * inner for i in range(2 * corners)]
-    return [(r * math.sin(math.pi * i / corners), -r * math.cos(math.pi * i / corners)) for i, r in enumerate(radii)]
+    radii = [size if i % 2 == 0 else size * inner for i in range(2 * count)]
+    return [(r * math.sin(math.pi * i / count), -r * math.cos(math.pi * i / count)) for i, r in enumerate(radii)]
 
 
 def _plus(size: float, turn: float) -> Points:
     arm = size * 0.36
-    corners = [(-arm, -size), (arm, -size), (arm, -arm), (size, -arm), (size, arm), (arm, arm)]
-    corners += [(-x, -y) for x, y in corners]
+    outline = [(-arm, -size), (arm, -size), (arm, -arm), (size, -arm), (size, arm), (arm, arm)]
+    outline += [(-x, -y) for x, y in outline]
     sin, cos = math.sin(turn), math.cos(turn)
-    return [(x * cos - y * sin, x * sin + y * cos) for x, y in corners]
+    return [(x * cos - y * sin, x * sin + y * cos) for x, y in outline]
 
 
 _FORMS = (

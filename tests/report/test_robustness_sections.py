@@ -10,54 +10,48 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from test_report import Page, report
 
-from testkit.report_fixture import CORRUPTIONS, adversarial, attacked, corrupted, entry, measured, picture
+from testkit.report_fixture import (
+    CORRUPTIONS,
+    adversarial,
+    attacked,
+    compared,
+    corrupted,
+    measured,
+    model,
+    picture,
+    result,
+)
+from testkit.report_page import ATTRIBUTE, EVIL, cells, report, titles
 
-EVIL, ATTRIBUTE = "<script>alert(1)</script>", '" onload="alert(2)'
-BASIS = (entry("shape-bias", "shape_bias", 0.5), entry("accuracy", "top1", 0.75))
-
-
-def network(root: Path, name: str, bias: float, *results: dict[str, Any]) -> Path:
-    """A measured network with these results and a shape bias, by which networks are ordered."""
-    return measured(root / name, name, weights=name, results=[entry("shape-bias", "shape_bias", bias), *results])
-
-
-def section(page: Page, name: str) -> str:
-    """The source of one section of the page."""
-    found = re.search(rf'<section id="{name}".*?</section>', page.source, re.DOTALL)
-    return found[0] if found else ""
+BASIS = (result("shape-bias", "shape_bias", 0.5), result("accuracy", "top1", 0.75))
 
 
-def titles(source: str) -> list[str]:
-    return re.findall(r"<title>(.*?)</title>", source)
-
-
-def cells(source: str) -> list[str]:
-    """What the cells of a table read, without tags."""
-    return [re.sub(r"<[^>]+>", " ", cell).strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", source, re.DOTALL)]
+def biased(root: Path, name: str, bias: float, *results: dict[str, Any]) -> Path:
+    """A model with these results and a shape bias, by which models are ordered."""
+    return model(root, name, result("shape-bias", "shape_bias", bias), *results)
 
 
 def test_sections_are_absent_where_nothing_was_measured(tmp_path: Path) -> None:
-    network(tmp_path / "in", "a", 0.5)
+    biased(tmp_path / "in", "a", 0.5)
     page, warnings = report(tmp_path / "in")
-    for name in ("glance", "attacked", "corrupted", "unmeasured"):
-        assert not section(page, name), name
+    for name in ("overview", "attacks", "corruptions", "audit"):
+        assert name not in page.sections()
     assert not [w for w in warnings if "audit" in w or "attack" in w]
 
 
 def test_glance_has_a_panel_for_each_kind_that_was_measured(tmp_path: Path) -> None:
     few = {"answers": "120 of 1000 classes"}
     results = [
-        entry("accuracy", "top1", 0.5, condition=few),
-        entry("accuracy", "top1", 0.75),
-        entry("stylized-imagenet", "top1", 0.25, condition=few),
+        result("accuracy", "top1", 0.5, condition=few),
+        result("accuracy", "top1", 0.75),
+        result("stylized-imagenet", "top1", 0.25, condition=few),
     ]
-    network(tmp_path / "in", "a", 0.2, *results, *corrupted(0.8))
-    network(tmp_path / "in", "b", 0.6, entry("accuracy", "top1", 0.5, ci95=None), *corrupted(0.8, absent=(("fog", 3),)))
+    biased(tmp_path / "in", "a", 0.2, *results, *corrupted(0.8))
+    biased(tmp_path / "in", "b", 0.6, result("accuracy", "top1", 0.5, ci95=None), *corrupted(0.8, absent=(("fog", 3),)))
     page, _ = report(tmp_path / "in")
-    glance = section(page, "glance")
-    labels = [a["aria-label"] for a in page.classed("glance")]
+    glance = page.section("overview")
+    labels = [a["aria-label"] for a in page.classed("upright-bars")]
     assert labels == [
         "Normal pictures, right answers: a 75.0\u202f%, b 50.0\u202f%",
         "Stylized-ImageNet, right answers: a 25.0\u202f%",
@@ -66,7 +60,7 @@ def test_glance_has_a_panel_for_each_kind_that_was_measured(tmp_path: Path) -> N
     ]
     assert "right answers; over 120 of 1000 classes" in glance
     assert "right answers, mean; b: over 74 of 75 corruptions and severities" in glance
-    bars = re.findall(r'<rect [^>]*class="upright net-(\d)"', glance)
+    bars = re.findall(r'<rect [^>]*class="upright model-(\d)"', glance)
     assert bars == ["0", "1", "0", "0", "1", "0", "1"]
     heights = [float(h) for h in re.findall(r'height="([\d.]+)" class="upright', glance)]
     assert heights[0] / heights[1] == pytest.approx(1.5)
@@ -74,18 +68,18 @@ def test_glance_has_a_panel_for_each_kind_that_was_measured(tmp_path: Path) -> N
 
 
 def test_one_kind_alone_is_no_glance(tmp_path: Path) -> None:
-    measured(tmp_path / "in" / "a", "a", results=[entry("accuracy", "top1", 0.5), entry("stylized", "top1", None)])
-    assert not section(report(tmp_path / "in")[0], "glance")
+    measured(tmp_path / "in" / "a", "a", results=[result("accuracy", "top1", 0.5), result("stylized", "top1", None)])
+    assert not report(tmp_path / "in")[0].section("overview")
 
 
 def test_attacks_are_drawn_and_tabled_in_the_order_of_the_paper(tmp_path: Path) -> None:
     results = list(reversed(attacked(level=0.8)))
-    results.append(entry("white-box", "top1", 0.01, condition={"attack": "autoattack", "epsilon": 0.5}))
-    results.append(entry("white-box", "top1", 0.02, condition={"attack": "novel", "epsilon": 12}))
-    network(tmp_path / "in", "a", 0.2, *results)
-    network(tmp_path / "in", "b", 0.6, *attacked(level=0.4))
+    results.append(result("white-box", "top1", 0.01, condition={"attack": "autoattack", "epsilon": 0.5}))
+    results.append(result("white-box", "top1", 0.02, condition={"attack": "novel", "epsilon": 12}))
+    biased(tmp_path / "in", "a", 0.2, *results)
+    biased(tmp_path / "in", "b", 0.6, *attacked(level=0.4))
     page, _ = report(tmp_path / "in")
-    source = section(page, "attacked")
+    source = page.section("attacks")
     assert re.findall(r"<figcaption>([\w-]+)</figcaption>", source) == [
         *("FGSM", "PGD", "I-FGSM", "MIM", "AutoAttack", "novel")
     ]
@@ -110,13 +104,13 @@ def test_transferred_and_targeted_attacks_stand_apart(tmp_path: Path) -> None:
     plain = attacked("transfer-attack", 0.8, source="ResNet")
     targeted = attacked("transfer-attack", 0.7, source="ResNet", targeted=True)[1:]
     rates = [one | {"metric": "target_rate", "value": 0.125, "ci95": [0.1, 0.15]} for one in targeted]
-    own_clean = entry("transfer-attack", "top1", 0.6, condition={"attack": "none", "source": "VGG"})
-    network(tmp_path / "in", "a", 0.2, own_clean, *plain, *targeted, *rates, *attacked("transfer-attack", source="VGG"))
-    source = section(report(tmp_path / "in")[0], "attacked")
+    own_clean = result("transfer-attack", "top1", 0.6, condition={"attack": "none", "source": "VGG"})
+    biased(tmp_path / "in", "a", 0.2, own_clean, *plain, *targeted, *rates, *attacked("transfer-attack", source="VGG"))
+    source = report(tmp_path / "in")[0].section("attacks")
     assert re.findall(r"<h3>(.*?)</h3>", source) == [
-        "Made against ResNet, shown to every network",
-        "Made against ResNet, shown to every network, towards a chosen wrong answer",
-        "Made against VGG, shown to every network",
+        "Made against ResNet, shown to every model",
+        "Made against ResNet, shown to every model, towards a chosen wrong answer",
+        "Made against VGG, shown to every model",
     ]
     tables = source.split('class="attacks"')[1:]
     assert [cells(table)[0].split()[0] for table in tables] == ["80.0", "80.0", "12.5", "60.0"]
@@ -126,13 +120,13 @@ def test_transferred_and_targeted_attacks_stand_apart(tmp_path: Path) -> None:
 def test_accuracies_over_fewer_classes_say_so(tmp_path: Path) -> None:
     few = {"answers": "120 of 1000 classes"}
     results = [one | {"condition": one["condition"] | few} for one in attacked()]
-    network(
-        tmp_path / "in", "a", 0.2, *results, *corrupted(**few), entry("imagenet-sketch", "top1", 0.5, condition=few)
+    biased(
+        tmp_path / "in", "a", 0.2, *results, *corrupted(**few), result("imagenet-sketch", "top1", 0.5, condition=few)
     )
     page, _ = report(tmp_path / "in")
-    assert "Right answers over 120 of 1000 classes." in section(page, "attacked")
-    assert "right answers over 120 of 1000 classes" in section(page, "corrupted")
-    assert "ImageNet-Sketch (answers: 120 of 1000 classes)" in section(page, "accuracy")
+    assert "Right answers over 120 of 1000 classes." in page.section("attacks")
+    assert "right answers over 120 of 1000 classes" in page.section("corruptions")
+    assert "ImageNet-Sketch (answers: 120 of 1000 classes)" in page.section("accuracy")
     assert {a["x1"] for a in page.classed("guess")} == {"0.83%"}  # 1 of 120
 
 
@@ -155,10 +149,10 @@ def test_accuracies_over_fewer_classes_say_so(tmp_path: Path) -> None:
 )
 def test_conditions_that_make_no_sense_stay_out_of_charts(tmp_path: Path, condition: dict[str, Any]) -> None:
     for kind in ("white-box", "transfer-attack", "corruptions"):
-        network(tmp_path / "in", kind, 0.5, entry(kind, "top1", 0.5, condition=condition))
+        biased(tmp_path / "in", kind, 0.5, result(kind, "top1", 0.5, condition=condition))
     page, _ = report(tmp_path / "in")
     assert not page.classed("curve") and not page.classed("full") and not page.classed("pale")
-    assert "50.0\u202f%" in section(page, "numbers")
+    assert "50.0\u202f%" in page.section("results")
 
 
 def test_attacked_pictures_are_shown_with_their_answers(tmp_path: Path) -> None:
@@ -167,9 +161,9 @@ def test_attacked_pictures_are_shown_with_their_answers(tmp_path: Path) -> None:
         common = adversarial(tmp_path / "adv" / "common", ("pgd",))
         (tmp_path / "adv" / "common" / "ATTRIBUTION.txt").write_text("photographs by somebody")
         transfer = attacked("transfer-attack", examples=common, source="ResNet")
-        network(tmp_path / "in", name, bias, *attacked(examples=own), *transfer)
+        biased(tmp_path / "in", name, bias, *attacked(examples=own), *transfer)
     page, warnings = report(tmp_path / "in")
-    source = section(page, "attacked")
+    source = page.section("attacks")
     pictures = page.named("img")
     assert len(pictures) == 3 * (2 + 2 + 1) and all(a["src"].startswith("data:image/") for a in pictures)
     assert [a["alt"] for a in pictures[:3]] == [
@@ -183,11 +177,11 @@ def test_attacked_pictures_are_shown_with_their_answers(tmp_path: Path) -> None:
 
 
 def warnings_about(warnings: list[str]) -> list[str]:
-    return [w for w in warnings if "attacked pictures" in w]
+    return [w for w in warnings if "adversarial pictures" in w]
 
 
 def test_attacked_pictures_move_with_the_results(tmp_path: Path) -> None:
-    folder = network(tmp_path / "in", "a", 0.2)
+    folder = biased(tmp_path / "in", "a", 0.2)
     examples = adversarial(folder / "white-box")
     record = json.loads((folder / "results.json").read_text())
     record["results"] += attacked(examples=examples)
@@ -216,7 +210,7 @@ def test_only_folders_of_attacked_pictures_are_opened(
     opened: list[Path] = []
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda path: opened.append(Path(path)) or real(path))
-    network(tmp_path / "in", "a", 0.2, *attacked(examples=examples))
+    biased(tmp_path / "in", "a", 0.2, *attacked(examples=examples))
     page, warnings = report(tmp_path / "in")
     assert not page.named("img") and opened == []
     assert len(warnings_about(warnings)) == (case != "a number")
@@ -234,25 +228,25 @@ def test_no_attacked_picture_from_outside(tmp_path: Path, monkeypatch: pytest.Mo
     opened: list[str] = []
     real = Image.open
     monkeypatch.setattr(Image, "open", lambda path: opened.append(str(path)) or real(path))
-    network(tmp_path / "in", "a", 0.2, *attacked(examples=examples))
+    biased(tmp_path / "in", "a", 0.2, *attacked(examples=examples))
     page, warnings = report(tmp_path / "in")
     assert not page.named("img") and not [path for path in opened if "secret" in path]
-    assert any("none of the attacked pictures" in w for w in warnings)
+    assert any("none of the adversarial pictures" in w for w in warnings)
 
 
 def test_map_shows_every_cell_and_names_the_missing(tmp_path: Path) -> None:
     absent = (("fog", 3), ("fog", 4), *(("snow", severity) for severity in (1, 2, 3, 4, 5)))
-    network(tmp_path / "in", "a", 0.2, *corrupted(0.9))
-    network(tmp_path / "in", "b", 0.6, *corrupted(0.5, absent=absent))
+    biased(tmp_path / "in", "a", 0.2, *corrupted(0.9))
+    biased(tmp_path / "in", "b", 0.6, *corrupted(0.5, absent=absent))
     page, _ = report(tmp_path / "in")
-    whole, partial = section(page, "corrupted").split('<table class="heat"')[1:]
+    whole, partial = page.section("corruptions").split('<table class="heat"')[1:]
     assert len(cells(whole)) == 15 * 6 and "Not measured" not in whole
     assert cells(whole)[0] == "87" and 'style="--v: 87%" title="Gaussian noise, severity 1: 87.3\u202f%' in whole
     assert cells(partial).count("\u2013") == 7 + 2  # and their means
     assert "Not measured: snow; fog at 3, 4." in partial
-    assert "mean accuracy <b>49.5\u202f%</b> (44.5\u201354.5\u202f%)" in section(page, "corrupted")
-    assert "mCE <b>70.0\u202f%</b> (65.0\u201375.0\u202f%)" in section(page, "corrupted")
-    assert "over 68 of 75 corruptions and severities <b>30.0\u202f%</b>" in section(page, "corrupted")
+    assert "mean accuracy <b>49.5\u202f%</b> (44.5\u201354.5\u202f%)" in page.section("corruptions")
+    assert "mCE <b>70.0\u202f%</b> (65.0\u201375.0\u202f%)" in page.section("corruptions")
+    assert "over 68 of 75 corruptions and severities <b>30.0\u202f%</b>" in page.section("corruptions")
     full = [int(a["style"].split()[1].rstrip("%")) for a in page.classed("full")]
     pale = [int(a["style"].split()[1].rstrip("%")) for a in page.classed("pale")]
     assert min(full) >= 60 > max(pale)
@@ -261,7 +255,7 @@ def test_map_shows_every_cell_and_names_the_missing(tmp_path: Path) -> None:
 def test_maps_know_the_corruptions_of_the_protocol() -> None:
     from shapebias.corruptions.corruption import CORRUPTIONS as PROTOCOL
     from shapebias.corruptions.corruption import GROUPS as PROTOCOL_GROUPS
-    from shapebias.report.corruption_map import GROUPS, TITLES
+    from shapebias.report.sections.corruptions import GROUPS, TITLES
 
     assert tuple(TITLES) == tuple(PROTOCOL) == tuple(CORRUPTIONS)
     assert {group: tuple(names) for group, names in GROUPS.items()} == {g: tuple(n) for g, n in PROTOCOL_GROUPS.items()}
@@ -269,32 +263,31 @@ def test_maps_know_the_corruptions_of_the_protocol() -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_differences_under_corruption_are_the_paired_ones(tmp_path: Path, turned: bool) -> None:
-    network(tmp_path / "in", "a", 0.2, *corrupted(0.8))
-    network(tmp_path / "in", "b", 0.6, *corrupted(0.6))
+    biased(tmp_path / "in", "a", 0.2, *corrupted(0.8))
+    biased(tmp_path / "in", "b", 0.6, *corrupted(0.6))
     a, b, sign = ("a", "b", -1) if turned else ("b", "a", 1)
     rows = [
         {"evaluator": "corruptions", "metric": "top1", "condition": {"corruption": name}, "a": a, "b": b, "n": 9}
         | {"difference": sign * 0.04, "ci95": sorted([sign * 0.02, sign * 0.06])}
         for name in CORRUPTIONS[1:]
     ]
-    comparison = {"schema": "shapebias/comparison/1", "paired": rows}
-    (tmp_path / "in" / "comparison.json").write_text(json.dumps(comparison))
+    compared(tmp_path / "in", *rows)
     page, _ = report(tmp_path / "in")
-    source = section(page, "corrupted")
+    source = page.section("corruptions")
     shown = [title for title in titles(source) if " points to a" in title]
     assert len(shown) == 15
     assert shown[0].startswith("b, Gaussian noise: \u221218.3 points to a (\u2013)")  # not compared: of the two means
     assert shown[1] == "b, shot noise: +4.0 points to a (2.0 to 6.0)"
     ends = {(line["x1"], line["x2"]) for line in page.classed("reach")}
     assert ends == {("55%", "65%")}  # 2 and 6 points of 20 either way
-    numbers = section(page, "numbers")
+    numbers = page.section("results")
     assert "corruptions, one by one: 14 differences" in numbers
 
 
 def test_single_numbers_are_folded_away(tmp_path: Path) -> None:
-    network(tmp_path / "in", "a", 0.2, *corrupted(), *attacked(), entry("accuracy", "top1", 0.5))
+    biased(tmp_path / "in", "a", 0.2, *corrupted(), *attacked(), result("accuracy", "top1", 0.5))
     page, _ = report(tmp_path / "in")
-    shown, *folded = section(page, "numbers").split("<details>")
+    shown, *folded = page.section("results").split("<details>")
     names = re.findall(r'<th scope="row">(.*?)<small>(.*?)</small>', shown)
     assert names == [
         ("shape-bias", "shape_bias"),
@@ -309,24 +302,24 @@ def test_single_numbers_are_folded_away(tmp_path: Path) -> None:
 
 def test_records_of_single_numbers_are_told_together(tmp_path: Path) -> None:
     singles = [one | {"details": {"shown": "as they are", "right": i}} for i, one in enumerate(corrupted()[:90])]
-    network(tmp_path / "in", "a", 0.2, *singles, *attacked(examples=adversarial(tmp_path / "adv")))
-    made = report(tmp_path / "in")[0].source.split('id="made"')[1]
-    assert made.count("<h4>corruptions") == 1 and "corruptions, top1, one by one: 90 numbers" in made
+    biased(tmp_path / "in", "a", 0.2, *singles, *attacked(examples=adversarial(tmp_path / "adv")))
+    made = report(tmp_path / "in")[0].source.split('id="provenance"')[1]
+    assert made.count("<h4>corruptions") == 1 and "corruptions, top1, one by one: 90 results" in made
     assert made.count("as they are") == 1 and "<dt>right</dt>" not in made and "difference.png" not in made
 
 
 def test_numbers_in_conditions_are_in_their_order(tmp_path: Path) -> None:
-    network(tmp_path / "in", "a", 0.2, *attacked("transfer-attack"))
-    numbers = section(report(tmp_path / "in")[0], "numbers")
+    biased(tmp_path / "in", "a", 0.2, *attacked("transfer-attack"))
+    numbers = report(tmp_path / "in")[0].section("results")
     assert re.findall(r"attack: fgsm, epsilon: (\d+)", numbers) == ["2", "4", "8", "16"]
 
 
 def test_known_metrics_are_fractions_and_may_exceed_one(tmp_path: Path) -> None:
-    results = [entry("corruptions", "mce", 1.25, ci95=[1.2, 1.3]), entry("x", "top1_sketch", 1.5, ci95=None)]
-    network(tmp_path / "in", "a", 0.2, *results)
+    results = [result("corruptions", "mce", 1.25, ci95=[1.2, 1.3]), result("x", "top1_sketch", 1.5, ci95=None)]
+    biased(tmp_path / "in", "a", 0.2, *results)
     page, _ = report(tmp_path / "in")
-    assert "125.0\u202f%" in section(page, "numbers") and "150.0\u202f%" in section(page, "numbers")
-    assert "mCE <b>125.0\u202f%</b>" in section(page, "corrupted")
+    assert "125.0\u202f%" in page.section("results") and "150.0\u202f%" in page.section("results")
+    assert "mCE <b>125.0\u202f%</b>" in page.section("corruptions")
 
 
 def audit(path: Path, **changes: Any) -> None:
@@ -339,31 +332,31 @@ def audit(path: Path, **changes: Any) -> None:
 
 
 def test_what_an_audit_left_out_is_listed_once(tmp_path: Path) -> None:
-    network(tmp_path / "in", "a", 0.2)
+    biased(tmp_path / "in", "a", 0.2)
     audit(tmp_path / "in" / "audit.json")
     page, warnings = report(tmp_path / "in", tmp_path / "in" / "a")
-    source = section(page, "unmeasured")
+    source = page.section("audit")
     assert cells(source) == ["no such folder", "the 16 categories", "other classes", "\u2013"]
     assert "only for a" in source and source.count("sketches") == 1
     assert any("without the name of its evaluator" in w for w in warnings)
-    assert section(report(tmp_path / "in" / "a")[0], "unmeasured") == source  # beside the network's folder
+    assert report(tmp_path / "in" / "a")[0].section("audit") == source  # beside the network's folder
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"schema": "other"}', '{"schema": "shapebias/audit/1", "missing": 7}'])
 def test_another_audit_file_is_a_warning_at_most(tmp_path: Path, content: str) -> None:
-    network(tmp_path / "in", "a", 0.2)
+    biased(tmp_path / "in", "a", 0.2)
     (tmp_path / "in" / "audit.json").write_text(content)
     page, warnings = report(tmp_path / "in")
-    assert not section(page, "unmeasured")
-    assert any("audit.json" in w and "(left out)" in w for w in warnings) == ("audit/1" not in content)
+    assert not page.section("audit")
+    assert any("audit.json" in w and "(skipped)" in w for w in warnings) == ("audit/1" not in content)
 
 
 def test_data_that_differ_everywhere_are_one_warning(tmp_path: Path) -> None:
     for name, bias in (("a", 0.2), ("b", 0.6)):
         data = {"data": {"folder": "data", "fingerprint": name}}
-        network(tmp_path / "in", name, bias, *(one | {"details": data} for one in corrupted()))
+        biased(tmp_path / "in", name, bias, *(one | {"details": data} for one in corrupted()))
     said = [w for w in report(tmp_path / "in")[1] if "different data" in w]
-    assert said == ["the networks were measured on different data for corruptions: their numbers are not comparable"]
+    assert said == ["the models were measured on different data for corruptions: their results are not comparable"]
 
 
 def test_hostile_names_are_escaped_in_every_part(tmp_path: Path) -> None:
@@ -371,24 +364,23 @@ def test_hostile_names_are_escaped_in_every_part(tmp_path: Path) -> None:
     for name, bias in ((EVIL, 0.2), (ATTRIBUTE, 0.6)):
         examples = adversarial(tmp_path / "adv" / str(bias))
         examples["images"][0] |= {"label": ATTRIBUTE, "answer_clean": EVIL, "attack": EVIL}
-        results = [entry("shape-bias", "shape_bias", bias), *BASIS[1:], *corrupted(answers=EVIL)]
+        results = [result("shape-bias", "shape_bias", bias), *BASIS[1:], *corrupted(answers=EVIL)]
         results += attacked(examples=examples, answers=ATTRIBUTE) + attacked("transfer-attack", source=EVIL)
-        results.append(entry("white-box", "top1", 0.5, condition={"attack": EVIL, "epsilon": 1}))
+        results.append(result("white-box", "top1", 0.5, condition={"attack": EVIL, "epsilon": 1}))
         measured(root / str(bias), name, weights=name, results=results)
     missing = [{"evaluator": EVIL, "reason": EVIL, "needs": ATTRIBUTE}]
     audit(root / "audit.json", missing=missing, refused=[{"evaluator": ATTRIBUTE, "model": EVIL, "reason": EVIL}])
     page, _ = report(root)
-    for name in ("glance", "attacked", "corrupted", "unmeasured"):
-        assert section(page, name), name
+    for name in ("overview", "attacks", "corruptions", "audit"):
+        assert name in page.sections()
     assert len(page.named("img")) == 6
-    assert not page.named("script") and EVIL not in page.source
-    assert not any("onload" in a for _, a in page.tags)
+    page.assert_escaped()
 
 
 def test_page_with_every_part_is_whole(tmp_path: Path) -> None:
     for name, bias in (("a", 0.2), ("b", 0.6), ("c", 0.9)):
         examples = adversarial(tmp_path / "adv" / name)
-        network(tmp_path / "in", name, bias, *BASIS[1:], *attacked(examples=examples), *corrupted(bias))
+        biased(tmp_path / "in", name, bias, *BASIS[1:], *attacked(examples=examples), *corrupted(bias))
     audit(tmp_path / "in" / "audit.json")
     page, _ = report(tmp_path / "in")
     ids = [a["id"] for _, a in page.tags if "id" in a]

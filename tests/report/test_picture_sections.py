@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from test_report import report
 
 from shapebias.errors import UserError
 from shapebias.report import build_report
-from testkit.report_fixture import CATEGORIES, conflicts, entry, measured, picture
+from shapebias.report.pictures import TILE, detail, embed
+from testkit.report_fixture import CATEGORIES, compared, conflicts, measured, picture, result
+from testkit.report_page import ATTRIBUTE, EVIL, report
 
 HEADER = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 
@@ -74,23 +75,23 @@ def test_people_and_networks_of_response_files_join_the_chart(two: Path, tmp_pat
     people = [a for a in page.classed("mean") if "person" in a["class"]]
     assert {a["x1"] for a in people} == {"0%"}
     assert {a["x1"] for a in page.classed("mean")} == {"80%", "12.5%", "0%", "100%"}
-    (chart,) = page.classed("categories")
+    (chart,) = page.classed("rows")
     assert "subject-01 100" in chart["aria-label"] and "alexnet 0" in chart["aria-label"]
-    assert "Rings are people" in page.text and "2 networks" in page.text
+    assert "Rings are people" in page.text and "2 models" in page.text
     assert "alexnet, cat: 0.0 % by shape (0 by shape, 2 by texture)" in page.text
 
 
 def test_response_files_alone_make_a_page(tmp_path: Path) -> None:
     path = responses(tmp_path / "s" / "one.csv", "subject-01", "shape")
     page, _ = report(path)
-    assert page.classed("categories") and page.classed("ring")
+    assert page.classed("rows") and page.classed("ring")
 
 
 def test_twenty_observers_fit(two: Path, tmp_path: Path) -> None:
     for number in range(18):
         responses(tmp_path / "csv" / f"{number}.csv", f"net{number}", "shape")
     page, _ = report(two, tmp_path / "csv")
-    (chart,) = page.classed("categories")
+    (chart,) = page.classed("rows")
     assert int(chart["height"]) < 300
     places = {(a["x"], a["y"]) for a in page.classed("at") if a.get("x") == "0%"}
     assert len(places) == 18 * len(CATEGORIES) + 1
@@ -101,7 +102,7 @@ def test_broken_response_files(two: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"one\.csv, line 2: .*unicorn"):
         report(two, path)
     page, warnings = report(two, tmp_path / "csv")
-    assert any("unicorn" in w and w.endswith("(left out)") for w in warnings) and not page.classed("ring")
+    assert any("unicorn" in w and w.endswith("(skipped)") for w in warnings) and not page.classed("ring")
     with pytest.raises(UserError, match=r"no folder .*gone\.csv"):
         build_report([tmp_path / "gone.csv"], tmp_path / "page.html")
 
@@ -109,7 +110,7 @@ def test_broken_response_files(two: Path, tmp_path: Path) -> None:
 def test_responses_of_a_measured_network_are_not_drawn_twice(two: Path, tmp_path: Path) -> None:
     page, warnings = report(two, responses(tmp_path / "csv" / "ours.csv", "ours", "shape"))
     assert len(page.classed("mean")) == 2
-    assert any("responses of ours were left out" in w for w in warnings)
+    assert any("responses of ours were skipped" in w for w in warnings)
 
 
 def test_a_sample_of_decisions(two: Path, tmp_path: Path) -> None:
@@ -117,34 +118,37 @@ def test_a_sample_of_decisions(two: Path, tmp_path: Path) -> None:
     decisions(two / "ours", pictures, "shape")
     decisions(two / "plain", pictures, "texture", confidence=0.333)
     page, _ = report(two)
-    assert len(page.classed("card")) == 6 and "The networks differ 6 of 6 pictures, 6 shown" in page.text
+    assert len(page.classed("card")) == 6 and "The models differ 6 of 6 pictures, 6 shown" in page.text
     chips = {a["title"]: a["class"] for a in page.classed("chip") if "title" in a}
     assert chips["ours answered cat: shape"] == "chip shape"
     assert chips["plain answered cat: texture"] == "chip texture"
     assert len(page.classed("meter")) == 12 and "share of all scores 33" in page.text
-    assert "CC BY 4.0" in page.text and "drawn blindly" in page.text
+    assert "CC BY 4.0" in page.text and "drawn at random" in page.text
     assert page.source == report(two)[0].source
 
 
 def test_every_kind_of_agreement_is_shown(two: Path, tmp_path: Path) -> None:
-    from shapebias.report.collect import collect
-    from shapebias.report.decisions import draw_sample, read_decisions
-
     pictures = tmp_path / "pictures"
     rows: dict[str, list[dict[str, Any]]] = {"ours": [], "plain": []}
     both = [("cat", "cat"), ("dog", "dog"), ("cat", "dog"), ("bear", "boat")]
     for kind, answers in enumerate(both):
         for number in range(30):
             name = f"cat/cat{number + 1}-dog{kind + 1}.png"
-            picture(pictures / name, number)
-            for network, answer in zip(rows, answers, strict=True):
-                rows[network].append({"image": name, "shape": "cat", "texture": "dog", "decision": answer})
-    for network, images in rows.items():
-        (two / network / "decisions.json").write_text(json.dumps({"folder": str(pictures), "images": images}))
-    sample = draw_sample(read_decisions(collect([two]).networks, []), [])
-    assert sample and [(g.of, len(g.cards)) for g in sample.groups] == [(30, 3), (30, 3), (30, 4), (30, 2)]
-    first = [card.conflict.file for card in sample.groups[0].cards]
-    assert first != sorted(first, key=lambda name: int(re.findall(r"\d+", name)[0]))  # drawn, not the first by name
+            picture(pictures / name, 100 * kind + number)
+            for model, answer in zip(rows, answers, strict=True):
+                rows[model].append({"image": name, "shape": "cat", "texture": "dog", "decision": answer})
+    for model, images in rows.items():
+        (two / model / "decisions.json").write_text(json.dumps({"folder": str(pictures), "images": images}))
+    source = report(two)[0].section("decisions")
+    assert re.findall(r"<h3>([\w ]+) <small>30 of 120 pictures, (\d+) shown", source) == [
+        ("All went by the shape", "3"),
+        ("All went by the texture", "3"),
+        ("The models differ", "4"),
+        ("None named either", "2"),
+    ]
+    shown = re.findall(r'src="([^"]+)"', source)
+    first = {embed(pictures / f"cat/cat{number}-dog1.png", largest=200, quality=82).uri for number in (1, 2, 3)}
+    assert len(set(shown)) == 12 and set(shown[:3]) != first  # drawn, not the first by name
 
 
 @pytest.mark.parametrize("name", ["shapes16.json", "cue-conflict.json"])
@@ -200,9 +204,9 @@ def test_networks_are_compared_with_the_first(two: Path, tmp_path: Path) -> None
         paired | {"a": "ours", "b": "plain", "difference": 0.675, "ci95": [0.6, 0.75]},
         paired | {"a": "near", "b": "ours", "difference": -0.025, "ci95": [-0.1, 0.05]},
     ]
-    (two / "comparison.json").write_text(json.dumps({"schema": "shapebias/comparison/1", "paired": differences}))
+    compared(two, *differences)
     page, _ = report(two)
-    table = page.text[page.text.index("Side by side") : page.text.index("What the networks are shown")]
+    table = page.text[page.text.index("Side by side") : page.text.index("Training pictures")]
     assert re.findall(r"ours(?=87)|near(?=85)|alone(?=50)|plain(?=20)", table) == ["ours", "near", "alone", "plain"]
     for said in (
         "\u221267.5 points\u221275.0 to \u221260.0less by shape than ours: the interval excludes 0",
@@ -232,10 +236,10 @@ def test_strips_of_neurons(two: Path, tmp_path: Path) -> None:
 
 def test_pictures_without_texture_are_charted_and_stages_named(tmp_path: Path) -> None:
     results = [
-        entry(kind, "top1", 0.4, condition={"mapping": "mean"}, details={"chance": 1 / 16})
+        result(kind, "top1", 0.4, condition={"mapping": "mean"}, details={"chance": 1 / 16})
         for kind in ("sketches", "edges", "silhouettes")
     ]
-    results += [entry("dimensionality", "shape_neurons", 0.3, details={"stage": "layer3.1", "neurons": 64})]
+    results += [result("dimensionality", "shape_neurons", 0.3, details={"stage": "layer3.1", "neurons": 64})]
     measured(tmp_path / "in" / "net", "net", results=results)
     page, _ = report(tmp_path / "in")
     labels = [a["aria-label"] for a in page.classed("intervals")]
@@ -245,8 +249,6 @@ def test_pictures_without_texture_are_charted_and_stages_named(tmp_path: Path) -
 
 
 def test_a_detail_is_a_third_around_its_place_and_inside() -> None:
-    from shapebias.report.pictures import TILE, detail
-
     image = Image.new("RGB", (90, 60))
     image.paste((255, 0, 0), (65, 0, 90, 25))
     assert detail(image, (1.0, 0.0)).getcolors() == [(TILE * TILE, (255, 0, 0))]
@@ -295,22 +297,19 @@ def test_a_results_folder_from_outside_shows_no_other_picture(two: Path, tmp_pat
 
 
 def test_hostile_names_are_escaped_in_every_new_part(tmp_path: Path) -> None:
-    evil, attribute = "<script>alert(1)</script>", '" onload="alert(2)'
     root, pictures = tmp_path / "in", conflicts(tmp_path / "pictures")
-    for name, bias in ((evil, 0.5), (attribute, 0.25)):
+    for name, bias in ((EVIL, 0.5), (ATTRIBUTE, 0.25)):
         folder = measured(root / str(bias), name, weights=name, bias=bias)
-        decisions(folder, pictures, evil)
+        decisions(folder, pictures, EVIL)
         copy = root / "images" / "a.png-style0.png"
         picture(copy, 1)
         (root / "images" / "stylize.json").write_text("{}")
-        neurons(folder, [{"image": str(copy), "x": 0.5, "y": 2}], neuron=evil)
+        neurons(folder, [{"image": str(copy), "x": 0.5, "y": 2}], neuron=EVIL)
         path = folder / "neurons.json"
-        path.write_text(path.read_text().replace("layer4", evil))
-    paired = entry("shape-bias", "shape_bias", None) | {"a": evil, "b": attribute, "difference": 0.25}
-    comparison = {"schema": "shapebias/comparison/1", "paired": [paired | {"ci95": [0.1, 0.4]}]}
-    (root / "comparison.json").write_text(json.dumps(comparison))
-    responses(tmp_path / "csv" / "a.csv", f"{evil} person", "shape")
+        path.write_text(path.read_text().replace("layer4", EVIL))
+    paired = result("shape-bias", "shape_bias", None) | {"a": EVIL, "b": ATTRIBUTE, "difference": 0.25}
+    compared(root, paired | {"ci95": [0.1, 0.4]})
+    responses(tmp_path / "csv" / "a.csv", f"{EVIL} person", "shape")
     page, _ = report(root, tmp_path / "csv")
-    assert not page.named("script") and evil not in page.source
-    assert not any("onload" in a for _, a in page.tags)
+    page.assert_escaped()
     assert "Side by side" in page.text and page.classed("strip") and page.classed("meter")
