@@ -157,14 +157,14 @@ def _comparison(collection: Collection) -> Comparison | None:
 
     None with fewer than two models, or without a corruption that two were measured on.
     """
-    measured = [(model, found) for model in collection.models if (found := _accuracies(model))]
+    measured = [(model, of_model) for model in collection.models if (of_model := _accuracies(model))]
     if len(measured) < 2:
         return None
     (first, base), others = measured[0], measured[1:]
     found: dict[str, dict[int, tuple[float, Interval | None]]] = {}  # by corruption and model
     for name in TITLES:
-        for model, accuracies in others:
-            here, there = accuracies.get((name, None)), base.get((name, None))
+        for model, of_model in others:
+            here, there = of_model.get((name, None)), base.get((name, None))
             if here and there and here.value is not None and there.value is not None:
                 paired = _paired(collection.differences, name, model.name, first.name)
                 found.setdefault(name, {})[model.index] = paired or (here.value - there.value, None)
