@@ -19,6 +19,7 @@ from shapebias.metrics import (
 )
 from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares
 from shapebias.metrics.functional.moments import pair_moments
+from testkit.processes import spawn_ranks
 
 RANKS = 2
 EMPTY = "ignore:The ``compute`` method of metric:UserWarning"
@@ -66,15 +67,7 @@ def worker(rank: int, folder: str) -> None:
 
 
 def test_two_ranks_are_one_process(tmp_path):
-    ranks = torch.multiprocessing.spawn(worker, (str(tmp_path),), nprocs=RANKS, join=False)
-    for _ in range(120):
-        if ranks.join(timeout=1):
-            break
-    else:
-        for process in ranks.processes:
-            process.kill()
-        pytest.fail("they wait for each other")
-    first, second = (torch.load(tmp_path / f"found-{rank}.pt", weights_only=True) for rank in range(RANKS))
+    first, second = spawn_ranks(worker, tmp_path, RANKS)
     assert first == second
     bias, size, information = updated()
     assert first["bias"] == bias.compute()

@@ -34,13 +34,7 @@ from shapebias.train.samples import Batch
 from testkit.runs import rows, same, weights
 from testkit.segmentation_data import small_voc, start
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -31,12 +31,7 @@ ADVERSE = {  # everything that has a state: two phases, batch norm, dropout, Ada
 SAVES = 8  # two epochs of two steps in each phase
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ from shapebias.train.schemes import SCHEMES
 from shapebias.train.step import forward_step, loss_weights
 from shapebias.train.views import Stylizing
 from testkit.images import class_folder
+from testkit.processes import spawn_ranks
 from testkit.runs import NORM_FREE, config, furthest, numbers, weights
 
 RANKS = 2
@@ -113,15 +114,7 @@ def both_ranks(tmp_path_factory):
     (folder / "taken" / "out").mkdir()
     (folder / "taken" / "out" / "thesis.tex").write_text("mine")
     read_class_folders(folder / "held-out" / "val").paths[1].write_bytes(b"")  # that of the second rank
-    ranks = torch.multiprocessing.spawn(worker, (str(folder),), nprocs=RANKS, join=False)
-    for _ in range(120):
-        if ranks.join(timeout=1):
-            break
-    else:
-        for process in ranks.processes:
-            process.kill()
-        pytest.fail("they wait for each other")
-    return [torch.load(folder / f"found-{rank}.pt", weights_only=True) for rank in range(RANKS)]
+    return spawn_ranks(worker, folder, RANKS)
 
 
 @pytest.fixture(scope="module")
