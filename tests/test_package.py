@@ -91,7 +91,7 @@ def test_installed_alone_it_imports_and_says_its_version(clean: Path):
 
 
 def test_installed_alone_it_works(clean: Path):
-    command = "shapes16 drawn --size 32 --train-per-class 2 --test-per-class 1"
+    command = "shapes16 --out drawn --size 32 --train-per-class 2 --test-per-class 1"
     run(clean / "bin/shapebias", *command.split(), cwd=clean)
     assert len(list((clean / "drawn/train").glob("*/*"))) == 2 * 16
 

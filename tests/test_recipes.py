@@ -2,43 +2,56 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from shapebias.cli.numbers import decimals, whole_numbers
-from shapebias.cli.parser import build_parser
 from shapebias.demo import FULL, recipe
-from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.segmentation.config import SegmentConfig
-from shapebias.train.config import TrainConfig, configure, plain, update
+from shapebias.tasks.classification.task import TASKS
+from shapebias.train.config import TrainConfig, update
 from shapebias.train.schemes import SCHEMES
+from testkit.commands import read_command
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 if not RECIPES.is_dir():
     pytest.skip("the recipes are not part of the source distribution", allow_module_level=True)
-OTHERS = ("transfer", "segmentation", "ablation")  # other commands' than train
-FILES = sorted(path for path in RECIPES.rglob("*.yaml") if path.parent.name not in OTHERS)
+FILES = sorted(RECIPES.rglob("*.yaml"))
+COMMAND_OF = {"transfer": "transfer", "segmentation": "segment", "ablation": "ablation"}  # other folders are of train
 PLACES = {"data": Path("data"), "out": Path("out")}
 
 
 def load(path: Path) -> TrainConfig:
     """The recipe as the command line reads it."""
-    options = build_parser().parse_args(["train", "--config", str(path), "--data", "data", "--out", "out"])["train"]
-    values = {key: value for key, value in vars(options).items() if key not in ("config", "resume", "stages")}
-    return configure(TrainConfig, **values)
+    return read(path, "train")["config"]
+
+
+def read(path: Path, command: str, *models: str) -> dict[str, Any]:
+    """The arguments of the command."""
+    return read_command(command, *models, "--config", path, "--data", "data", "--out", "out")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_recipe_opens_with_command_hardware_and_result(path):
+def test_a_recipe_opens_with_command_hardware_and_result_and_can_be_run(path):
     comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    command = next(line for line in comments if "shapebias train" in line)
-    assert f"--config recipes/{path.parent.name}/{path.name}" in command
+    command = COMMAND_OF.get(path.parent.name, "train")
+    typed = next(line for line in comments if f"shapebias {command} " in line)
+    assert f"--config recipes/{path.parent.name}/{path.name}" in typed
     assert any(line.startswith("# Hardware: ") for line in comments)
     assert any(line.startswith("# Result: ") for line in comments)
-    load(path).check()
+    models = {"train": [], "ablation": ["--model", "resnet18"]}.get(command, ["timm:resnet18"])
+    found = read(path, command, *models)
+    if command != "train":
+        assert len(found["lr"]) > 1 and len(found["seeds"]) > 1
+    found["config"].check(**({"views": True} if command == "ablation" else {}))
     settings = yaml.safe_load(path.read_text())
-    assert not {"data", "out"} & set(settings) and all(not isinstance(v, dict) for v in settings.values())
+    assert not {"data", "out", "models"} & set(settings) and all(not isinstance(v, dict) for v in settings.values())
+    assert command == "train" or not {"model", "init"} & set(settings)
+
+
+def test_every_task_has_a_recipe_for_transfer():
+    stems = {path.stem for path in FILES if path.parent.name == "transfer" and not path.stem.startswith("small-")}
+    assert stems == set(TASKS) - {"folder"}
 
 
 def test_every_scheme_has_a_recipe_for_imagenet():
@@ -83,24 +96,3 @@ def test_imagenette_recipes_have_one_budget():
     configs = [load(path) for path in FILES if path.parent.name == "imagenette"]
     assert len({config.loop.epochs * SCHEMES[config.scheme][0].images_per_sample for config in configs}) == 1
     assert {config.lambda_m for config in configs if config.scheme == "mmsi-sin-in"} == {0.8, 0.0}
-
-
-@pytest.mark.parametrize(
-    "path", [p for kind in ("segmentation", "ablation") for p in sorted((RECIPES / kind).iterdir())]
-)
-def test_a_recipe_of_segmentation_or_ablation_is_read_as_its_command_says(path):
-    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    command, config = ("segment", SegmentConfig) if path.parent.name == "segmentation" else ("ablation", AblationConfig)
-    typed = next(line for line in comments if f"shapebias {command} " in line)
-    assert f"--config recipes/{path.parent.name}/{path.name}" in typed
-    assert any(line.startswith("# Hardware: ") for line in comments)
-    assert any(line.startswith("# Result: ") for line in comments)
-    given = ["timm:resnet18"] if command == "segment" else ["--model", "resnet18"]
-    parsed = build_parser().parse_args([command, *given, "--config", str(path), "--data", "data", "--out", "out"])
-    options = vars(parsed[command])
-    assert len(decimals(options["lr"], "lr")) > 1 and len(whole_numbers(options["seeds"], "seeds")) > 1
-    known = plain(config(**({"model": "a"} if command == "ablation" else {}), data=Path())).keys()
-    settings = {name: value for name, value in options.items() if name in known and name not in ("lr", "stages")}
-    made = configure(config, **settings, lr=decimals(options["lr"], "lr")[0])
-    made.check() if command == "segment" else made.check(views=True)
-    assert not {"data", "out", "models", "model", "init"} & set(yaml.safe_load(path.read_text()))

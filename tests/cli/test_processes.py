@@ -27,9 +27,10 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_help_imports_no_torch():
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "ablation", "stylizer train"])
+def test_help_imports_no_torch(command):
     program = RUN.replace("sys.exit(main(sys.argv[1:]))", "main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)")
-    done = run(program, "--help")
+    done = run(program, *command.split(), "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("usage: shapebias")
     modules = set(done.stderr.split())
@@ -41,7 +42,9 @@ def test_a_mistake_as_a_process(tmp_path):
     script = Path(sys.executable).with_name("shapebias")
     if not script.exists():
         pytest.skip("the console script is not installed beside this Python")
-    done = subprocess.run([script, "stylize", tmp_path / "none", tmp_path / "out"], capture_output=True, text=True)
+    done = subprocess.run(
+        [script, "stylize", tmp_path / "none", "--out", tmp_path / "out"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"shapebias: error: no folder {tmp_path / 'none'}\n"
 
@@ -51,8 +54,8 @@ def test_standard_output_that_is_full_or_closed():
     program = (
         """
 import sys
-from shapebias.cli import output, parser
-parser.COMMANDS["demo"] = lambda **_options: output.print_json(list(range(100_000)))
+from shapebias.cli import main, output
+main.COMMANDS["demo"] = lambda: output.print_json(list(range(100_000)))
 """
         + RUN
     )
@@ -68,17 +71,17 @@ parser.COMMANDS["demo"] = lambda **_options: output.print_json(list(range(100_00
 
 
 def test_a_fault_of_ours_exits_1():
-    program = "from shapebias.cli import parser\nparser.COMMANDS['demo'] = lambda **_options: 1 / 0\n" + RUN
+    program = "from shapebias.cli import main\nmain.COMMANDS['demo'] = lambda: 1 / 0\n" + RUN
     done = run(program, "demo")
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_stylization_is_whole_and_goes_on(tmp_path, number, status, capsys):
+def test_a_stopped_stylization_is_whole_and_resumes(tmp_path, number, status, capsys):
     for i in range(40):
         noise_image(tmp_path / "in" / f"{i:02}.png", i, (24, 24))
-    command = ["stylize", str(tmp_path / "in"), str(tmp_path / "out"), "--per-image", "1", "--batch-size", "4"]
+    command = ["stylize", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--per-image", "1", "--batch-size", "4"]
     process = subprocess.Popen([sys.executable, "-c", SLOWLY, *command], stderr=subprocess.PIPE, text=True)
     try:
         while len(list((tmp_path / "out").glob("*.png"))) < 3 and process.poll() is None:
@@ -89,7 +92,7 @@ def test_a_stopped_stylization_is_whole_and_goes_on(tmp_path, number, status, ca
         process.kill()
     assert process.returncode == status, messages
     assert "Traceback" not in messages
-    assert messages.splitlines()[-1].endswith("every finished file is whole, run the same command to go on")
+    assert messages.splitlines()[-1].endswith("every finished file is whole, run the same command to resume")
     there = sorted((tmp_path / "out").glob("*.png"))
     assert 3 <= len(there) < 40
     for path in there:

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from shapebias.cli import training
 from shapebias.cli.main import main
-from shapebias.train import config as config_module
 from shapebias.train.checkpoints import Checkpoints
+from shapebias.train.config import LoopConfig
+from testkit.commands import read_command
 from testkit.runs import rows, same, weights
 
 SMALL = ["--model=test_resnet", "--epochs=1", "--batch-size=4", "--size=32", "--device=cpu"]
@@ -51,7 +51,7 @@ def unfinished(images, tmp_path, monkeypatch, capsys):
 
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_then_die)
-        assert typed(images, tmp_path / "run", "--epochs=2", "--lr=0.01", "--stages", "layer3", "layer4") == 130
+        assert typed(images, tmp_path / "run", "--epochs=2", "--lr=0.01", "--stages=layer3,layer4") == 130
     capsys.readouterr()
     return tmp_path / "run"
 
@@ -59,7 +59,7 @@ def unfinished(images, tmp_path, monkeypatch, capsys):
 def test_resume_takes_the_settings_of_the_run(images, tmp_path, unfinished, capsys):
     assert main(["train", "--resume", str(unfinished)]) == 0
     assert "resuming after epoch 1" in capsys.readouterr().err
-    assert typed(images, tmp_path / "whole", "--epochs=2", "--lr=0.01", "--stages", "layer3", "layer4") == 0
+    assert typed(images, tmp_path / "whole", "--epochs=2", "--lr=0.01", "--stages=layer3,layer4") == 0
     assert rows(unfinished) == rows(tmp_path / "whole")
     assert same(weights(unfinished), weights(tmp_path / "whole"))
 
@@ -72,13 +72,19 @@ def test_resume_with_another_setting_shows_the_difference(unfinished, capsys):
 
 
 def test_bare_resume_goes_on_with_the_run_in_out(images, unfinished, capsys):
-    assert typed(images, unfinished, "--epochs=2", "--lr=0.01", "--stages", "layer3", "layer4", "--resume") == 0
+    assert typed(images, unfinished, "--epochs=2", "--lr=0.01", "--stages=layer3,layer4", "--resume") == 0
     assert "resuming after epoch 1" in capsys.readouterr().err
+
+
+def test_a_model_of_timm_with_or_without_its_library(images, tmp_path):
+    assert typed(images, tmp_path / "run", "--scheme=in") == 0
+    assert typed(images, tmp_path / "run", "--scheme=in", "--model=timm:test_resnet") == 0  # the same run
+    assert settings(tmp_path / "run")["model"] == "test_resnet"
 
 
 def test_the_settings_of_a_run_can_be_given_to_another(images, tmp_path):
     one, other, control = tmp_path / "one", tmp_path / "other", tmp_path / "control"
-    assert typed(images, one, "--stages", "layer3", "layer4", "--ema-decay=0.5") == 0
+    assert typed(images, one, "--stages=layer3,layer4", "--ema-decay=0.5") == 0
     assert main(["train", "--config", str(one / "config.json"), "--out", str(other)]) == 0
     assert settings(other) == {**settings(one), "out": str(other)}
     assert settings(other)["stages"] == ["layer3", "layer4"]
@@ -89,26 +95,23 @@ def test_the_settings_of_a_run_can_be_given_to_another(images, tmp_path):
     assert not same(weights(one), weights(control))
 
 
-def given(monkeypatch, arguments):
-    """The settings that ``train`` is given, without training."""
-    seen = []
-    monkeypatch.setattr(config_module.TrainConfig, "check", lambda self: seen.append(self))
-    monkeypatch.setattr("shapebias.train.run.train", lambda config: config.loop.out)
-    assert main(["train", *arguments]) == 0
-    return seen[-1]
+def given(*arguments):
+    """The settings that are typed, without training."""
+    return read_command("train", *arguments)["config"]
 
 
-def test_a_file_of_settings_and_options_that_win(tmp_path, monkeypatch):
+def test_a_file_of_settings_and_options_that_win(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        "scheme: mmsi\nmodel: resnet50\ndata: photos\nout: runs/a\n"
-        "epochs: 60\nlr: 0.1\nschedule: step\ndrop_every: 20\nstages:\n  - layer3\n  - layer4\nlambda_m: 0.4\n"
+        "scheme: mmsi\nmodel: resnet50\ndata: photos\nout: runs/a\nnesterov: true\n"
+        "epochs: 60\nlr: 0.1\nschedule: step\ndrop-every: 20\nstages:\n  - layer3\n  - layer4\nlambda-m: 0.4\n"
     )
-    found = given(monkeypatch, ["--config", str(recipe), "--lr", "0.2", "--lambda-m=0", "--drop_every=30"])
+    found = given("--lr", "0.2", "--config", str(recipe), "--lambda-m=0", "--drop-every=30")
     assert (found.scheme, found.model, found.loop.epochs, found.loop.schedule) == ("mmsi", "resnet50", 60, "step")
     assert (found.stages, found.loop.lr, found.lambda_m, found.loop.drop_every) == (("layer3", "layer4"), 0.2, 0.0, 30)
-    assert found.loop.batch_size == config_module.LoopConfig.batch_size
-    assert given(monkeypatch, ["--config", str(recipe), "--stages", "layer2"]).stages == ("layer2",)
+    assert found.loop.batch_size == LoopConfig.batch_size
+    assert given("--config", str(recipe), "--stages", "layer2").stages == ("layer2",)
+    assert found.loop.nesterov and not given("--config", str(recipe), "--no-nesterov").loop.nesterov
     assert not found.loop.strict
 
 
@@ -123,16 +126,14 @@ def test_a_stage_that_is_not_there_is_refused_with_those_that_are(images, tmp_pa
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        (["--lr=0.1x"], "--lr"),
-        (["--optimizer=adam"], "--optimizer"),
-        (["--schedule=linear"], "--schedule"),
+        (["--schedule=linear"], "--schedule takes cosine or step, not 'linear'"),
         (["--grad-accum-steps=3"], "--batch-size 4 does not divide"),
         (["--keep-checkpoints=0"], "--keep-checkpoints must lie between 1 and 1000, not 0"),
-        (["--learning-rate=1"], "--learning_rate"),
+        (["--learning-rate=1"], "unknown option --learning-rate"),
         (["--resume=runs/a"], "there is no run to resume in runs/a"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(images, tmp_path, capsys, more, text):
+def test_settings_are_refused_in_one_line(images, tmp_path, capsys, more, text):
     assert typed(images, tmp_path / "run", *more) == 2
     line = complaint(capsys)
     assert line.startswith("shapebias: error: ")
@@ -145,6 +146,5 @@ def test_of_several_processes_the_first_tells_what_was_written(images, tmp_path,
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"wrote {tmp_path / 'one'}/model.safetensors")
     monkeypatch.setattr("shapebias.train.run.train", lambda config: config.loop.out)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    options = {"scheme": "in", "model": "resnet18", "data": images, "out": tmp_path / "two"}
-    training.train(stages=[], resume=False, **options)
+    assert typed(images, tmp_path / "two", "--scheme=in") == 0
     assert capsys.readouterr().err == ""

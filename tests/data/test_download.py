@@ -134,7 +134,7 @@ def test_no_network_is_one_line_that_teaches(server, tmp_path, monkeypatch, caps
     assert files_of(tmp_path) == []
     (tmp_path / "photos").mkdir()
     monkeypatch.setattr(load.load_stylizer, "__kwdefaults__", {"url": f"{server.url}/fine"})
-    line = ["stylize", str(tmp_path / "photos"), str(tmp_path / "out"), "--stylizer", "vgg19"]
+    line = ["stylize", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--stylizer", "vgg19"]
     for styles, message in (([], "give --styles"), (["--styles", "paintings"], "HTTP 404 Not Found: connect once")):
         assert main([*line, *styles]) == 2
         error = capsys.readouterr().err

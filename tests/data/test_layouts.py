@@ -381,7 +381,7 @@ def served(tmp_path, monkeypatch):
 def test_imagenette_comes_whole_once_and_is_usable_as_data(served, tmp_path, capsys):
     out = tmp_path / "photos"
     (tmp_path / ".photos.part" / "imagenette2-160").mkdir(parents=True)  # left by a killed process
-    assert main(["download", "imagenette", str(out)]) == 0
+    assert main(["download", "imagenette", "--out", str(out)]) == 0
     assert f"--data {out}" in capsys.readouterr().err
     test = layouts.evaluation_images(out)
     assert test is not None
@@ -390,9 +390,9 @@ def test_imagenette_comes_whole_once_and_is_usable_as_data(served, tmp_path, cap
     assert sorted(path.name for path in out.iterdir()) == ["download.json", "train", "val"]
     assert not (tmp_path / ".photos.part").exists()
     served.unlink()
-    assert main(["download", "imagenette", str(out)]) == 0
+    assert main(["download", "imagenette", "--out", str(out)]) == 0
     assert "already there" in capsys.readouterr().err
-    assert main(["download", "imagenette", str(out), "--size", "320px"]) == 2
+    assert main(["download", "imagenette", "--out", str(out), "--size", "320px"]) == 2
     assert "holds another download" in capsys.readouterr().err
 
 
@@ -404,7 +404,7 @@ def test_a_download_that_fails_is_one_line_and_leaves_nothing(served, tmp_path, 
     other["160px"][0] = "http://127.0.0.1:9/imagenette2-160.tgz"
     monkeypatch.setattr(torchvision.datasets.Imagenette, "_ARCHIVES", other)
     capsys.readouterr()
-    assert main(["download", "imagenette", str(tmp_path / "none")]) == 2
+    assert main(["download", "imagenette", "--out", str(tmp_path / "none")]) == 2
     error = capsys.readouterr().err
     assert "Connection refused" in error and "as --data" in error and error.count("\n") == 1
     assert not (tmp_path / "none").exists() and not (tmp_path / ".none.part").exists()

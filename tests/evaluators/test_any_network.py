@@ -154,7 +154,7 @@ def test_remaps_that_do_not_fit(tmp_path, change, message):
 
 
 def test_remap_needs_a_file_and_one_that_keeps_an_order(tmp_path):
-    with pytest.raises(UserError, match="--remap-by-order says how --checkpoint FILE is read"):
+    with pytest.raises(UserError, match="--remap-by-order applies to a file of weights"):
         load_model("timm:test_resnet", remap_by_order=True)
     save_file(tiny().state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(UserError, match="keep no order"):
@@ -221,15 +221,15 @@ def test_the_command_line(tmp_path, weights, capfd):
     folder = class_folder(tmp_path / "f", wordnet_ids()[:2])
     torch.save(renamed(tiny().state_dict()), tmp_path / "w.pth")
     command = ["evaluate", "timm:test_resnet", "--evaluators=accuracy", f"--data={folder}", f"--out={tmp_path / 'out'}"]
-    assert main([*command, f"--checkpoint={tmp_path / 'w.pth'}", "--remap-by-order", "--device=cpu"]) == 0
+    assert main([*command, f"--weights={tmp_path / 'w.pth'}", "--remap-by-order", "--device=cpu"]) == 0
     results = Results.load(tmp_path / "out" / "test_resnet" / "results.json")
     assert results.model["weights_sha256"] == sha256(tmp_path / "w.pth")
     assert results.model["classes"] == list(wordnet_ids())
     (tmp_path / "names.txt").write_text("a\nb\n")
     capfd.readouterr()
-    assert main([*command, f"--checkpoint={weights}", f"--classes={tmp_path / 'names.txt'}"]) == 2
+    assert main([*command, f"--weights={weights}", f"--classes={tmp_path / 'names.txt'}"]) == 2
     error = capfd.readouterr().err
     assert error.count("\n") == 1
     assert "another classifying layer" in error
     assert main([*command, "--remap-by-order"]) == 2
-    assert "says how a file of weights is read: give" in capfd.readouterr().err
+    assert "applies to a file of weights: give" in capfd.readouterr().err

@@ -200,5 +200,5 @@ def test_the_names_are_exported_and_importing_stays_quick():
     for name in ("MutualShapeInformation", "ShapeBias", "ShapeDimensionality"):
         assert name in shapebias.__all__
         assert getattr(shapebias, name).__module__.startswith("shapebias.metrics")
-    check = "import sys, shapebias, shapebias.cli.parser; assert not {'torch', 'torchmetrics'} & set(sys.modules)"
+    check = "import sys, shapebias, shapebias.cli.main; assert not {'torch', 'torchmetrics'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)

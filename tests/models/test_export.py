@@ -128,7 +128,7 @@ def test_places_that_cannot_be(tmp_path):
 def test_on_the_command_line(tmp_path, capsys):
     path, _ = checkpoint(tmp_path, "test_resnet")
     (tmp_path / "run.json").write_text("{}")
-    assert main(["export", str(tmp_path), str(tmp_path / "w.pth")]) == 0
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "w.pth")]) == 0
     assert f"SHA-256 {sha256(tmp_path / 'w.pth')}" in capsys.readouterr().err
-    assert main(["export", str(path), str(tmp_path / "w.pth"), "--library", "torchvision"]) == 2
+    assert main(["export", str(path), "--out", str(tmp_path / "w.pth"), "--library", "torchvision"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

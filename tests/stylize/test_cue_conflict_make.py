@@ -188,7 +188,7 @@ def test_of_a_divided_folder_the_held_out_part_is_taken(tmp_path: Path, capsys: 
     held_out = photographs(tmp_path / "photos" / "val", counts)
     photographs(tmp_path / "photos" / "train", counts)
     out = tmp_path / "set"
-    assert main(["cue-conflict", str(tmp_path / "photos"), str(out), "--per-pair", "1", "--size", "16"]) == 0
+    assert main(["cue-conflict", str(tmp_path / "photos"), "--out", str(out), "--per-pair=1", "--size=16"]) == 0
     assert str(held_out) in capsys.readouterr().err
     manifest = json.loads((out / "cue-conflict.json").read_text())
     assert (manifest["source"], manifest["categories"]) == (str(held_out), ["cat", "dog"])
@@ -207,7 +207,7 @@ def test_parts_of_a_data_set_are_no_categories(tmp_path: Path) -> None:
 
 def test_the_command(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "set"
-    assert main(["cue-conflict", str(source), str(out), "--per-pair", "2", "--no-same", "--size", "16"]) == 0
+    assert main(["cue-conflict", str(source), "--out", str(out), "--per-pair", "2", "--no-same", "--size", "16"]) == 0
     assert "12 images" in capsys.readouterr().err
-    assert main(["cue-conflict", str(source), str(source / "in")]) == 2
+    assert main(["cue-conflict", str(source), "--out", str(source / "in")]) == 2
     assert "choose another OUT" in capsys.readouterr().err

@@ -85,7 +85,7 @@ def test_from_the_command_line_to_a_figure(tmp_path, textures, classes, monkeypa
     source = class_folder(tmp_path / "images")
     source = source if classes else source / "cat"
     grid, out = tmp_path / "grid", tmp_path / "out"
-    status = main(["texture-grid", str(source), str(grid), "--textures", str(textures), "--count", "3"])
+    status = main(["texture-grid", str(source), "--out", str(grid), "--textures", str(textures), "--count", "3"])
     assert (status, "dimensionality=" in capsys.readouterr().err) == (0, True)
     (tmp_path / "small_network.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(tmp_path)

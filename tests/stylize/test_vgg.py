@@ -265,13 +265,13 @@ def test_command_line(tmp_path, images, files, capsys):
     for i in range(2):
         noise_image(tmp_path / "paintings" / f"{i}.png", seed=50 + i)
     out, weights = str(tmp_path / "out"), ["--stylizer", str(files)]
-    line = ["stylize", str(images), out, *weights, "--styles", str(tmp_path / "paintings")]
+    line = ["stylize", str(images), "--out", out, *weights, "--styles", str(tmp_path / "paintings")]
     assert main(line) == 0
     assert len(list((tmp_path / "out").rglob("*.png"))) == 8
     _, digest = load_stylizer(files)
     assert json.loads((tmp_path / "out" / "stylize.json").read_text())["stylizer_sha256"] == digest
     capsys.readouterr()
-    assert main(["stylize", str(images), str(tmp_path / "other"), *weights]) == 2
+    assert main(["stylize", str(images), "--out", str(tmp_path / "other"), *weights]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "the package's style codes were made by another stylizer" in error

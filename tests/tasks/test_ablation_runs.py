@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from shapebias.cli.ablating import ablation, ablation_arguments
 from shapebias.data import image_batches as evaluation_module
 from shapebias.data.readers.voc_multilabel import read_multilabel
 from shapebias.errors import UserError
@@ -30,6 +29,7 @@ from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.classification.outputs import KINDS
 from shapebias.train import samples as samples_module
 from shapebias.train.config import configure
+from testkit.commands import run_command
 from testkit.devkit import write_devkit
 from testkit.runs import same, weights
 
@@ -284,10 +284,7 @@ def test_data_that_are_not_voc_are_refused(images, tmp_path):
 
 
 def typed(*arguments):
-    given = ablation_arguments().parse_args(["--model=test_resnet", "--size=32", "--device=cpu", *arguments])
-    options = given.as_dict()
-    options.pop("config")
-    return options
+    run_command("ablation", "--model=test_resnet", "--size=32", "--device=cpu", *arguments)
 
 
 def test_a_stage_that_does_not_exist_is_refused_with_those_that_do(voc, tmp_path):
@@ -298,17 +295,13 @@ def test_a_stage_that_does_not_exist_is_refused_with_those_that_do(voc, tmp_path
 def test_as_it_is_typed(voc, tmp_path, capsys):
     out = tmp_path / "out"
     places = (f"--data={voc}", f"--out={out}")
-    ablation(
-        **typed(
-            *places, "--rows=mmsi", "--seeds=3", "--stages", "layer2", "--epochs=1", "--batch_size=4", "--lr=0.05,0.01"
-        )
-    )
+    typed(*places, "--rows=mmsi", "--seeds=3", "--stages=layer2", "--epochs=1", "--batch-size=4", "--lr=0.05,0.01")
     assert f"wrote {out}/table.md" in capsys.readouterr().err
     assert read(out / "mmsi" / "seed-3" / "config.json")["stages"] == ["layer2"]
     assert sorted(path.name for path in (out / "mmsi" / "select").iterdir()) == ["lr-0.01", "lr-0.05"]
-    with pytest.raises(UserError, match="--lr fast is no number"):
-        ablation(**typed(*places, "--lr=fast"))
-    with pytest.raises(UserError, match="--seeds x is no whole number"):
-        ablation(**typed(*places, "--seeds=1,x"))
+    with pytest.raises(UserError, match="--lr takes numbers separated by commas"):
+        typed(*places, "--lr=fast")
+    with pytest.raises(UserError, match="--seeds takes whole numbers"):
+        typed(*places, "--seeds=1,x")
     with pytest.raises(UserError, match="unknown row 'msi': did you mean 'mmsi'"):
-        ablation(**typed(*places, "--rows=msi"))
+        typed(*places, "--rows=msi")

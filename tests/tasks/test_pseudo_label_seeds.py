@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from shapebias.cli.main import main
-from shapebias.cli.seeds import load_seeded
+from shapebias.cli.models import load_seeded
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_labelled import read_labelled
 from shapebias.data.readers.voc_masks import load_mask

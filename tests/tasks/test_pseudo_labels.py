@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from shapebias.cli.pseudo_labelling import cam, cam_arguments
 from shapebias.data.decode import load_rgb
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_labelled import read_labelled, shown_classes
@@ -27,6 +26,7 @@ from shapebias.tasks.cam.class_maps import find_class_maps
 from shapebias.tasks.cam.multiscale import CamSettings, apply_threshold
 from shapebias.tasks.cam.pseudo_labels import label_image, voc_outputs
 from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
+from testkit.commands import run_command
 from testkit.voc_labels import FAST, OBJECTS, SIZE, save_model, write_voc
 
 
@@ -208,15 +208,13 @@ def test_without_annotations_classes_come_from_the_lists(voc):
 
 def test_the_command_takes_a_folder_with_weights_and_says_what_it_wrote(voc, tmp_path, capsys):
     net, out = save_model(tmp_path / "net"), tmp_path / "out"
-    given = cam_arguments().parse_args(
-        [str(net), "--data", str(voc), "--out", str(out), "--scales", "1", "--no_flip", "--size", "64", "--json"]
-    )
-    cam(**vars(given))
+    given = (net, "--data", voc, "--out", out, "--no-flip", "--size", "64", "--json")
+    run_command("cam", *given, "--scales", "1")
     said = capsys.readouterr()
     assert json.loads(said.out)[0]["results"][0]["condition"] == {"threshold": 0.15, "scales": "single"}
     assert str(out / "net" / "masks") in said.err
     with pytest.raises(UserError, match="--scales takes numbers"):
-        cam(**{**vars(given), "scales": "1,x"})
+        run_command("cam", *given, "--scales", "1,x")
 
 
 def test_the_shared_devkit_reads(shared):

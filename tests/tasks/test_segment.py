@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from shapebias.cli.segmenting import segment as command
-from shapebias.cli.segmenting import segment_arguments
 from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask, read_segmentation, save_mask
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
@@ -31,6 +27,7 @@ from shapebias.tasks.sweep import Measured
 from shapebias.train.checkpoints import Checkpoints
 from shapebias.train.config import configure
 from shapebias.train.samples import Batch
+from testkit.commands import run_command
 from testkit.runs import rows, same, weights
 from testkit.segmentation_data import small_voc, start
 
@@ -400,17 +397,12 @@ def test_what_cannot_be_is_refused_before_any_training(data, tmp_path, monkeypat
     assert "\n" not in str(caught.value)
 
 
-def parsed(*arguments):
-    given = vars(segment_arguments().parse_args([str(argument) for argument in arguments]))
-    return {key: value for key, value in given.items() if key != "config"}
-
-
 def test_the_command_trains_measures_and_prints(data, tmp_path, capsys):
     path = tmp_path / "net.safetensors"
     save_classifier(path, start(name="net"))
-    small = ("--size", 32, "--epochs", 1, "--batch_size", 6, "--output_stride", 8, "--device", "cpu")
+    small = ("--size", 32, "--epochs", 1, "--batch-size", 6, "--output-stride", 8, "--device", "cpu")
     rest = ("--freeze", "--lr", "0.1", "--seeds", "0, 2", "--json")
-    command(**parsed(path, "--data", data, "--out", tmp_path / "out", *small, *rest))
+    run_command("segment", path, "--data", data, "--out", tmp_path / "out", *small, *rest)
     printed = capsys.readouterr()
     assert "net: mIoU" in printed.err and "on 4 images (frozen)" in printed.err
     assert json.loads(printed.out)[0]["results"][0]["condition"] == {"backbone": "frozen"}
@@ -419,12 +411,5 @@ def test_the_command_trains_measures_and_prints(data, tmp_path, capsys):
 
 @pytest.mark.parametrize("seeds", ["", "0,0", "a", "1.5", "-1"])
 def test_seeds_that_are_none(data, tmp_path, seeds):
-    with pytest.raises(UserError, match="--seeds"):
-        command(**parsed("timm:x", "--data", data, "--out", tmp_path, f"--seeds={seeds}"))
-
-
-def test_reading_the_arguments_loads_no_torch():
-    code = (
-        "import sys; from shapebias.cli import segmenting as s; s.segment_arguments()\nsys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    with pytest.raises(UserError, match="--seed"):
+        run_command("segment", "timm:x", "--data", data, "--out", tmp_path, f"--seeds={seeds}")

@@ -141,7 +141,7 @@ def stopped_at(patch, name, call, number=signal.SIGTERM, times=1):
 def command(data, out):
     options = {**ADVERSE, "data": data, "out": out, "batch_size": 4, "size": 32, "epochs": 2, "device": "cpu"}
     del options["checkpoint_minutes"]  # five minutes: the one checkpoint in an epoch is that of the signal
-    return ["train", *(f"--{name}={value}" for name, value in options.items())]
+    return ["train", *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def training_data(root, *, unreadable):
 def command(data, out):
     settings = {"scheme": "mmsi-sin-in", "model": NORM_FREE, "batch_size": BATCH, "size": 32, "epochs": 2, "lr": 0.01}
     places = {"data": data, "out": out, "device": "cpu", "devices": RANKS}
-    return ["train", *(f"--{name}={value}" for name, value in {**settings, **places}.items())]
+    return ["train", *(f"--{name.replace('_', '-')}={value}" for name, value in {**settings, **places}.items())]
 
 
 def run(arguments):

@@ -1,4 +1,4 @@
-"""The command line: parse, dispatch, and turn every ending into its exit status.
+"""The command line: find the command, run it, and turn every ending into its exit status.
 
 0 done, 2 the user's input, 1 our fault, 130 Ctrl-C, 143 SIGTERM. Messages go to standard error.
 Nothing here imports torch: a command's work is imported when it runs.
@@ -8,84 +8,126 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from textwrap import wrap
 from types import FrameType
 
-from shapebias.cli.parser import COMMANDS, build_parser
+from shapebias.cli import make_data, measuring, showing, training
+from shapebias.cli.parser import WIDTH, Parser, unknown
 from shapebias.errors import UserError
 
 TERMINATED = 143
+PURPOSES: dict[str, dict[str, Callable[..., None]]] = {
+    "make data": {
+        "download": make_data.download,
+        "shapes16": make_data.shapes16,
+        "stylize": make_data.stylize,
+        "cue-conflict": make_data.cue_conflict,
+        "texture-grid": make_data.texture_grid,
+        "corrupt": make_data.corrupt,
+        "stylizer train": make_data.stylizer_train,
+        "stylizer show": make_data.stylizer_show,
+        "stylizer encode": make_data.stylizer_encode,
+    },
+    "train": {
+        "train": training.train,
+        "transfer": training.transfer,
+        "segment": training.segment,
+        "cam": training.cam,
+        "ablation": training.ablation,
+        "export": training.export,
+    },
+    "measure": {
+        "evaluate": measuring.evaluate,
+        "audit": measuring.audit,
+        "score-responses": measuring.score_responses,
+    },
+    "show": {"report": showing.report, "demo": showing.demo},
+}
+COMMANDS = {name: command for commands in PURPOSES.values() for name, command in commands.items()}
+EXAMPLES = """examples:
+  shapebias demo
+  shapebias train --scheme mmsi --model resnet18 --data photos --out runs/mmsi
+  shapebias audit runs/mmsi resnet50 --data datasets --out audit
+
+'shapebias COMMAND --help' describes a command, 'shapebias --version' prints the
+version. Progress and messages go to standard error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        parser = build_parser()
-        config = parser.parse_args(
-            with_settings_of_run(with_underscores(sys.argv[1:] if arguments is None else arguments))
-        )
-        name = config.command
-        options = config[name]
-        if name == "stylizer":
-            name, options = f"stylizer {options.action}", options[options.action]
-        options.pop("config", None)
-        COMMANDS[name](**options.as_dict() if hasattr(options, "as_dict") else vars(options))
+        _run(list(sys.argv[1:] if arguments is None else arguments))
     except UserError as error:
         print(f"shapebias: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("shapebias: interrupted; every finished file is whole, run the same command to go on", file=sys.stderr)
+        print("shapebias: interrupted; every finished file is whole, run the same command to resume", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone; keep the interpreter from flushing to it at exit
         sys.stdout = None
         return 1
     except SystemExit as leaving:
         if leaving.code == TERMINATED:
-            print("shapebias: terminated; every finished file is whole, run the same command to go on", file=sys.stderr)
+            print(
+                "shapebias: terminated; every finished file is whole, run the same command to resume", file=sys.stderr
+            )
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0
 
 
-def with_underscores(arguments: Sequence[str]) -> list[str]:
-    """Options spelled with hyphens inside as the parser knows them.
+def _run(arguments: list[str]) -> None:
+    asks = arguments[-1:] in (["-h"], ["--help"])
+    several = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")] if arguments else []
+    if not arguments or (asks and len(arguments) == 1):
+        print(overview())
+    elif several and asks and len(arguments) == 2:
+        print("\n".join(line for name in several for line in _summary(name)))
+    elif arguments == ["--version"]:
+        from importlib.metadata import version
 
-    >>> with_underscores(["--per-image=2", "a-b"])
-    ['--per_image=2', 'a-b']
+        print(f"shapebias {version('shapebias')}")
+    else:
+        name, rest = find_command(arguments)
+        if name == "train":
+            rest = training.with_settings_of_run(rest)
+        COMMANDS[name](**Parser(name, COMMANDS[name]).read(rest))
+
+
+def find_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the name of the command, of one word or two, and the arguments after it.
+
+    Raises:
+        UserError: there is no such command.
     """
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in COMMANDS:
+            return name, list(arguments[words:])
+    actions = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
+    if actions:
+        raise UserError(f"{arguments[0]} is several commands: give {', '.join(actions)}")
+    if arguments[0].startswith("-"):
+        raise unknown("option", arguments[0], ["--help", "--version"])
+    raise unknown("command", arguments[0], COMMANDS)
 
-    def spelled(argument: str) -> str:
-        name, sign, value = argument[2:].partition("=")
-        return f"--{name.replace('-', '_')}{sign}{value}"
 
-    plain = list(arguments).index("--") if "--" in arguments else len(arguments)
-    return [spelled(a) if a.startswith("--") and n < plain else a for n, a in enumerate(arguments)]
+def overview() -> str:
+    """Return the commands by purpose."""
+    lines = ["usage: shapebias COMMAND ...", ""]
+    lines += ["Train vision models to see shape instead of texture, measure it, and show it."]
+    for purpose, commands in PURPOSES.items():
+        lines += ["", f"{purpose}:", *(line for name in commands for line in _summary(name))]
+    return "\n".join([*lines, "", EXAMPLES])
 
 
-def with_settings_of_run(arguments: list[str]) -> list[str]:
-    """``train --resume RUN ...`` as a training into RUN with the settings that RUN was begun with.
-
-    A ``--resume`` without a folder after it is left to the parser.
-    """
-    if arguments[:1] != ["train"]:
-        return arguments
-    arguments = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--resume=") else [a])]
-    if "--resume" not in arguments:
-        return arguments
-    place = arguments.index("--resume")
-    folder = next(iter(arguments[place + 1 :]), "--")
-    if folder.startswith("--"):
-        return arguments
-    settings = Path(folder) / "config.json"
-    if not settings.is_file():
-        raise UserError(f"there is no run to resume in {folder} (no config.json in it)")
-    rest = arguments[1:place] + arguments[place + 2 :]
-    if any(argument.partition("=")[0] == "--out" for argument in rest):
-        raise UserError(f"--resume {folder} goes on in that folder: leave out --out, or begin with --config {settings}")
-    return ["train", "--config", str(settings), "--out", folder, *rest]
+def _summary(name: str) -> list[str]:
+    summary = (COMMANDS[name].__doc__ or "").partition("\n")[0].rstrip(".")
+    first, *more = wrap(summary, WIDTH - 20)
+    return [f"  {name:<17} {first}", *(f"{'':20}{line}" for line in more)]
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

@@ -1,123 +1,182 @@
-"""The commands that measure and show: evaluate, score-responses, report."""
+"""The commands that measure: evaluate, audit, score-responses, cam."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from shapebias.cli.arguments import Parser, new_parser
-from shapebias.cli.networks import (
-    EVALUATORS,
-    MODELS,
-    add_measuring_arguments,
-    add_network_arguments,
-    load_networks,
-    measuring_options,
-    split,
-)
-from shapebias.cli.output import print_json, say
+from shapebias.cli.models import ModelOptions, load_measured
+from shapebias.cli.output import print_json, say, show_results
 from shapebias.errors import UserError
 
-EVALUATE_EXAMPLES = f"""examples:
-  shapebias evaluate runs/in runs/mmsi --evaluators accuracy,stylized --data photos --out results
-  shapebias evaluate timm:resnet50 --evaluators shape-bias --data shape-bias=cue-conflict --out results --json
-  shapebias evaluate timm:resnet50 timm:resnet50=mine.pth --evaluators white-box --data nips17 --out results
-  shapebias evaluate runs/mmsi --evaluators transfer-attack --source timm:resnet50 --data nips17 --out results
 
-{MODELS}
-{EVALUATORS}"""
+@dataclass(frozen=True)
+class EvalOptions:
+    """Options of every evaluation.
 
-SCORE_EXAMPLES = """examples:
-  shapebias score-responses responses/*.csv
-  shapebias score-responses results/resnet50/cue-conflict_*.csv people/*.csv --out observers
+    Args:
+        limit: number of images at most for accuracies, attacks and corruptions, drawn from all classes.
+        attacks: attacks of fgsm, pgd, ifgsm, mim, and autoattack with the extra of that name.
+        epsilon: sizes of perturbation in units of 1/255 (default: .1 to .5 for white-box, 2,4,8,16 for
+            transfer-attack).
+        targeted: attack towards the CSV's TargetClass.
+        source: model that the images of transfer-attack are made against.
+        mapping: aggregation of ImageNet's probabilities to those of the 16 categories.
+        stage: measure the dimensionality of this module's pooled output (default: the last latent).
+        pairs: pairs of images per factor for the dimensionality.
+        seed: random seed of styles, pairs, attacks, corruptions and resampling.
+        batch_size: images per forward pass.
+        device: auto, cpu, cuda or mps.
+        workers: processes that decode images.
+        strict: stop at an unreadable image instead of skipping it.
+        json: print the results to standard output as JSON.
+    """
 
-FILE has the columns subj,session,trial,rt,object_response,category,condition,imagename, as published by Geirhos et al.
-and as 'shapebias evaluate --evaluators shape-bias' writes it; each imagename ends in _shapeN-textureM.png."""
+    limit: int | None = None
+    attacks: tuple[str, ...] = ("fgsm", "pgd", "ifgsm", "mim")
+    epsilon: tuple[float, ...] | None = None
+    targeted: bool = False
+    source: str | None = None
+    mapping: Literal["mean", "sum", "max"] = "mean"
+    stage: str | None = None
+    pairs: int = 2000
+    seed: int = 0
+    batch_size: int = 64
+    device: str = "auto"
+    workers: int = 0
+    strict: bool = False
+    json: bool = False
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as evaluators take them, checked before any model is loaded."""
+        from shapebias.device import choose_device
+        from shapebias.evaluators.base import EvalConfig
 
-def evaluate_arguments() -> Parser:
-    """What ``evaluate`` takes."""
-    parser = new_parser("Measure networks; writes OUT/NAME/results.json for each.", EVALUATE_EXAMPLES)
-    add_network_arguments(parser)
-    parser.add_argument("--evaluators", type=str, required=True, help="what to measure, separated by commas")
-    parser.add_argument(
-        "--data",
-        type=str,
-        action="append",
-        required=True,
-        metavar="[EVALUATOR=]DIR",
-        help="repeatable; a bare folder serves every evaluator without its own",
-    )
-    add_measuring_arguments(parser)
-    return parser
+        if self.epsilon == ():
+            raise UserError("--epsilon names no size: give some, such as 2,4, or leave it out")
+        found = asdict(self)
+        del found["source"], found["json"]
+        found["epsilons"] = found.pop("epsilon") or ()
+        found["device"] = choose_device(self.device)
+        EvalConfig(Path(), Path(), **found)
+        return found
 
 
 def evaluate(
-    models: Sequence[str],
-    evaluators: str,
-    data: Sequence[str],
+    models: list[str],
+    *,
+    evaluators: tuple[str, ...],
+    data: list[str],
     out: Path,
-    checkpoint: Path | None,
-    remap_by_order: bool,
-    classes: Path | None,
-    crop: float | None,
-    source: str | None,
-    json: bool,
-    **given: Any,
+    loading: ModelOptions,
+    evaluation: EvalOptions,
 ) -> None:
-    """Measure networks."""
+    """Measure models by the evaluators given.
+
+    Evaluators, and the data each takes:
+      accuracy, stylized            photographs in folders of classes, or ImageNet
+      stylized-imagenet             val/ of Stylized-ImageNet
+      imagenet-sketch               ImageNet-Sketch
+      shape-bias                    cue-conflict images, published or by
+                                    'shapebias cue-conflict'
+      silhouettes, edges, sketches  such images in folders of the 16 categories
+      white-box, transfer-attack    the NeurIPS 2017 images with their CSV, or
+                                    folders of classes
+      corruptions                   ImageNet-C, or folders of classes to corrupt
+      dimensionality                any photographs, or a folder by
+                                    'shapebias texture-grid'
+
+    The paper's "targeted" attacks are white-box, its "untargeted" ones
+    transfer-attack. Writes OUT/NAME/results.json for each model, and
+    OUT/comparison.json for several.
+
+    Args:
+        models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
+            MODEL=FILE takes the weights from a file.
+        evaluators: what to measure.
+        data: folder, [EVALUATOR=]DIR, repeatable; one without a name serves every evaluator without its own.
+        out: folder of the results.
+        loading: options of the models.
+        evaluation: options of the evaluation.
+
+    Examples:
+        shapebias evaluate runs/mmsi --evaluators accuracy --data photos --out results
+        shapebias evaluate resnet50 resnet50=mine.pth --evaluators white-box \\
+            --data nips17 --out results
+        shapebias evaluate runs/mmsi --evaluators transfer-attack \\
+            --source resnet50 --data nips17 --out results
+    """
     from shapebias.evaluators.evaluate import evaluate_all
     from shapebias.evaluators.names import check_evaluators
-    from shapebias.results.table import print_table
 
-    names = split(evaluators)
+    check_evaluators(evaluators)
+    folders = parse_data(data)
+    settings = evaluation.settings()
+    measured, source = load_measured(models, evaluation.source, loading)
+    results = evaluate_all(measured, evaluators=evaluators, data=folders, out=out, source=source, **settings)
+    show_results(results, out, json=evaluation.json)
+
+
+def audit(
+    models: list[str],
+    *,
+    data: list[str],
+    out: Path,
+    evaluators: tuple[str, ...] | None = None,
+    loading: ModelOptions,
+    evaluation: EvalOptions,
+) -> None:
+    """Measure models by every evaluator whose data is there, and write one page.
+
+    States which evaluators have no data. Below a folder without a name every
+    evaluator looks for its data by their usual names: cue-conflict, nips17,
+    imagenet-c, edges and so on; 'shapebias evaluate --help' lists the evaluators.
+    Attacks and corruptions are measured on at most 1000 images unless --limit is
+    given. The same command resumes: results that are there are reused.
+
+    Args:
+        models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
+            MODEL=FILE takes the weights from a file.
+        data: folder, [EVALUATOR=]DIR, repeatable; below one without a name each evaluator finds its own.
+        out: folder of the results and of report.html.
+        evaluators: only these (default: all).
+        loading: options of the models.
+        evaluation: options of the evaluation.
+
+    Examples:
+        shapebias audit runs/in runs/mmsi --data photos --out audit
+        shapebias audit resnet50 --data datasets --source resnet50 --out audit
+        shapebias audit resnet50 --data shape-bias=cue-conflict \\
+            --data corruptions=imagenet-c --out audit
+    """
+    from shapebias.evaluators.audit import audit as measure
+    from shapebias.evaluators.names import EVALUATORS, check_evaluators
+    from shapebias.report import build_report
+
+    names = tuple(EVALUATORS) if evaluators is None else evaluators
     check_evaluators(names)
     folders = parse_data(data)
-    options = measuring_options(given)
-    networks, against = load_networks(
-        models, source, checkpoint=checkpoint, remap_by_order=remap_by_order, classes=classes, crop=crop
-    )
-    results = evaluate_all(networks, evaluators=names, data=folders, out=out, source=against, **options)
-    print_table(results)
-    for result in results:
-        say(f"wrote {out / result.model['name'] / 'results.json'}")
-    if len(results) > 1:
-        say(f"wrote {out / 'comparison.json'}")
-    if json:
-        print_json([result.to_json() for result in results])
-
-
-def score_responses_arguments() -> Parser:
-    """What ``score-responses`` takes."""
-    parser = new_parser("Score raw responses to cue-conflict images: no images are needed.", SCORE_EXAMPLES)
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="raw responses, CSV")
-    parser.add_argument("--out", type=Path, default=None, help="folder for OBSERVER/results.json and comparison.json")
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling")
-    parser.add_argument("--json", action="store_true", help="print the results to standard output as JSON")
-    return parser
-
-
-def score_responses(files: Sequence[Path], out: Path | None, seed: int, json: bool) -> None:
-    """Score raw responses of people or networks."""
-    from shapebias.evaluators.base import check_numbers
-    from shapebias.evaluators.shape_bias.human_responses import print_observers, save, score_files
-
-    check_numbers(seed, 1, 0)
-    scored = score_files(files, seed=seed)
-    print_observers(scored)
-    if out is not None:
-        for path in save(scored, out, seed=seed):
-            say(f"wrote {path}")
-    if json:
-        print_json([one.results.to_json() for one in scored])
+    settings = evaluation.settings()
+    measured, source = load_measured(models, evaluation.source, loading)
+    found = measure(measured, data=folders, out=out, evaluators=names, source=source, **settings)
+    show_results(found.results, out, json=evaluation.json)
+    for missing in found.missing:
+        say(f"not measured: {missing.evaluator}: {missing.reason}; it takes {missing.needs}")
+    for refused in found.refused:
+        say(f"not measured: {refused.evaluator} of {refused.model}: {refused.reason}")
+    page = out / "report.html"
+    for warning in build_report([out], page):
+        say(f"warning: {warning}")
+    say(f"wrote {page}: open it in a browser")
 
 
 def parse_data(data: Sequence[str]) -> dict[str, Path]:
-    """``["DIR", "evaluator=DIR"]`` as folders by evaluator; the bare folder has the key "".
+    """Return ``["DIR", "evaluator=DIR"]`` as folders by evaluator; the folder without a name has the key "".
 
     Raises:
-        UserError: an evaluator or the bare folder given twice, or nothing after the sign.
+        UserError: an evaluator or the folder without a name given twice, or nothing after the sign.
     """
     folders: dict[str, Path] = {}
     for value in data:
@@ -134,24 +193,32 @@ def parse_data(data: Sequence[str]) -> dict[str, Path]:
     return folders
 
 
-def report_arguments() -> Parser:
-    """What ``report`` takes."""
-    parser = new_parser("One self-contained HTML page from everything below the given folders, and response files.")
-    parser.add_argument(
-        "runs",
-        type=Path,
-        nargs="+",
-        metavar="RUN",
-        help="folders of runs and results, and response CSV files or folders of them",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="the page, for example report.html")
-    return parser
+def score_responses(files: list[Path], *, out: Path | None = None, seed: int = 0, json: bool = False) -> None:
+    """Score raw responses to cue-conflict images, of people or of models.
 
+    No images are needed. FILE has the columns subj, session, trial, rt,
+    object_response, category, condition and imagename, as published by Geirhos et
+    al. and as 'shapebias evaluate --evaluators shape-bias' writes it; each
+    imagename ends in _shapeN-textureM.png.
 
-def report(runs: Sequence[Path], out: Path) -> None:
-    """Write the page."""
-    from shapebias.report import build_report
+    Args:
+        files: raw responses, CSV.
+        out: folder for OBSERVER/results.json and comparison.json (default: print only).
+        seed: random seed of the resampling.
+        json: print the results to standard output as JSON.
 
-    for warning in build_report(list(runs), out):
-        say(f"warning: {warning}")
-    say(f"wrote {out}")
+    Examples:
+        shapebias score-responses responses/*.csv
+        shapebias score-responses results/resnet50/*.csv people/*.csv --out observers
+    """
+    from shapebias.evaluators.base import check_numbers
+    from shapebias.evaluators.shape_bias.human_responses import print_observers, save, score_files
+
+    check_numbers(seed, 1, 0)
+    scored = score_files(files, seed=seed)
+    print_observers(scored)
+    if out is not None:
+        for path in save(scored, out, seed=seed):
+            say(f"wrote {path}")
+    if json:
+        print_json([one.results.to_json() for one in scored])

@@ -1,122 +1,188 @@
-"""What can be typed: every command with its arguments, and what it calls."""
+"""The parser of a command: groups, types, files of settings, and mistakes in the words of the user."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from shapebias.cli import (
-    ablating,
-    auditing,
-    corrupting,
-    measuring,
-    pseudo_labelling,
-    segmenting,
-    stylizers,
-    stylizing,
-    training,
-    transferring,
-)
-from shapebias.cli.arguments import Parser, new_parser
+import yaml
+from jsonargparse import ActionYesNo, ArgumentParser
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": training.demo,
-    "train": training.train,
-    "evaluate": measuring.evaluate,
-    "audit": auditing.audit,
-    "score-responses": measuring.score_responses,
-    "stylize": stylizing.stylize,
-    "cue-conflict": stylizing.cue_conflict,
-    "texture-grid": stylizing.texture_grid,
-    "corrupt": corrupting.corrupt,
-    "transfer": transferring.transfer,
-    "segment": segmenting.segment,
-    "cam": pseudo_labelling.cam,
-    "ablation": ablating.ablation,
-    "stylizer train": stylizers.train,
-    "stylizer show": stylizers.show,
-    "stylizer encode": stylizers.encode,
-    "report": measuring.report,
-    "shapes16": training.shapes16,
-    "export": training.export,
-    "download": training.download,
-}
+from shapebias.cli.options import GROUPS, REQUIRED, Option, Page, arguments_of, options_of, place_in_help
+from shapebias.errors import UserError
 
-EXAMPLES = """examples:
-  shapebias demo
-  shapebias train --scheme mmsi-sin-in --model resnet18 --data photos --size 128 --out runs/mmsi
-  shapebias evaluate runs/mmsi timm:resnet50 --evaluators shape-bias --data cue-conflict --out results
-  shapebias stylize photos photos-stylized --per-image 2
-  shapebias audit runs/mmsi timm:resnet50 --data datasets --out audit
-  shapebias report runs results --out report.html
-
-"shapebias COMMAND --help" says more of each. Options may be written with - or _ inside.
-Progress goes to standard error."""
+WIDTH = 80
+KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def build_parser() -> Parser:
-    """The whole command line."""
-    parser = new_parser("Train vision networks to see shape instead of texture, measure it, and show it.", EXAMPLES)
-    parser.add_argument("--version", action="version", version=_version(), help="print the version and exit")
-    commands_ = parser.add_subcommands(required=True, dest="command", metavar="COMMAND", title="commands")
-    commands_.add_subcommand(
-        "demo", training.demo_arguments(), help="data, three trained networks, measurements and a page, in minutes"
-    )
-    commands_.add_subcommand("train", training.train_arguments(), help="train a network by one of the paper's schemes")
-    commands_.add_subcommand("evaluate", measuring.evaluate_arguments(), help="measure networks, ours or not")
-    commands_.add_subcommand(
-        "audit", auditing.audit_arguments(), help="every measurement there is data for, and one page"
-    )
-    commands_.add_subcommand(
-        "score-responses",
-        measuring.score_responses_arguments(),
-        help="shape bias from raw responses of people or networks",
-    )
-    commands_.add_subcommand("stylize", stylizing.stylize_arguments(), help="stylize a folder of images")
-    commands_.add_subcommand(
-        "cue-conflict",
-        stylizing.cue_conflict_arguments(),
-        help="images with the shape of one thing in the texture of another",
-    )
-    commands_.add_subcommand(
-        "texture-grid", stylizing.texture_grid_arguments(), help="put a folder of images into the same few textures"
-    )
-    commands_.add_subcommand(
-        "corrupt",
-        corrupting.corrupt_arguments(),
-        help="noise, blur, weather and more on a folder of images (ImageNet-C's)",
-    )
-    commands_.add_subcommand(
-        "transfer", transferring.transfer_arguments(), help="try networks as a start for other classification tasks"
-    )
-    commands_.add_subcommand(
-        "segment", segmenting.segment_arguments(), help="train networks for segmentation on VOC, and measure mIoU"
-    )
-    commands_.add_subcommand(
-        "cam", pseudo_labelling.cam_arguments(), help="pseudo-labels for segmentation from a classifier's activations"
-    )
-    commands_.add_subcommand(
-        "ablation", ablating.ablation_arguments(), help="the paper's ablation on multi-label VOC: train and tabulate"
-    )
-    stylizer = new_parser("Train the small AdaIN stylizer, look at what a stylizer does, or encode styles for one.")
-    commands_.add_subcommand(
-        "stylizer", stylizer, help="train the small stylizer, look at one, or encode styles for it"
-    )
-    commands_.add_subcommand("report", measuring.report_arguments(), help="one HTML page from runs and results")
-    commands_.add_subcommand("shapes16", training.shapes16_arguments(), help="write the generated data set")
-    commands_.add_subcommand(
-        "export", training.export_arguments(), help="write a network's weights for timm or torchvision"
-    )
-    commands_.add_subcommand("download", training.download_arguments(), help="photographs to begin with")
-    actions = stylizer.add_subcommands(required=True, dest="action", metavar="ACTION", title="actions")
-    actions.add_subcommand("train", stylizers.train_arguments(), help="train it")
-    actions.add_subcommand("show", stylizers.show_arguments(), help="write a contact sheet")
-    actions.add_subcommand(
-        "encode", stylizers.encode_arguments(), help="encode style images once, as a bank for --styles"
-    )
-    return parser
+class Parser(ArgumentParser):
+    """The parser of one command, made of its function; a parameter ``config`` brings ``--config FILE``."""
+
+    def __init__(self, name: str, function: Callable[..., None]) -> None:
+        page = Page.of(function)
+        super().__init__(
+            prog=f"shapebias {name}",
+            description=page.text,
+            epilog="\n  ".join(["examples:", *page.examples]),
+            formatter_class=_Formatter,
+            default_env=False,
+            allow_abbrev=False,
+            add_help=False,
+            print_config=None,
+        )
+        self.function = function
+        self.options = {option.name: option for option in options_of(function)}
+        groups = {title: self.add_argument_group(title) for title in GROUPS}
+        if "config" in inspect.signature(function).parameters:
+            text = "YAML file of these options; options given win (default: none)"
+            groups["other"].add_argument("--config", action="config", metavar="FILE", help=text)
+        for option in sorted(self.options.values(), key=place_in_help):
+            _add(groups[option.group], option)
+        groups["other"].add_argument("-h", "--help", action="help", help="show this help")
+        self.usage = self._usage()
+
+    def read(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """Return the arguments of the function that are typed in ``arguments``.
+
+        Raises:
+            UserError: an unknown option, something missing, or a value of another type.
+        """
+        known = [one for action in self._actions for one in action.option_strings]
+        end = list(arguments).index("--") if "--" in arguments else len(arguments)
+        for argument in arguments[:end]:
+            if argument.startswith("--") and argument.partition("=")[0] not in known:
+                raise unknown("option", argument.partition("=")[0], known)
+        files, rest = _without_config(arguments)
+        for path in files:
+            self.check_keys(Path(path))
+        first = [f"--config={path}" for path in files]  # so that options win wherever they stand
+        return arguments_of(self.function, vars(self.parse_args([*first, *rest])))
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Refuse what was typed.
+
+        Raises:
+            UserError: always.
+        """
+        message = " ".join(str(message).split())
+        if missing := message.partition("arguments are required: ")[2]:
+            message = (
+                f"required: {', '.join(one.typed for one in self.options.values() if one.name in missing.split(', '))}"
+            )
+        elif found := re.match(r'Parser key "(\w+)": .*(?:Got value|Given value|not boolean): (.*)', message):
+            option = self.options[found[1]]
+            message = f"{option.typed} takes {_words(option.kind)}, not '{found[2][:60]}'"
+        elif found := re.match(r"argument (\S+): expected (?:one|at least one) argument", message):
+            message = f"{found[1]} needs a value"
+        raise UserError(message.replace("unrecognized arguments:", "unexpected:")) from ex
+
+    def check_keys(self, path: Path) -> None:
+        """Refuse a file of settings with a key that is no option.
+
+        Keys are spelled as options are, without the hyphens before them; in a run's own config.json with underscores.
+        """
+        try:
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"cannot read --config {path}: {getattr(error, 'strerror', None) or error}") from error
+        if not isinstance(settings, dict):
+            raise UserError(f"--config {path} holds no settings: write lines such as 'batch-size: 64'")
+        known = {option.typed[2:]: option for option in self.options.values() if not option.positional}
+        for key, value in settings.items():
+            option = known.get(key.replace("_", "-") if path.suffix == ".json" else str(key))
+            if option is None:
+                raise unknown("option", str(key), known, f" in {path}")
+            if option.kind is bool and not isinstance(value, bool):
+                raise UserError(f"{option.typed} takes true or false, not '{value}' (in {path})")
+
+    def _usage(self) -> str:
+        needed = [option for option in self.options.values() if option.default is REQUIRED]
+        positional = [o.metavar + (" ..." if get_origin(o.kind) is list else "") for o in needed if o.positional]
+        named = [f"{option.typed} {option.metavar}" for option in needed if not option.positional]
+        text = " ".join([self.prog, *positional, *named, "[options]"])
+        return "\n  ".join(wrap(text, WIDTH - len("usage: "), break_on_hyphens=False))
 
 
-def _version() -> str:
-    from importlib.metadata import version
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=WIDTH)
 
-    return f"shapebias {version('shapebias')}"
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if isinstance(action, ActionYesNo):
+            return action.option_strings[0].replace("--", "--[no-]" if action.default else "--", 1)
+        return super()._format_action_invocation(action)
+
+
+def _add(group: Any, option: Option) -> None:
+    kind = option.kind
+    more: dict[str, Any] = {"help": option.help.replace("%", "%%")}
+    if option.default is not REQUIRED:
+        more["default"] = option.default
+    elif not option.positional:
+        more["required"] = True
+    if kind is bool:
+        group.add_argument(option.typed, action=ActionYesNo(no_prefix="no-"), **more)
+        return
+    more |= {"metavar": option.metavar, "type": kind | None if option.optional else kind}
+    if get_origin(kind) is tuple:
+        more["type"] = _separated(option)
+    elif get_origin(kind) is list:
+        more["type"] = get_args(kind)[0]
+        more |= {"nargs": "+"} if option.positional else {"action": "append"}
+    group.add_argument(option.name if option.positional else option.typed, **more)
+
+
+def _separated(option: Option) -> Callable[[Any], tuple[Any, ...] | None]:
+    """Return the reader of a list separated by commas, which a file of settings may also write as a list."""
+    kind = get_args(option.kind)[0]
+
+    def read(given: Any) -> tuple[Any, ...] | None:
+        if given is None:
+            return None
+        parts = given if isinstance(given, list | tuple) else [part.strip() for part in str(given).split(",")]
+        try:
+            return tuple(kind(part) for part in parts if part != "")
+        except ValueError:
+            what = KINDS[kind].removeprefix("a ")
+            raise UserError(f"{option.typed} takes {what}s separated by commas, not '{given}'") from None
+
+    return read
+
+
+def _words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        *some, last = map(str, get_args(kind))
+        return f"{', '.join(some)} or {last}" if some else last
+    return KINDS.get(kind, "another kind of value")
+
+
+def _without_config(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the files given as ``--config``, and the other arguments."""
+    files, rest = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        name, sign, value = argument.partition("=")
+        if name == "--config" and (sign or (value := next(remaining, ""))):
+            files.append(value)
+        else:
+            rest.append(argument)
+    return files, rest
+
+
+def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> UserError:
+    """Return an error for an option or command that does not exist, with the nearest that does.
+
+    >>> str(unknown("option", "--modle", ["--model", "--data"]))
+    'unknown option --modle: did you mean --model?'
+    """
+    near = difflib.get_close_matches(given, list(known), n=1)
+    return UserError(f"unknown {kind} {given}{where}{f': did you mean {near[0]}?' if near else ' (try --help)'}")

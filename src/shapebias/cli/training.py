@@ -1,129 +1,324 @@
-"""The commands that make data and networks: demo, shapes16, download, train, export."""
+"""The commands that train models or use trained ones: train, transfer, segment, cam, ablation, export."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from shapebias.cli.arguments import Parser, add_settings, new_parser
-from shapebias.cli.output import say
-from shapebias.data.download import SIZES
+from shapebias.cli.models import load_models, load_seeded
+from shapebias.cli.options import without
+from shapebias.cli.output import first_process, print_json, say, show_results
 from shapebias.errors import UserError
-from shapebias.train.config import TrainConfig, configure
-
-TRAIN_EXAMPLES = """examples:
-  shapebias train --scheme in --model resnet18 --data photos --size 128 --epochs 20 --out runs/in
-  shapebias train --scheme mmsi-sin-in --model resnet18 --data photos --size 128 --out runs/mmsi
-  shapebias train --scheme mmsi-sin-in --model resnet18 --data photos --stylized photos-stylized --out runs/cached
-  shapebias train --scheme mmsi --model resnet50 --init pretrained --data imagenet --out runs/resnet50
-  shapebias train --config recipe.yaml --lambda-m 0 --out runs/control
-  shapebias train --resume runs/mmsi
-
-The data folder holds one folder of images per class, train/ and val/ (or test/) of such, or ImageNet as published.
-A killed run goes on when the same command is given again; --resume RUN takes the settings from the run itself."""
+from shapebias.tasks.ablation.config import AblationConfig
+from shapebias.tasks.classification.config import TransferConfig
+from shapebias.tasks.segmentation.config import SegmentConfig
+from shapebias.train.config import TrainConfig, update
 
 
-def demo_arguments() -> Parser:
-    """What ``demo`` takes."""
-    parser = new_parser("Generate shapes16, train three networks, measure them, and write one page about it.")
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the demonstration")
-    parser.add_argument("--seed", type=int, default=0, help="random seed of data, training and evaluation")
-    parser.add_argument("--quick", action="store_true", help="run every step, learn nothing")
-    return parser
+def train(config: TrainConfig, *, out: Path, resume: bool = False) -> None:
+    """Train a timm or torchvision model by one of the paper's schemes.
 
+    The data folder holds one folder of images per class, train/ and val/ (or test/)
+    of such, or ImageNet as published. An interrupted run resumes when the same
+    command is given again; --resume RUN takes the settings from the run itself.
 
-def demo(out: Path, seed: int, quick: bool) -> None:
-    """Generate, train, measure, show."""
-    from shapebias.demo import run_demo
+    Args:
+        config: settings of the training.
+        out: folder of the run.
+        resume: resume the run in --out. With a folder, --resume RUN, resume that run with its own settings.
 
-    page = run_demo(out, seed=seed, quick=quick)
-    say(f"wrote {page}: open it in a browser")
-
-
-def shapes16_arguments() -> Parser:
-    """What ``shapes16`` takes."""
-    parser = new_parser("Write shapes16: train/, test/, cue-conflict/ and silhouettes/ of 16 drawn categories.")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the data set")
-    parser.add_argument("--size", type=int, default=64, help="pixels per side")
-    parser.add_argument("--train_per_class", type=int, default=120, help="training images per category")
-    parser.add_argument("--test_per_class", type=int, default=25, help="test images per category")
-    parser.add_argument("--own", type=float, default=0.98, help="share of training images in their own texture")
-    parser.add_argument("--seed", type=int, default=0, help="of every drawing")
-    return parser
-
-
-def shapes16(out: Path, size: int, train_per_class: int, test_per_class: int, own: float, seed: int) -> None:
-    """Write the generated data."""
-    from shapebias.data.shapes16 import generate
-
-    generate(out, size=size, train_per_class=train_per_class, test_per_class=test_per_class, own=own, seed=seed)
-    say(f"wrote {out}: train, test, cue-conflict, silhouettes, shapes16.json")
-
-
-def download_arguments() -> Parser:
-    """What ``download`` takes."""
-    parser = new_parser("Download photographs to begin with: a folder with train/ and val/, to give as --data.")
-    parser.add_argument("what", choices=["imagenette"], metavar="WHAT", help="imagenette: ten classes of ImageNet")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the photographs")
-    parser.add_argument("--size", choices=SIZES, default="160px", help="pixels of the shorter side, or full")
-    return parser
-
-
-def download(what: str, out: Path, size: str) -> None:
-    """Fetch photographs."""
-    from shapebias.data.download import download_imagenette
-
-    assert what == "imagenette"  # the only choice there is
-    came = download_imagenette(out, size=size)
-    say(f"{'wrote' if came else 'already there:'} {out}: imagenette's train/ and val/, to use as --data {out}")
-
-
-def train_arguments() -> Parser:
-    """What ``train`` takes."""
-    parser = new_parser("Train a timm or torchvision network by one of the paper's schemes.", TRAIN_EXAMPLES)
-    parser.add_argument("--config", action="config", help="YAML file of these options; options given here win")
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with the run in --out, or: --resume RUN, with the settings of RUN"
-    )
-    add_settings(parser, TrainConfig, skip={"strict", "stages"})
-    parser.add_argument(
-        "--stages",
-        type=str,
-        nargs="*",
-        default=[],
-        metavar="STAGE",
-        help="modules whose pooled outputs the MMSI term compares, as layer3 layer4; default the last pooled latent",
-    )
-    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image instead of listing it")
-    return parser
-
-
-def train(stages: Sequence[str], resume: bool, **options: Any) -> None:
-    """Train one network."""
-    config = configure(TrainConfig, stages=tuple(stages), **options)
+    Examples:
+        shapebias train --scheme in --model resnet18 --data photos --out runs/in
+        shapebias train --scheme mmsi-sin-in --model resnet18 --size 128 \\
+            --data photos --stylized photos-stylized --out runs/mmsi
+        shapebias train --scheme mmsi --model resnet50 --init pretrained \\
+            --data imagenet --out runs/resnet50
+        shapebias train --config recipe.yaml --lambda-m 0 --out runs/control
+        shapebias train --resume runs/mmsi
+    """
+    config = update(config, model=config.model.removeprefix("timm:"))
     config.check()
-    if resume and not (config.loop.out / "run.json").is_file():
-        raise UserError(f"there is no run to resume in {config.loop.out}: leave out --resume to begin one")
+    if resume and not (out / "run.json").is_file():
+        raise UserError(f"there is no run to resume in {out}: leave out --resume to begin one")
     from shapebias.train.run import train as run
 
     folder = run(config)
-    if os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0":  # of several processes, the first
-        say(f"wrote {folder}/model.safetensors, metrics.csv and run.json")
+    say(f"wrote {folder}/model.safetensors, metrics.csv and run.json")
 
 
-def export_arguments() -> Parser:
-    """What ``export`` takes."""
-    parser = new_parser("Write the weights of a run or checkpoint as a plain state dict, for use without this package.")
-    parser.add_argument("model", type=str, metavar="MODEL", help="a run folder or checkpoint of ours")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the file: .safetensors, .pth or .pt")
-    parser.add_argument("--library", type=Literal["timm", "torchvision"], default="timm", help="who is to load it")
-    return parser
+def with_settings_of_run(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of ``train --resume RUN ...`` as those of a training into RUN with the settings of RUN.
+
+    A ``--resume`` without a folder after it is left to the parser.
+    """
+    arguments = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--resume=") else [a])]
+    place = arguments.index("--resume") if "--resume" in arguments else len(arguments)
+    folder = next(iter(arguments[place + 1 :]), "--")
+    if folder.startswith("--"):
+        return arguments
+    settings = Path(folder) / "config.json"
+    if not settings.is_file():
+        raise UserError(f"there is no run to resume in {folder} (no config.json in it)")
+    rest = arguments[:place] + arguments[place + 2 :]
+    if any(argument.partition("=")[0] == "--out" for argument in rest):
+        raise UserError(
+            f"--resume {folder} resumes the run in that folder: leave out --out, or begin with --config {settings}"
+        )
+    return ["--config", str(settings), "--out", folder, *rest]
 
 
-def export(model: str, out: Path, library: Literal["timm", "torchvision"]) -> None:
-    """Write weights for others."""
+def transfer(
+    models: list[str],
+    config: Annotated[TransferConfig, without("seed", "lr")],
+    *,
+    task: str = "folder",
+    data: Path | None = None,
+    out: Path,
+    method: Literal["finetune", "linear", "knn"] = "finetune",
+    seeds: tuple[int, ...] = (0,),
+    lr: tuple[float, ...] = (0.03, 0.01, 0.003),
+    json: bool = False,
+) -> None:
+    """Transfer models to another classification task, and measure them on it.
+
+    Tasks: voc07 (trainval, test) and voc12 (train, val), several classes per image,
+    by mean average precision; caltech101 (30 images per class train), cifar100, dtd
+    (split 1) and any folder of classes, by top-1 accuracy.
+
+    Methods: finetune trains all of the model; linear and knn read out frozen
+    features. Learning rates (or the L2 weight of linear) are selected on a fifth of
+    the training images, never on test images; then the model is trained on all of
+    them.
+
+    Writes OUT/NAME/results.json, OUT/comparison.json, and the trained models in
+    OUT/NAME/TASK/seed-N. The same command resumes after an interruption.
+
+    Args:
+        models: models to start from: resnet50 or timm:resnet50, torchvision:NAME, a run folder or a checkpoint;
+            MODEL=FILE takes the weights from a file.
+        config: settings of the transfer.
+        task: voc07, voc12, caltech101, cifar100, dtd, or folder for folders of classes in DATA, or such a folder.
+        data: folder of the task's images (default: the folder given as --task).
+        out: folder of the results.
+        method: finetune, linear or knn.
+        seeds: random seeds, with each of which the model is fine-tuned once; linear and knn do not depend on them.
+        lr: learning rates of fine-tuning to choose from.
+        json: print the results to standard output as JSON.
+
+    Examples:
+        shapebias transfer runs/in runs/mmsi --task voc07 --data VOCdevkit \\
+            --seeds 0,1,2 --out transfer
+        shapebias transfer runs/in --data textures --method linear --out transfer
+        shapebias transfer resnet50 --config recipes/transfer/dtd.yaml --data dtd \\
+            --out transfer
+    """
+    from shapebias.tasks.classification.task import FOLDER, TASKS, check_task
+
+    if task not in TASKS and Path(task).is_dir():
+        if data is not None and data.resolve() != Path(task).resolve():
+            raise UserError(f"--task {task} is a folder of classes, and --data {data} another one: give one of the two")
+        task, data = FOLDER, Path(task)
+    check_task(task)
+    if data is None:
+        raise UserError("required: --data, the folder of the task's images")
+    from shapebias.tasks.classification.run import check
+    from shapebias.tasks.classification.run import transfer as run
+
+    config = update(config, task=task, data=data)
+    check(config, method, seeds, lr)
+    results = run(load_models(models), config, method=method, seeds=seeds, rates=lr)
+    show_results(results, out, json=json)
+
+
+def segment(
+    models: list[str],
+    config: Annotated[SegmentConfig, without("task", "seed", "lr", "compile")],
+    *,
+    out: Path,
+    seeds: tuple[int, ...] = (0,),
+    lr: tuple[float, ...] = (0.1, 0.03, 0.01),
+    json: bool = False,
+) -> None:
+    """Train models for segmentation on VOC2012, and measure mIoU on val.
+
+    Learning rates are selected on a fifth of the training images, never on those
+    of val; then the model is trained on all of them. OUT/NAME holds results.json,
+    pictures and a run for each seed. The same command resumes after an
+    interruption.
+
+    Args:
+        models: models to start from: resnet50 or timm:resnet50, torchvision:NAME, a run folder or a checkpoint;
+            MODEL=FILE takes the weights from a file.
+        config: settings of the training.
+        out: folder of the results.
+        seeds: random seeds, one training with each.
+        lr: learning rates to choose from.
+        json: print the results to standard output as JSON.
+
+    Examples:
+        shapebias segment runs/in runs/mmsi --data VOCdevkit --size 128 \\
+            --out segmentation
+        shapebias segment runs/in runs/mmsi --data VOCdevkit --freeze --seeds 0,1,2 \\
+            --out segmentation
+        shapebias segment runs/mmsi --data VOCdevkit --masks cam/mmsi/seed-0/masks \\
+            --out segmentation-pseudo
+    """
+    from shapebias.tasks.segmentation.run import check
+    from shapebias.tasks.segmentation.run import segment as run
+
+    check(config, seeds, lr)
+    results = run(load_models(models), config, seeds=seeds, rates=lr)
+    for found in results:
+        entry = found.get("segmentation", "miou", backbone=config.backbone)
+        say(f"{found.model['name']}: mIoU {100 * (entry.value or 0):.1f} % on {entry.n} images ({config.backbone})")
+    say(f"wrote {out}")
+    if json and first_process():
+        print_json([found.to_json() for found in results])
+
+
+def cam(
+    models: list[str],
+    *,
+    data: Path,
+    out: Path,
+    split: str = "train",
+    scales: tuple[float, ...] = (1, 0.5, 1.5, 2),
+    flip: bool = True,
+    threshold: float = 0.15,
+    size: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    strict: bool = False,
+    json: bool = False,
+) -> None:
+    """Make pseudo-labels for segmentation from class activation maps.
+
+    MODEL is a classifier of VOC's 20 classes that ends in a feature map, its
+    average and a linear layer (a ResNet, say), as 'shapebias transfer --task voc12'
+    trains them: a folder with the seeds of one model (seed-0, seed-1 and so on), or
+    the folder or file of a single one. Its maps are made at every scale and
+    mirrored, summed, and for the classes of an image's labels divided by their
+    maximum; a pixel gets the best class where it is above the threshold. Images are
+    padded to multiples of 32 pixels, never cropped.
+
+    Writes OUT/NAME/masks/ID.png in VOC's palette, ready to train a segmentation on,
+    pictures of six images, and the mIoU at the threshold, at the best one and over
+    all of them to OUT/NAME/results.json. For several seeds these results are the
+    means, with Student's t interval over seeds; the best threshold is one for all,
+    where the mean is highest; each seed's masks are in OUT/NAME/seed-N/masks, and
+    the pictures are of the first seed. Differences between models, of the means
+    over seeds, are written to OUT/comparison.json. The same command resumes after
+    an interruption, and adds seeds trained since.
+
+    Args:
+        models: classifiers of VOC's 20 classes.
+        data: folder that VOC2012 was unpacked to.
+        out: folder of the masks and results.
+        split: list in ImageSets/Segmentation, or else in ImageSets/Main.
+        scales: scales of the image, at most 4.
+        flip: add the mirrored images.
+        threshold: score of the background, 0 to 1.
+        size: shorter side of images at scale 1 in pixels, for a model trained on small images (default: that of each
+            image).
+        seed: random seed of the resampling and of the pictures.
+        device: auto, cpu, cuda or mps.
+        strict: stop at an unreadable image instead of skipping it.
+        json: print the results to standard output as JSON.
+
+    Examples:
+        shapebias cam transfer/in/voc12 transfer/mmsi/voc12 --data voc --out cam
+        shapebias cam transfer/mmsi/voc12/seed-0 --data VOCdevkit \\
+            --split trainaug --out cam-trainaug
+        shapebias cam transfer/*/voc12 --data voc --scales 1 --no-flip --out cam-1
+    """
+    from shapebias.device import choose_device
+    from shapebias.tasks.cam.evaluate import pseudo_label
+    from shapebias.tasks.cam.multiscale import CamSettings
+
+    settings = CamSettings(scales, flip, threshold, size)
+    where = choose_device(device)
+    networks = load_seeded(models)
+    results = pseudo_label(
+        networks, data=data, out=out, split=split, settings=settings, device=where, seed=seed, strict=strict
+    )
+    for network in networks:
+        masks = ", ".join(str(out / model.identity.name / "masks") for model in network.models.values())
+        say(f"wrote {masks} and {out / network.name / 'pictures'}")
+    show_results(results, out, json=json)
+
+
+def ablation(
+    config: Annotated[AblationConfig, without("row", "seed", "lr")],
+    *,
+    out: Path,
+    rows: tuple[str, ...] | None = None,
+    seeds: tuple[int, ...] = (0,),
+    lr: tuple[float, ...] = (0.05, 0.02, 0.005),
+    equal_epochs: bool = False,
+) -> None:
+    """Train and tabulate the paper's ablation on multi-label VOC2012.
+
+    Rows, in the order of the table:
+      baseline    binary cross entropy on natural images
+      style       two stylized views beside each image, their loss weighted by
+                  lambda_s; no MMSI term: the control of the views
+      mmsi        lambda_m times the MMSI term of the deepest stage; no loss on the
+                  views
+      mmsi-style  both
+      stages-2    both, the term averaged over the two deepest stages
+      stages-4    both, over the four deepest
+
+    Trained on VOC2012's train, measured on its val. Of several --lr each row takes
+    its own: the best one on a fifth of train, held out by --split-seed, after
+    --select-epochs. With it the model is trained on all of train, once per seed;
+    val is measured at the end alone. On one device a learning rate whose loss does
+    not stay finite is skipped.
+
+    Rows with views get a third of the epochs, so that about as many images pass
+    the model; the table states how many did. The same command resumes after an
+    interruption. Rows can be added to the same OUT later, and seeds by naming all
+    of them again; differences are between the rows of one command, so name the
+    baseline with them. --stylized takes copies of the folder VOC2012/JPEGImages.
+
+    Args:
+        config: settings of the ablation.
+        out: folder of the ablation.
+        rows: only these rows (default: all).
+        seeds: random seeds, one training of each row with each.
+        lr: learning rates to choose from.
+        equal_epochs: give rows with views as many epochs as the baseline.
+
+    Examples:
+        shapebias ablation --model resnet18 --init pretrained --data VOCdevkit \\
+            --seeds 0,1,2 --out ablation
+        shapebias ablation --model resnet18 --init runs/mmsi --data VOCdevkit \\
+            --size 128 --rows baseline,mmsi --out ablation
+        shapebias ablation --config recipes/ablation/small.yaml --model resnet18 \\
+            --data VOCdevkit --stages layer3 --lr 0.01 --out ablation-layer3
+    """
+    from shapebias.tasks.ablation.rows import ROWS
+    from shapebias.tasks.ablation.run import ablate
+
+    config = update(config, model=config.model.removeprefix("timm:"))
+    ablate(config, list(ROWS) if rows is None else rows, seeds, rates=lr, equal_epochs=equal_epochs)
+    say(f"wrote {out}/table.md, comparison.json and the rows' results.json")
+
+
+def export(model: str, *, out: Path, library: Literal["timm", "torchvision"] = "timm") -> None:
+    """Write the weights of a run or checkpoint as a plain state dict.
+
+    The file is for use without this package.
+
+    Args:
+        model: a run folder or a checkpoint of this package.
+        out: the file: .safetensors, .pth or .pt.
+        library: library to load it with.
+
+    Examples:
+        shapebias export runs/mmsi --out mmsi.safetensors
+        shapebias export runs/mmsi --library torchvision --out mmsi.pth
+    """
     from shapebias.models.export import export_weights
 
     digest = export_weights(model, out, library)

@@ -15,6 +15,7 @@ from torch import nn
 from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.files import read_json, sha256
+from shapebias.libraries import timm
 from shapebias.models.build import torchvision_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classes import read_class_names, with_classes
@@ -25,8 +26,8 @@ from shapebias.models.remap import load_weights_by_order
 from shapebias.models.weights import OtherHead, load_weights
 
 FORMS = (
-    "a run folder, a .safetensors checkpoint, timm:NAME, torchvision:NAME or package.module:callable; "
-    "NAME=FILE takes the weights from a file"
+    "resnet50 or another model of timm, torchvision:NAME, a run folder, a .safetensors checkpoint or "
+    "package.module:callable; NAME=FILE takes the weights from a file"
 )
 
 
@@ -40,7 +41,8 @@ def load_model(
     """The network that ``spec`` names, in evaluation mode.
 
     Args:
-        spec: a run folder or checkpoint of ours, ``timm:NAME``, ``torchvision:NAME`` or ``package.module:callable``.
+        spec: a run folder or checkpoint of ours, ``timm:NAME`` or only NAME, ``torchvision:NAME`` or
+            ``package.module:callable``.
             Pretrained weights of timm and torchvision come through these libraries' own caches.
             ``timm:NAME=FILE`` is ``checkpoint=FILE``, and called by the file's name.
         checkpoint: a file of weights for the network; its pretrained ones are then not asked for, and with
@@ -56,14 +58,14 @@ def load_model(
     bare, sign, file = spec.partition("=")
     if sign and not Path(spec).exists():
         if checkpoint is not None:
-            raise UserError(f"'{spec}' names a file of weights already: leave out --checkpoint")
+            raise UserError(f"'{spec}' names a file of weights already: leave out --weights")
         if not file:
             raise UserError(f"'{spec}' names no file of weights after the '='")
         model = load_model(bare, checkpoint=file, remap_by_order=remap_by_order, classes=classes)
         model.identity = replace(model.identity, name=Path(file).stem, spec=spec)
         return model
     if remap_by_order and checkpoint is None:
-        raise UserError("--remap-by-order says how --checkpoint FILE is read: give that file too")
+        raise UserError("--remap-by-order applies to a file of weights: give --weights FILE or MODEL=FILE")
     names = read_class_names(Path(classes)) if isinstance(classes, str | Path) else classes
     where = str(classes) if isinstance(classes, str | Path) else "classes"
     if checkpoint is None:
@@ -102,7 +104,7 @@ def _plain(network: nn.Module, name: str) -> Classifier:
 
 def _published(spec: str) -> Classifier:
     """The network of ``spec`` with the weights that it comes with."""
-    kind, _, name = spec.partition(":")
+    kind, _, name = (spec := _with_library(spec)).partition(":")
     if kind == "timm" and name:
         return _hashed(timm_classifier(name, Identity(name=name, spec=spec, architecture=name), pretrained=True))
     if kind == "torchvision" and name:
@@ -117,11 +119,17 @@ def _published(spec: str) -> Classifier:
     raise UserError(f"no model '{spec}': give {FORMS}")
 
 
+def _with_library(spec: str) -> str:
+    """Return ``timm:NAME`` for the bare name of a timm model; a file or folder of that name comes first."""
+    bare = ":" not in spec and not Path(spec).exists()
+    return f"timm:{spec}" if bare and timm.is_model(spec.partition(".")[0]) else spec
+
+
 def _bare(spec: str, checkpoint: Path, classes: tuple[str, ...] | None) -> Classifier:
     """The network of ``spec`` before the weights of ``checkpoint`` are in it."""
     if Path(spec).exists():
-        raise UserError(f"{spec} has weights of its own: give --checkpoint with another MODEL, or {spec} alone")
-    kind, _, name = spec.partition(":")
+        raise UserError(f"{spec} has weights of its own: give --weights with another MODEL, or {spec} alone")
+    kind, _, name = (spec := _with_library(spec)).partition(":")
     identity = Identity(name=name, spec=spec, architecture=name, classes=classes)
     if kind == "timm" and name:
         model = timm_classifier(name, identity)
@@ -138,7 +146,7 @@ def _from_run(folder: Path) -> Classifier:
         raise UserError(f"{folder} is not a run folder (no run.json in it): give {FORMS}")
     run = read_json(folder / "run.json")
     if not (folder / MODEL_FILE).is_file():
-        raise UserError(f"the run in {folder} is not finished: run the same 'shapebias train' again, it goes on")
+        raise UserError(f"the run in {folder} is not finished: run the same 'shapebias train' again to resume it")
     model = load_classifier(folder / MODEL_FILE, name=folder.resolve().name)
     if run.get("weights_sha256") not in (None, model.identity.weights_sha256):
         raise UserError(f"{folder / MODEL_FILE} is not the file its run.json records (its SHA-256 differs)")

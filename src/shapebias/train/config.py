@@ -52,14 +52,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("task", "data", "download", "train_split", "masks", "out"),
         *("size", "crop", "min_crop", "test_crop", "strict"),
     ),
-    "model": ("model", "init", "freeze", "head", "stage", "output_stride"),
+    "model": ("models", "model", "init", "freeze", "head", "stage", "output_stride"),
     "optimisation": (
         *("epochs", "batch_size", "grad_accum_steps", "optimizer", "lr", "momentum", "nesterov", "weight_decay"),
         *("schedule", "warmup_epochs", "drop_every", "clip_norm", "ema_decay"),
         *("finetune_epochs", "finetune_lr", "finetune_drop_every", "finetune_batch_size"),
-        *("select_epochs", "split_seed", "seed"),
+        *("select_epochs", "split_seed", "seed", "method", "seeds", "equal_epochs"),
     ),
-    "objective": ("scheme", "row", "lambda_m", "lambda_s", "ramp_epochs", "axis", "eps", "stages", "batchnorm"),
+    "objective": ("scheme", "row", "rows", "lambda_m", "lambda_s", "ramp_epochs", "axis", "eps", "stages", "batchnorm"),
     "views": ("stylized", "stylizer", "styles", "alpha"),
     "hardware": (
         *("device", "devices", "nodes", "workers", "precision", "channels_last", "compile"),
@@ -169,11 +169,11 @@ class TrainConfig:
         ramp_epochs: epochs over which lambda_m rises from zero.
         axis: axis of the MMSI correlation: batch (one per neuron) or channel (one per sample).
         eps: floor of 1 - rho^2 in the MMSI term.
-        stages: modules whose pooled outputs the MMSI term compares; default the last pooled latent.
+        stages: modules whose pooled outputs the MMSI term compares (default: the last pooled latent).
         batchnorm: normalise natural images and views joint, in one batch, or separate, each by its own statistics.
-        stylized: folder made by 'shapebias stylize' to take the views from; default: stylize in the step.
+        stylized: folder made by 'shapebias stylize' to take the views from (default: stylize in the step).
         stylizer: stylizer for the step: small (the package's), vgg19 (the paper's, downloaded once), or its file.
-        styles: folder of style images or a style bank; default the bank of the package.
+        styles: folder of style images or a style bank (default: the bank of the package).
         alpha: strength of the style when stylizing in the step, 0 to 1.
     """
 

@@ -1,4 +1,4 @@
-"""What the training of the small stylizer depends on, data aside."""
+"""Settings of training the small stylizer, data aside."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Recipe:
         steps: training steps.
         size: side of the square crops in pixels.
         batch_size: content and style images per step.
-        learning_rate: of Adam; constant, then a cosine over the last 40 percent of the steps.
-        style_weight: of the style term, growing from 0 over the warm-up.
-        content_weight: of the content term.
-        identity_weight: of giving an image back when its style is its own.
-        smoothness_weight: of the total variation.
-        warmup: steps over which the style weight grows; without it the network collapses to one colour.
+        learning_rate: learning rate of Adam, constant, then a cosine over the last 40 percent of the steps.
+        style_weight: weight of the style term, rising from 0 over the warm-up.
+        content_weight: weight of the content term.
+        identity_weight: weight of reproducing an image in its own style.
+        smoothness_weight: weight of the total variation.
+        warmup: steps over which the style weight rises; without it the stylizer collapses to one colour.
         precision: 32-true or bf16-mixed.
-        seed: of weights, crops and pairs.
+        seed: random seed of weights, crops and pairs.
     """
 
     steps: int = 4000
@@ -41,4 +41,4 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, lowest in (("steps", 1), ("size", 16), ("batch_size", 1), ("warmup", 1), ("seed", 0)):
             if getattr(self, name) < lowest:
-                raise UserError(f"--{name} must be at least {lowest}, not {getattr(self, name)}")
+                raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(self, name)}")

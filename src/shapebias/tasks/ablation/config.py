@@ -30,10 +30,10 @@ class AblationConfig:
         lambda_s: weight of each stylized view's loss in the rows that have it (Eq. 4).
         axis: axis of the MMSI correlation: batch (one per neuron) or channel (one per sample).
         eps: floor of 1 - rho^2 in the MMSI term.
-        stages: modules whose pooled outputs the MMSI term compares, the deepest first.
-        stylized: copies of JPEGImages made by 'shapebias stylize' to take the views from; default: stylize in the step.
+        stages: modules whose pooled outputs the MMSI term compares, the deepest first (default: the model's last four).
+        stylized: copies of JPEGImages by 'shapebias stylize' to take the views from (default: stylize in the step).
         stylizer: stylizer for the step: small (the package's), vgg19 (the paper's, downloaded once), or its file.
-        styles: folder of style images or a style bank; default the bank of the package.
+        styles: folder of style images or a style bank (default: the bank of the package).
         alpha: strength of the style when stylizing in the step, 0 to 1.
         split_seed: random seed of the training images held out to choose learning rates on, and of those trainings.
     """

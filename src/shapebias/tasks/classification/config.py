@@ -22,8 +22,8 @@ class TransferConfig:
             images to fit and to choose settings on.
         download: fetch the task's images to DATA if they are not there.
         select_epochs: passes over the training images when learning rates are tried; 0 for a third of --epochs.
-        size: side of the square images in pixels; default that of the model.
-        crop: side of the centre crop in evaluation, relative to the shorter side; default that of the model.
+        size: side of the square images in pixels (default: that of the model).
+        crop: side of the centre crop in evaluation, relative to the shorter side (default: that of the model).
         min_crop: smallest part of an image's area that a random crop shows.
     """
 

@@ -22,7 +22,7 @@ class SegmentConfig:
         train_split: a list of ImageSets/Segmentation: train or trainaug; evaluation is always on val.
         masks: folder of masks to train on instead of VOC's, NAME.png each, such as 'shapebias cam' writes.
         head: torchvision's head for fine-tuning, fcn (the default) or deeplab.
-        stage: module whose map the head gets; default the last with one.
+        stage: module whose map the head gets (default: the last with one).
         output_stride: how much smaller the map is than the image, for timm's models that let it be chosen.
         size: side of the square training crops in pixels; evaluation takes whole images at their own size.
         select_epochs: passes over the training images when learning rates are tried; 0 for a third of --epochs.
