@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-import shapebias.evaluators.adversarial.attacked as shared_part
 from shapebias.attacks import ATTACKS, perturb, uniform_start
 from shapebias.data.decode import load_rgb
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import Accuracy
+from shapebias.evaluators.adversarial import attack_images, batches
 from shapebias.evaluators.adversarial.white_box import EPSILONS, WhiteBox
 from shapebias.evaluators.base import EvalConfig
 from shapebias.models.imagenet import wordnet_ids
@@ -167,7 +167,7 @@ def test_images_without_a_finite_gradient_are_left_out_everywhere(setting, folde
     assert {entry.n for entry in found.results} == {7}
     details = found.results[0].details
     assert details["gradients_not_finite"] == ["cat/1.png"]
-    assert "the gradient of net is not finite for 1 of the images, left out everywhere: cat/1.png" in details["warning"]
+    assert "the gradient of net is not finite for 1 of the images, skipped everywhere: cat/1.png" in details["warning"]
     assert details["data"]["images"] == 7
     with pytest.raises(UserError, match=r"gradient of net is not finite for cat/1.png"):
         WhiteBox(replace(setting, strict=True)).run(classifier(OddAtBlack()))
@@ -204,7 +204,7 @@ def test_gradients_of_both_kinds_are_warned_of_together(setting, folder):
     details = WhiteBox(replace(setting, attacks=("fgsm",))).run(classifier(Both())).results[0].details
     assert details["gradients_not_finite"] == ["cat/1.png"]
     assert details["zero_gradients"]["names"] == ["dog/0.png"]
-    assert "left out everywhere: cat/1.png; the gradient of net is exactly zero for 1 of" in details["warning"]
+    assert "skipped everywhere: cat/1.png; the gradient of net is exactly zero for 1 of" in details["warning"]
 
 
 def test_no_image_with_a_finite_gradient_is_an_error(tmp_path):
@@ -288,10 +288,10 @@ def test_targeted_attacks_count_the_targets_too(tmp_path):
 
 
 def test_targets_must_be_there_and_known(tmp_path, folder):
-    with pytest.raises(UserError, match="--targeted needs a class for each image"):
+    with pytest.raises(UserError, match="--targeted needs a target class for each image"):
         WhiteBox(EvalConfig(folder, tmp_path / "out", targeted=True))
     data = targeted_competition(tmp_path / "nips17")
-    with pytest.raises(UserError, match="autoattack goes away from the true class only"):
+    with pytest.raises(UserError, match="autoattack is untargeted only"):
         WhiteBox(EvalConfig(data, tmp_path / "out", targeted=True, attacks=("fgsm", "autoattack")))
     without_targets = wordnet_ids()[:3]
     few = classifier(Small(3), classes=without_targets)
@@ -334,7 +334,8 @@ def test_autoattack_is_called_for_each_epsilon(setting, monkeypatch):
         calls.append((epsilon, seed, batch_size, tuple(labels.tolist())))
         return (images - epsilon / 255).clamp(0, 1)
 
-    monkeypatch.setattr(shared_part, "autoattack", darkened)
+    for module in (attack_images, batches):
+        monkeypatch.setattr(module, "autoattack", darkened)
     evaluator = WhiteBox(replace(setting, attacks=("autoattack", "fgsm"), epsilons=(2.0, 20.0), batch_size=8, seed=3))
     evaluator.check(classifier())
     outcome = evaluator.run(classifier())

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -13,17 +14,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-import shapebias.evaluators.corruption.corruptions as module
-from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES
+from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES, corruption_library
 from shapebias.corruptions.layout import read_corrupted
 from shapebias.data.image_batches import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.corruption.corruption_scores import (
     ALEXNET_ERRORS,
-    Answered,
-    corruption_entries,
-    mean_corruption_error,
+    CorruptionAnswers,
+    corruption_error,
+    corruption_results,
 )
 from shapebias.evaluators.corruption.corruptions import Corruptions
 from shapebias.models import Classifier, Identity
@@ -43,14 +43,19 @@ CLASSES = ("ant", "bear", "cat")
 
 
 class Reading(nn.Module):
-    """Says the class whose number is the red level of the top left pixel; the next best is ``second``."""
+    """Says the class whose number is the red level of the top left pixel; the next best is ``second``.
 
-    def __init__(self, classes, second=0):
+    It stops like a killed process after ``stop`` batches.
+    """
+
+    def __init__(self, classes, second=0, stop=None):
         super().__init__()
-        self.classes, self.second, self.shapes = classes, second, []
+        self.classes, self.second, self.stop, self.shapes = classes, second, stop, []
         self.unused = nn.Linear(1, 1)
 
     def forward(self, images):
+        if len(self.shapes) == self.stop:
+            raise KeyboardInterrupt
         self.shapes.append(tuple(images.shape))
         numbers = (images[:, 0, 0, 0] * 255).round().long()
         logits = torch.full((len(images), self.classes), -1.0)
@@ -59,8 +64,8 @@ class Reading(nn.Module):
         return logits
 
 
-def reading(classes=CLASSES, name="net", preprocessing=None, second=0, **identity):
-    network = Reading(len(classes), second)
+def reading(classes=CLASSES, name="net", preprocessing=None, second=0, stop=None, **identity):
+    network = Reading(len(classes), second, stop)
     preprocessing = preprocessing or Preprocessing(SIDE)
     options = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
     return Classifier(network, Identity(name, name, "Reading", classes, **identity), preprocessing, **options).eval()
@@ -131,7 +136,7 @@ def test_figures_counted_by_hand(tmp_path, groups):
 def test_interval_of_a_mean_is_that_of_resampled_images():
     rng = np.random.default_rng(1)
     right = (rng.random((200, 75)) < rng.random((200, 1))).astype(np.int8)
-    entries, _ = corruption_entries(Answered(right, CELLS, {}), {}, {}, seed=3)
+    entries, _ = corruption_results(CorruptionAnswers(right, CELLS, {}), {}, {}, seed=3)
     mean = entries[-1]
     draws = rng.integers(200, size=(4000, 200))
     wanted = np.percentile(right.mean(axis=1)[draws].mean(axis=1), [2.5, 97.5])
@@ -146,7 +151,7 @@ def test_mce_by_numpy():
     alexnet = np.array([*noise_and_blur, 866816, 826572, 819324, 564592, 853204, 646056, 717840, 606500])
     rng = np.random.default_rng(2)
     right = (rng.random((50, 75)) < rng.random(75)).astype(np.int8)
-    entry = mean_corruption_error(Answered(right, CELLS, {}), {}, full=False, seed=0)
+    entry = corruption_error(CorruptionAnswers(right, CELLS, {}), {}, full=False, seed=0)
     errors = 1 - right.mean(axis=0).reshape(15, 5)
     ce = errors.sum(axis=1) / (5 * alexnet / 1e6)
     assert entry.value == pytest.approx(ce.mean(), rel=1e-12)
@@ -156,10 +161,10 @@ def test_mce_by_numpy():
     assert entry.details["full_public_set"] is False
     assert entry.details["warning"].endswith("not comparable with published mCE")
     right[0, 3] = -1
-    uneven = mean_corruption_error(Answered(right, CELLS, {}), {}, full=False, seed=0).details["warning"]
+    uneven = corruption_error(CorruptionAnswers(right, CELLS, {}), {}, full=False, seed=0).details["warning"]
     assert "not comparable with published mCE; 1 of 75 severities lack images" in uneven
     right[0, 3] = 0
-    wrong = mean_corruption_error(Answered(np.zeros_like(right), CELLS, {}), {}, full=True, seed=0)
+    wrong = corruption_error(CorruptionAnswers(np.zeros_like(right), CELLS, {}), {}, full=True, seed=0)
     assert wrong.value == pytest.approx((1e6 / alexnet).mean())
     assert wrong.details["full_public_set"] is True
     assert "warning" not in wrong.details
@@ -238,11 +243,11 @@ def test_uneven_severities_are_named_and_left_out_of_the_means_alone(tmp_path):
 def test_means_over_no_common_image_are_undefined():
     right = np.full((2, 75), -1, np.int8)
     right[0, :40], right[1, 40:] = 1, 0
-    entries, per_image = corruption_entries(Answered(right, CELLS, {}), {}, {}, seed=0)
+    entries, per_image = corruption_results(CorruptionAnswers(right, CELLS, {}), {}, {}, seed=0)
     means = [entry for entry in entries if "severity" not in entry.condition]
     assert {(entry.value, entry.n, entry.ci95) for entry in means} == {(None, 0, None)}
     assert {len(values) for values in per_image.values()} == {0}
-    assert mean_corruption_error(Answered(right, CELLS, {}), {}, full=False, seed=0).value is None
+    assert corruption_error(CorruptionAnswers(right, CELLS, {}), {}, full=False, seed=0).value is None
 
 
 @pytest.mark.parametrize("squashed", [False, True])
@@ -265,23 +270,15 @@ def test_public_files_are_never_cropped(tmp_path, squashed):
         assert model.network.shapes == [(3, 3, SIDE, SIDE)]
 
 
-def test_a_killed_measurement_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_a_killed_measurement_resumes(tmp_path):
     says, _ = random_says(5)
     data = corrupted(tmp_path / "data", says)
     setting = EvalConfig(data, tmp_path / "out", batch_size=8)
     whole = Corruptions(setting).run(reading())
-    model, answer = reading(weights_sha256="a"), Corruptions._answers
-
-    def killed_at_fog(self, model, among, cell, advance):
-        if cell.corruption == "fog":
-            raise KeyboardInterrupt
-        return answer(self, model, among, cell, advance)
-
-    monkeypatch.setattr(Corruptions, "_answers", killed_at_fog)
+    done = 5 * CORRUPTIONS.index("fog")
+    model = reading(weights_sha256="a", stop=done)
     with pytest.raises(KeyboardInterrupt):
         Corruptions(setting).run(model)
-    monkeypatch.undo()
-    done = 5 * CORRUPTIONS.index("fog")
     assert len(model.network.shapes) == done
     again = reading(weights_sha256="a")
     outcome = Corruptions(setting).run(again)
@@ -294,19 +291,11 @@ def test_a_killed_measurement_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["weights", "cell", "limit", "preprocessing"])
-def test_what_was_measured_otherwise_is_measured_again(tmp_path, monkeypatch, change):
+def test_what_was_measured_otherwise_is_measured_again(tmp_path, change):
     data = corrupted(tmp_path / "data", {(c, 1): [[0, 1], [1, 1], [2, 1]] for c in ("frost", "fog")})
-    setting, model, answer = EvalConfig(data, tmp_path / "out"), reading(weights_sha256="a"), Corruptions._answers
-
-    def killed_at_fog(self, model, among, cell, advance):
-        if cell.corruption == "fog":
-            raise KeyboardInterrupt
-        return answer(self, model, among, cell, advance)
-
-    monkeypatch.setattr(Corruptions, "_answers", killed_at_fog)
+    setting = EvalConfig(data, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
-        Corruptions(setting).run(model)
-    monkeypatch.undo()
+        Corruptions(setting).run(reading(weights_sha256="a", stop=1))  # in the second of two cells
     again = reading(weights_sha256="a")
     if change == "weights":
         again = reading(weights_sha256="b")
@@ -342,7 +331,7 @@ def test_a_limit_takes_the_same_images_of_every_severity(tmp_path):
         (lambda root: (root / "fog" / "6").mkdir(), "fog holds '6', which is no severity: expected .*fog/1 to .*fog/5"),
         (lambda root: (root / "fog" / "severity_1").mkdir(), "'severity_1', which is no severity"),
         (lambda root: shutil.rmtree(root / "fog" / "3" / "cat"), r"fog/3 lacks cat \(1\), unlike .*gaussian_noise/1"),
-        (lambda root: picture(root / "fog" / "1" / "yak" / "0.png", 0), r"fog/1 has besides yak \(1\)"),
+        (lambda root: picture(root / "fog" / "1" / "yak" / "0.png", 0), r"fog/1 also has yak \(1\)"),
         (lambda root: [path.unlink() for path in (root / "fog" / "2").rglob("*.JPEG")], "no images below .*fog/2"),
         (lambda root: shutil.copytree(root / "fog", root / "weather" / "fog"), "has fog twice"),
     ],
@@ -435,12 +424,12 @@ def test_other_data_are_corrupted_once_and_measured(tmp_path, monkeypatch):
         Corruptions(EvalConfig(tmp_path / "data", tmp_path / "out", limit=1))
 
 
-@needs_library
 def test_without_the_library_other_data_are_refused_before_anything_is_measured(images, tmp_path, monkeypatch):
-    def missing():
-        raise UserError("needs the library")
-
-    monkeypatch.setattr(module, "corruption_library", missing)
-    with pytest.raises(UserError, match="needs the library"):
-        Corruptions(EvalConfig(images, tmp_path / "out"))
-    Corruptions(EvalConfig(corrupted(tmp_path / "data", {("fog", 1): [[0], [1], [2]]}), tmp_path / "out"))
+    monkeypatch.setitem(sys.modules, "imagecorruptions", None)
+    corruption_library.cache_clear()
+    try:
+        with pytest.raises(UserError, match="corrupting images needs the library"):
+            Corruptions(EvalConfig(images, tmp_path / "out"))
+        Corruptions(EvalConfig(corrupted(tmp_path / "data", {("fog", 1): [[0], [1], [2]]}), tmp_path / "out"))
+    finally:
+        corruption_library.cache_clear()

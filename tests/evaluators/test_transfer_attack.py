@@ -12,14 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-import shapebias.evaluators.adversarial.make_adversarial as making
+import shapebias.evaluators.adversarial.make_set as making
 from shapebias.attacks import ATTACKS, perturb, uniform_start
 from shapebias.data.decode import load_rgb
+from shapebias.data.materialize import save_png
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.evaluators.adversarial.adversarial_set import read_set
-from shapebias.evaluators.adversarial.attack_examples import save_png
-from shapebias.evaluators.adversarial.make_adversarial import rounded_towards
+from shapebias.evaluators.adversarial.make_set import rounded_towards
 from shapebias.evaluators.adversarial.transfer_attack import EPSILONS, TransferAttack
 from shapebias.evaluators.adversarial.white_box import WhiteBox
 from shapebias.evaluators.base import EvalConfig
@@ -154,7 +154,7 @@ def test_several_networks_share_one_set(setting, monkeypatch):
         evaluator.check(model)
     first = evaluator.run(networks[0])
     before = contents(only_set(setting))
-    monkeypatch.setattr(making, "_make", None)  # not called again, by this evaluator or a later one
+    monkeypatch.setattr(making, "attack_batch", None)  # not called again, by this evaluator or a later one
     evaluator.run(networks[1])
     assert figures(TransferAttack(setting).run(networks[0])) == figures(first)
     itself = TransferAttack(setting).run(networks[2])
@@ -188,11 +188,11 @@ def test_a_killed_making_goes_on_and_makes_no_whole_image_again(setting, monkeyp
     TransferAttack(expected).run(classifier())
     written = []
 
-    def killed(picture, path):
+    def killed(path, picture):
         if len(written) == 18:  # in the second of three batches of 15 pictures
             raise KeyboardInterrupt
         written.append(path)
-        save_png(picture, path)
+        save_png(path, picture)
 
     monkeypatch.setattr(making, "save_png", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -202,7 +202,7 @@ def test_a_killed_making_goes_on_and_makes_no_whole_image_again(setting, monkeyp
         read_set(made)
     (made / "clean" / ".x.png.abc.part").write_bytes(b"")
     again = []
-    monkeypatch.setattr(making, "save_png", lambda picture, path: again.append(path) or save_png(picture, path))
+    monkeypatch.setattr(making, "save_png", lambda path, picture: again.append(path) or save_png(path, picture))
     TransferAttack(setting).run(classifier())
     assert len(again) == 25
     assert not set(written[:15]) & set(again)
@@ -267,11 +267,11 @@ def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(s
     setting = replace(setting, source=classifier(FlatAtBlack(), "source"))
     written = []
 
-    def killed(picture, path):
+    def killed(path, picture):
         if len(written) == 18:  # in the second of three batches
             raise KeyboardInterrupt
         written.append(path)
-        save_png(picture, path)
+        save_png(path, picture)
 
     monkeypatch.setattr(making, "save_png", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -286,7 +286,7 @@ def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(s
     part = TransferAttack(EvalConfig(only_set(setting), setting.out / "again", limit=2)).run(classifier())
     shown = [name for name in ("bear/1.png", "owl/0.png") if name in part.images]
     assert part.results[0].details["zero_gradients"] == {"count": len(shown), "names": shown}
-    monkeypatch.setattr(making, "clean_gradient", None)  # nothing is looked at again
+    monkeypatch.setattr(making, "attack_batch", None)  # nothing is looked at again
     TransferAttack(setting).run(classifier())
 
 
@@ -349,7 +349,7 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
     limited = TransferAttack(EvalConfig(moved, tmp_path / "again", limit=2)).run(model)
     assert limited.results[0].n == 2
     assert limited.results[0].details["data"]["drawn"] == {"images": 2, "of": 5, "seed": 0}
-    with pytest.raises(UserError, match="made against source, not other: leave out --source"):
+    with pytest.raises(UserError, match="made against source, not other: omit --source"):
         TransferAttack(EvalConfig(moved, tmp_path / "again", source=classifier(Small(5, seed=7), "other", classes)))
     (moved / "ifgsm" / "16" / "i2.png").write_bytes(b"")
     partly = TransferAttack(EvalConfig(moved, tmp_path / "again")).run(model)
@@ -363,7 +363,6 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
     [
         ("schema", "shapebias/adversarial/2", "does not describe adversarial images of this version"),
         ("kind", "examples", "a few examples for a report"),
-        ("finished", False, "is not finished"),
         ("images", [], "is damaged"),
         ("images", [{"name": "../bear/0.png", "label": "bear"}], "is damaged"),
         ("images", [{"name": "/etc/bear", "label": "bear"}], "is damaged"),
@@ -405,7 +404,7 @@ def test_what_cannot_be_measured_is_refused_first(setting, folder):
         TransferAttack(replace(setting, source=classifier(Rounding(), "source"))).check(classifier())
     nameless = classifier(name="source")
     nameless.identity = replace(nameless.identity, classes=None)
-    with pytest.raises(UserError, match="source needs known classes: use a run folder of ours, or a network with Imag"):
+    with pytest.raises(UserError, match="source needs known classes: use a run folder of ours, or a model with Imag"):
         TransferAttack(replace(setting, source=nameless)).check(classifier())
     TransferAttack(setting).check(classifier(NoGradient()))  # it is only shown images
     assert not setting.out.exists()

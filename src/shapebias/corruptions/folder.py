@@ -1,14 +1,14 @@
 """Corrupt a whole folder of classes, in the layout in which ImageNet-C is published; resumable.
 
 ``OUT/CORRUPTION/SEVERITY/CLASS/NAME.JPEG`` at JPEG quality 85, as the public set. An image is prepared as there: its
-shorter side resized to 256 (bilinear), the central 224 cut out, then corrupted. One whose shorter side is below 224
-is never enlarged: its central square is corrupted at its own size.
+shorter side resized to 256 (bilinear), the central 224 cropped, then corrupted. One whose shorter side is below 224 is
+never enlarged: its central square is corrupted at its own size.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,15 @@ from shapebias.corruptions.corruption import (
     corrupt,
     corruption_library,
 )
-from shapebias.corruptions.layout import MANIFEST, UNREADABLE, corruption_folders
+from shapebias.corruptions.layout import MANIFEST, corruption_folders
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.image_batches import Preprocessing
 from shapebias.data.image_set import ImageSet
+from shapebias.data.materialize import Skip, is_there, materialize
 from shapebias.data.transforms import to_image
 from shapebias.data.workers import ignore_signals
 from shapebias.errors import UserError
-from shapebias.files import atomic, claim_folder, locked, remove_leftovers, write_json
-from shapebias.progress import progress
+from shapebias.files import atomic
 
 SIZE = 224
 QUALITY = 85
@@ -53,9 +53,9 @@ def corrupt_folder(
 ) -> list[str]:
     """Write the corrupted copies of every image of ``source`` to ``out``.
 
-    Copies that are already there are kept, so that a killed run goes on where it was, and other corruptions and
-    severities can be added by another call. The bytes depend on the image, its path in ``source`` and ``seed``,
-    not on the number of ``workers``. Images of one name that differ in their endings keep these: ``a.png.JPEG``.
+    Existing copies are kept, so that a killed run resumes, and other corruptions and severities can be added by another
+    call. The bytes depend on the image, its path in ``source`` and ``seed``, not on the number of ``workers``. Images
+    of one name that differ in their suffixes keep these: ``a.png.JPEG``.
 
     Returns:
         The unreadable images, one "path: reason" each.
@@ -84,134 +84,123 @@ def corrupt_folder(
         "library": f"{LIBRARY} {version}",
         "jpeg_quality": QUALITY,
     }
-    claim_folder(out, identity, marker=MANIFEST, describe=lambda _: "set of corrupted images")
-    with locked(out):
-        cells = [(corruption, severity) for corruption in corruptions for severity in severities]
-        copies = _Copies(source.root, out, seed, tuple(_jobs(source, out, cells)))
-        unreadable: list[str] = []
-        if len(copies):
-            (out / UNREADABLE).unlink(missing_ok=True)  # while it is not there, the set is not finished
-            remove_leftovers(out)
-            copies.check_sizes()
-            total, missing = len(source) * len(cells), sum(len(job.cells) for job in copies.jobs)
-            with progress("corrupt", total=total, done=total - missing) as bar:
-                for job, reason in _made(copies, workers):
-                    if reason and strict:
-                        raise UserError(f"unreadable image {reason} (remove it, or leave out --strict)")
-                    unreadable += [reason] * bool(reason)
-                    bar.advance(len(copies.jobs[job].cells))
-        if len(unreadable) == len(source):
-            raise UserError(f"none of the {len(source)} images could be read, first {unreadable[0]}")
-        write_json(out / UNREADABLE, unreadable)
-    return unreadable
+    cells = tuple((corruption, severity) for corruption in corruptions for severity in severities)
+    images = [_Image(path, name) for path, name in zip(source.paths, _copy_names(source), strict=True)]
+
+    def copies(image: _Image) -> list[Path]:
+        return [_copy_path(out, cell, image.name) for cell in cells]
+
+    def make(missing: list[_Image], skip: Skip) -> Iterator[int]:
+        _check_sizes(missing)
+        for unreadable, failure in _in_processes(_Corrupted(source.root, out, seed, cells, tuple(missing)), workers):
+            if failure:
+                raise UserError(failure)
+            if unreadable:
+                skip(UnreadableImage(*unreadable))
+            else:
+                yield 1
+
+    return materialize(
+        out,
+        identity,
+        images,
+        copies,
+        make,
+        marker=MANIFEST,
+        what="set of corrupted images",
+        title="corrupt",
+        each=len(cells),
+        strict=strict,
+    )
 
 
-@dataclass(frozen=True)
-class _Job:
-    """An image, the name of its copies, and the cells in which it has none yet."""
-
-    path: Path
-    file: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class _Copies(Dataset[tuple[int, str, str]]):
-    """Item by item makes all missing copies of one image: (its number, why unreadable, why it cannot be written)."""
-
-    root: Path
-    out: Path
-    seed: int
-    jobs: tuple[_Job, ...]
-
-    def __len__(self) -> int:
-        return len(self.jobs)
-
-    def __getitem__(self, index: int) -> tuple[int, str, str]:
-        job = self.jobs[index]
-        try:
-            image = prepared(load_rgb(job.path))
-            name = job.path.relative_to(self.root).as_posix()
-            for corruption, severity in job.cells:
-                copy = corrupt(image, corruption, severity, seed=self.seed, name=name)
-                with atomic(_copy_path(self.out, corruption, severity, job.file), durable=False) as temporary:
-                    copy.save(temporary, format="jpeg", quality=QUALITY, optimize=True)
-        except UnreadableImage as error:
-            return index, str(error), ""
-        except UserError as error:  # as text: a process hands on an exception with its traceback in its message
-            return index, "", str(error)
-        return index, "", ""
-
-    def check_sizes(self) -> None:
-        """Refuse images that are too small to be corrupted, before any work; unreadable ones are found later."""
-        for job in self.jobs:
-            try:
-                width, height = image_size(job.path)
-            except UnreadableImage:
-                continue
-            if min(width, height) < SMALLEST:
-                raise UserError(
-                    f"{job.path} is {width} x {height} pixels: images to corrupt need {SMALLEST} at least, remove it"
-                )
-
-
-def prepared(image: Image.Image) -> Image.Image:
-    """An RGB image as ImageNet-C corrupts it: 224 pixels square, or the central square of a smaller one."""
+def prepare(image: Image.Image) -> Image.Image:
+    """Return an RGB image as ImageNet-C corrupts it: 224 pixels square, or the central square of a smaller one."""
     if (side := min(image.size)) >= SIZE:
         return to_image(_PUBLISHED(image))
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
 
 
-def _made(copies: _Copies, workers: int) -> Any:
-    """(Number of the job, why its image is unreadable), as they are done."""
-    context = "spawn" if workers else None  # OpenCV's threads do not survive a fork
-    start = _start_worker if workers else None
+@dataclass(frozen=True)
+class _Image:
+    """A source image, and the name of its copies: ``CLASS/NAME.JPEG``."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class _Corrupted(Dataset[tuple[tuple[str, str] | None, str]]):
+    """Makes the missing copies of one image per item: its path and why it is unreadable, and why a write failed."""
+
+    root: Path
+    out: Path
+    seed: int
+    cells: tuple[Cell, ...]
+    images: tuple[_Image, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[tuple[str, str] | None, str]:
+        source = self.images[index]
+        missing = [(cell, path) for cell in self.cells if not is_there(path := _copy_path(self.out, cell, source.name))]
+        try:
+            image = prepare(load_rgb(source.path))
+            name = source.path.relative_to(self.root).as_posix()
+            for (corruption, severity), path in missing:
+                copy = corrupt(image, corruption, severity, seed=self.seed, name=name)
+                with atomic(path, durable=False) as temporary:
+                    copy.save(temporary, format="jpeg", quality=QUALITY, optimize=True)
+        except UnreadableImage as error:
+            return (str(error.path), error.reason), ""
+        except UserError as error:  # as text: a worker process would put its traceback into the message
+            return None, str(error)
+        return None, ""
+
+
+def _in_processes(copies: _Corrupted, workers: int) -> Iterator[tuple[tuple[str, str] | None, str]]:
+    """Yield the items of ``copies`` as they are made by ``workers`` processes, in this one for 0."""
     loader = DataLoader(
         copies,
         batch_size=1,
         num_workers=workers,
         collate_fn=list,
-        worker_init_fn=start,
-        multiprocessing_context=context,
+        worker_init_fn=_start_worker if workers else None,
+        multiprocessing_context="spawn" if workers else None,  # OpenCV's threads do not survive a fork
     )
-    for [(index, unreadable, failure)] in loader:
-        if failure:
-            raise UserError(failure)
-        yield index, unreadable
+    for [item] in loader:
+        yield item
 
 
 def _start_worker(worker: int) -> None:
-    import cv2  # of the library's own requirements
+    import cv2  # required by the library
 
     ignore_signals(worker)
     cv2.setNumThreads(1)
 
 
-def _jobs(source: ImageSet, out: Path, cells: Sequence[Cell]) -> list[_Job]:
-    """The images that lack copies, with the copies that they lack."""
-    found, same = [], dict[tuple[Cell, ...], tuple[Cell, ...]]()
-    for path, file in zip(source.paths, _file_names(source), strict=True):
-        missing = tuple(cell for cell in cells if not _is_there(_copy_path(out, *cell, file)))
-        if missing:  # the same for nearly all, and kept once
-            found.append(_Job(path, file, same.setdefault(missing, missing)))
-    return found
+def _check_sizes(images: Sequence[_Image]) -> None:
+    """Refuse images that are too small to be corrupted, before any work; unreadable ones are found later."""
+    for image in images:
+        try:
+            width, height = image_size(image.path)
+        except UnreadableImage:
+            continue
+        if min(width, height) < SMALLEST:
+            raise UserError(
+                f"{image.path} is {width} x {height} pixels: images to corrupt need at least {SMALLEST}, remove it"
+            )
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a copy is; one of no bytes, as a full disk leaves it, is not."""
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
+def _copy_path(out: Path, cell: Cell, name: str) -> Path:
+    corruption, severity = cell
+    return out / corruption / str(severity) / name
 
 
-def _copy_path(out: Path, corruption: str, severity: int, file: str) -> Path:
-    return out / corruption / str(severity) / file
-
-
-def _file_names(source: ImageSet) -> list[str]:
-    """``CLASS/NAME.JPEG`` for each image; names that would be taken twice keep their endings before it."""
+def _copy_names(source: ImageSet) -> list[str]:
+    """Return ``CLASS/NAME.JPEG`` for each image; names that would occur twice keep their suffix before it."""
     whole = []
     for path, label in zip(source.paths, source.labels, strict=True):
         folder = source.root / label

@@ -2,34 +2,37 @@
 
 ``ROOT/CORRUPTION/SEVERITY/CLASS/image``, or with the groups' folders in between:
 ``ROOT/{noise,blur,weather,digital}/CORRUPTION/SEVERITY/CLASS/image``. The group ``extra``, its corruptions and all
-other folders are no part of the benchmark: they are left out and named.
+other folders are not part of the protocol: they are ignored and listed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES
+from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES, Cell
+from shapebias.data.decode import UnreadableImage, image_size
 from shapebias.data.image_set import ImageSet
+from shapebias.data.materialize import UNREADABLE, read_unreadable
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
-from shapebias.files import read_json
 from shapebias.progress import progress
 
-MANIFEST = "corruptions.json"  # of folders that we made
-UNREADABLE = "unreadable.json"  # written when such a folder is finished
+MANIFEST = "corruptions.json"  # in folders of ``shapebias corrupt``
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The images of one corruption at one severity: paths relative to ``root``, and their classes' numbers."""
+class CellImages:
+    """The images of one corruption at one severity: paths relative to ``root``, and the numbers of their classes.
 
-    corruption: str
-    severity: int
+    No ``ImageSet``: of 75 cells of the same 50,000 images the names are stored once.
+    """
+
+    cell: Cell
     root: Path
     names: tuple[str, ...]
     labels: tuple[int, ...]
@@ -43,14 +46,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class CorruptedImages:
-    """The cells that a folder has, by corruption and severity in the protocol's order; all have the same classes.
+    """The cells of a folder, by corruption and severity in the protocol's order; all have the same classes.
 
-    ``ignored`` are the folders beside them, ``unreadable`` the images that could not be read when the set was made.
+    Attributes:
+        root: the folder.
+        classes: their names.
+        cells: the images of each cell.
+        ignored: folders that are not part of the protocol.
+        made: True for a folder of ``shapebias corrupt``.
+        unreadable: images that could not be read when it was made, "path: reason" each.
     """
 
     root: Path
     classes: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[CellImages, ...]
     ignored: tuple[str, ...]
     made: bool
     unreadable: tuple[str, ...]
@@ -58,27 +67,36 @@ class CorruptedImages:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the cells and the fingerprints of their images."""
-        lines = (f"{cell.corruption}/{cell.severity} {cell.fingerprint}\n" for cell in self.cells)
+        lines = ("{}/{} {}\n".format(*images.cell, images.fingerprint) for images in self.cells)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The images of any cell, sorted: ``CLASS/image``."""
+        """The images that some cell has, sorted: ``CLASS/image``."""
         first = self.cells[0].names
-        if all(cell.names is first for cell in self.cells):
+        if all(images.names is first for images in self.cells):
             return first
-        return tuple(sorted({name for cell in self.cells for name in cell.names}))
+        return tuple(sorted({name for images in self.cells for name in images.names}))
+
+    @cached_property
+    def sizes(self) -> set[tuple[int, int]]:
+        """The widths and heights of the readable images of the first cell: the copies in other cells are as large."""
+        found = set[tuple[int, int]]()
+        for path in self.cells[0].paths:
+            with suppress(UnreadableImage):
+                found.add(image_size(path))
+        return found
 
     @cached_property
     def missing(self) -> dict[str, list[int]]:
-        """The corruptions and severities of the protocol that are not there."""
-        there = {(cell.corruption, cell.severity) for cell in self.cells}
+        """The severities of each corruption of the protocol that are not there."""
+        there = {images.cell for images in self.cells}
         lacking = {name: [s for s in SEVERITIES if (name, s) not in there] for name in CORRUPTIONS}
         return {name: severities for name, severities in lacking.items() if severities}
 
 
 def corruption_folders(root: Path) -> dict[str, Path]:
-    """The folders of the benchmark's corruptions below ``root`` that have folders in them; empty for other data.
+    """Return the folders of the protocol's corruptions below ``root`` that have folders in them; empty for other data.
 
     Raises:
         UserError: a corruption is there twice, with its group's folder and without.
@@ -97,12 +115,12 @@ def corruption_folders(root: Path) -> dict[str, Path]:
 
 
 def read_corrupted(root: Path, *, limit: int | None = None, seed: int = 0) -> CorruptedImages:
-    """Read which cells there are and the images in them.
+    """Read the cells of a folder and the images in them.
 
     Args:
         root: the folder.
-        limit: at most so many images, the same in every cell: drawn from those of the first cell by ``seed``.
-        seed: of that draw.
+        limit: the largest number of images, the same in every cell: drawn from those of the first cell by ``seed``.
+        seed: random seed of that draw.
 
     Raises:
         UserError: no corruption's folder, a severity other than 1 to 5, a cell without images, cells of different
@@ -113,35 +131,35 @@ def read_corrupted(root: Path, *, limit: int | None = None, seed: int = 0) -> Co
     if not folders:
         raise UserError(f"{root} holds no corrupted images: expected {root}/{CORRUPTIONS[0]}/1/CLASS/image.JPEG")
     made, unreadable = _made(root)
-    places = [(name, severity, path) for name, folder in folders.items() for severity, path in _severities(folder)]
-    cells: list[Cell] = []
+    places = [((name, severity), path) for name, folder in folders.items() for severity, path in _severities(folder)]
+    cells: list[CellImages] = []
     classes: tuple[str, ...] = ()
     chosen: set[str] | None = None
     with progress("read corrupted images", total=len(places), unit="folders", shown=len(places) > 1) as bar:
-        for corruption, severity, path in places:
+        for cell, path in places:
             folder = read_class_folders(path)
             classes = classes or folder.classes
             if folder.classes != classes:
-                raise _different(path, folder.classes, places[0][2], classes)
+                raise _different(path, folder.classes, places[0][1], classes)
             if limit is not None and chosen is None:
                 chosen = set(_names(folder.subsample(limit, seed)))
-            cells.append(_cell(corruption, severity, folder, chosen, cells))
+            cells.append(_cell_images(cell, folder, chosen, cells))
             bar.advance()
     return CorruptedImages(root, classes, tuple(cells), _ignored(root, folders), made, unreadable)
 
 
-def _cell(corruption: str, severity: int, folder: ImageSet, chosen: set[str] | None, cells: Sequence[Cell]) -> Cell:
+def _cell_images(cell: Cell, folder: ImageSet, chosen: set[str] | None, cells: Sequence[CellImages]) -> CellImages:
     names = _names(folder)
     if chosen is not None:
         rows = [row for row, name in enumerate(names) if name in chosen]
         names = tuple(names[row] for row in rows)
         folder = folder.take(rows)
         if not names:
-            raise UserError(f"{folder.root} has none of the images drawn from {cells[0].root}: leave out --limit")
+            raise UserError(f"{folder.root} has none of the images drawn from {cells[0].root}: omit --limit")
     labels = tuple(folder.targets.tolist())
-    if cells and cells[0].names == names:  # the rule: 75 times the same million of names
+    if cells and cells[0].names == names:  # nearly always; they are stored once
         names, labels = cells[0].names, cells[0].labels
-    return Cell(corruption, severity, folder.root, names, labels, folder.fingerprint)
+    return CellImages(cell, folder.root, names, labels, folder.fingerprint)
 
 
 def _names(folder: ImageSet) -> tuple[str, ...]:
@@ -159,16 +177,18 @@ def _severities(folder: Path) -> list[tuple[int, Path]]:
 
 def _different(path: Path, found: Sequence[str], first: Path, wanted: Sequence[str]) -> UserError:
     lacking, surplus = sorted({*wanted} - {*found}), sorted({*found} - {*wanted})
-    said = " and ".join(
+    difference = " and ".join(
         f"{word} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''} ({len(names)})"
-        for word, names in (("lacks", lacking), ("has besides", surplus))
+        for word, names in (("lacks", lacking), ("also has", surplus))
         if names
     )
-    return UserError(f"{path} {said}, unlike {first}: give every severity the same class folders, with images in each")
+    return UserError(
+        f"{path} {difference}, unlike {first}: give every severity the same class folders, with images in each"
+    )
 
 
 def _ignored(root: Path, taken: dict[str, Path]) -> tuple[str, ...]:
-    """The folders beside the corruptions, relative to ``root``."""
+    """Return the folders that are not part of the protocol, relative to ``root``."""
     used = {*taken.values(), *(path.parent for path in taken.values())}
     places = [root, *(root / group for group in GROUPS if root / group in used)]
     found = [place / name for place in places for name in _folders(place)]
@@ -176,15 +196,12 @@ def _ignored(root: Path, taken: dict[str, Path]) -> tuple[str, ...]:
 
 
 def _made(root: Path) -> tuple[bool, tuple[str, ...]]:
-    """Whether we made the folder, and the images that could not be read then."""
+    """Return whether ``shapebias corrupt`` made the folder, and the images that could not be read then."""
     if not (root / MANIFEST).is_file():
         return False, ()
     if not (root / UNREADABLE).is_file():
-        raise UserError(f"{root} is not finished: run the same 'shapebias corrupt' again, it goes on")
-    reasons = read_json(root / UNREADABLE)
-    if not isinstance(reasons, list):
-        raise UserError(f"{root / UNREADABLE} is not a list of files: run the same 'shapebias corrupt' again")
-    return True, tuple(str(reason) for reason in reasons)
+        raise UserError(f"{root} is not finished: run the same 'shapebias corrupt' again, it resumes")
+    return True, tuple(read_unreadable(root, "shapebias corrupt"))
 
 
 def _folders(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,27 @@ def first_answers(logits: Tensor, outputs: Tensor | None) -> Tensor:
         return logits.topk(answered(logits.shape[1]), dim=1).indices
     outputs = outputs.to(logits.device)
     return outputs[logits[:, outputs].topk(answered(len(outputs)), dim=1).indices]
+
+
+def finite_logits(logits: torch.Tensor, names: Sequence[str | Path], model: Classifier) -> torch.Tensor:
+    """Return the logits of the images ``names`` as they are, (N, classes).
+
+    Raises:
+        UserError: another shape; or NaN or infinity, with the names of the model and of the first image that has them.
+    """
+    if isinstance(logits, torch.Tensor) and logits.ndim == 2:
+        if len(logits) != len(names):
+            raise UserError(f"{model.identity.name} gives {len(logits)} rows of output for {len(names)} images")
+        finite = logits.isfinite().all(dim=1).tolist()
+        if not all(finite):
+            raise not_finite(model, names[finite.index(False)])
+    check_logits(logits, len(model.identity.classes or ()))
+    return logits
+
+
+def not_finite(model: Classifier, image: str | Path) -> UserError:
+    """Return the error of outputs that hold NaN or infinity."""
+    return UserError(f"{model.identity.name} answers {image} with NaN or infinity: check its weights, or the image")
 
 
 def check_logits(logits: torch.Tensor, classes: int | None = None) -> None:

@@ -1,1 +1,1 @@
-"""Accuracy on ImageNet-C's corruptions (Table 4)."""
+"""Evaluator of accuracy under corruptions: the answers to every cell (``corruptions``), and their scores."""

@@ -1,1 +1,1 @@
-"""What neurons encode: dimensionality and their own correlations (Table 1, right)."""
+"""Evaluator of shape and texture neurons: a grid of stylized copies, pairs of them, and sums over their latents."""
