@@ -108,9 +108,10 @@ def test_a_file_of_settings_and_options_that_win(tmp_path):
     )
     found = given("--lr", "0.2", "--config", str(recipe), "--lambda-m=0", "--drop-every=30")
     assert (found.scheme, found.model, found.loop.epochs, found.loop.schedule) == ("mmsi", "resnet50", 60, "step")
-    assert (found.stages, found.loop.lr, found.lambda_m, found.loop.drop_every) == (("layer3", "layer4"), 0.2, 0.0, 30)
+    assert (found.loop.lr, found.loop.drop_every) == (0.2, 30)
+    assert (found.objective.stages, found.objective.lambda_m) == (("layer3", "layer4"), 0.0)
     assert found.loop.batch_size == LoopConfig.batch_size
-    assert given("--config", str(recipe), "--stages", "layer2").stages == ("layer2",)
+    assert given("--config", str(recipe), "--stages", "layer2").objective.stages == ("layer2",)
     assert found.loop.nesterov and not given("--config", str(recipe), "--no-nesterov").loop.nesterov
     assert not found.loop.strict
 

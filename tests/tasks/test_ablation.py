@@ -173,7 +173,8 @@ def test_rows_with_views_get_a_third_of_the_epochs():
 def test_a_rows_settings_are_its_own_weights_and_stages():
     stages = ("layer4", "layer3", "layer2", "layer1")
     made = {n: settings_of(config(select_epochs=5), row, stages, equal_epochs=False) for n, row in ROWS.items()}
-    assert {n: (c.lambda_m, c.lambda_s, len(c.stages)) for n, c in made.items()} == {
+    objectives = {name: settings.objective for name, settings in made.items()}
+    assert {n: (c.lambda_m, c.lambda_s, len(c.stages)) for n, c in objectives.items()} == {
         "baseline": (0, 0, 0),
         "style": (0, 0.1, 1),
         "mmsi": (0.8, 0, 1),
@@ -181,7 +182,7 @@ def test_a_rows_settings_are_its_own_weights_and_stages():
         "stages-2": (0.8, 0.1, 2),
         "stages-4": (0.8, 0.1, 4),
     }
-    assert made["stages-2"].stages == ("layer4", "layer3")
+    assert made["stages-2"].objective.stages == ("layer4", "layer3")
     assert (made["mmsi"].loop.out, made["mmsi"].row, made["mmsi"].select_epochs) == (Path("out/mmsi"), "mmsi", 5)
 
 

@@ -23,11 +23,11 @@ from shapebias.results.results import Results
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.tasks.ablation import run as run_module
-from shapebias.tasks.ablation import train as train_module
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.classification.outputs import KINDS
 from shapebias.train import samples as samples_module
+from shapebias.train import step as step_module
 from shapebias.train.config import configure
 from testkit.commands import run_command
 from testkit.devkit import write_devkit
@@ -187,7 +187,7 @@ def test_the_table_has_a_line_per_row(done):
 def test_what_is_finished_is_not_done_again_and_rows_can_be_added(done, voc, tmp_path, monkeypatch):
     out = copy_of(done, tmp_path)
     before = read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]
-    for module, name in ((run_module, "logits_of"), (train_module, "forward_step")):
+    for module, name in ((run_module, "logits_of"), (step_module, "forward_step")):
         monkeypatch.setattr(module, name, lambda *_a, name=name, **_k: pytest.fail(f"{name} again"))
     ablate(config(voc, out), ROWS, (0, 1), rates=RATES[::-1])
     assert (read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]) == before
@@ -222,7 +222,7 @@ def test_answers_that_are_damaged_or_of_other_weights_are_made_again(done, voc, 
 
 
 def test_an_ablation_that_is_stopped_goes_on_as_if_it_had_not_been(done, voc, tmp_path, monkeypatch):
-    out, step, steps = tmp_path / "out", train_module.forward_step, []
+    out, step, steps = tmp_path / "out", step_module.forward_step, []
 
     def stopping(*arguments, **options):
         steps.append(1)
@@ -230,7 +230,7 @@ def test_an_ablation_that_is_stopped_goes_on_as_if_it_had_not_been(done, voc, tm
             os.kill(os.getpid(), signal.SIGTERM)
         return step(*arguments, **options)
 
-    monkeypatch.setattr(train_module, "forward_step", stopping)
+    monkeypatch.setattr(step_module, "forward_step", stopping)
     with pytest.raises(SystemExit) as ended:
         ablate(config(voc, out), ROWS, rates=RATES)
     assert ended.value.code == 143

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.samplers import EpochBatchSampler, epoch_order
 from shapebias.errors import UserError
-from shapebias.train import run as run_module
+from shapebias.train import step as step_module
 from shapebias.train.checkpoints import Checkpoints
 from shapebias.train.optimizer import OptimizerStep
 from shapebias.train.run import train
@@ -94,7 +94,7 @@ def nan_at(patch, call):
             outcome.values["loss"] = outcome.loss.detach()
         return outcome
 
-    patch.setattr(run_module, "forward_step", bad)
+    patch.setattr(step_module, "forward_step", bad)
 
 
 @pytest.mark.parametrize(

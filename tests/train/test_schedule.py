@@ -11,7 +11,7 @@ import torch
 from shapebias.data.image_set import from_labels
 from shapebias.errors import UserError
 from shapebias.train.config import RANGES, TrainConfig, configure, option, plain
-from shapebias.train.run import training_phase
+from shapebias.train.run import scheme_phase
 from shapebias.train.schemes import SCHEMES
 from shapebias.train.step import ramp
 from shapebias.train.task import Schedule
@@ -63,7 +63,7 @@ def test_finetuning_has_a_schedule_of_its_own():
     )
     images = from_labels(Path(), [Path("a.png")] * 4, "abab")
     views = Views(Stylizing(None, torch.zeros(2, 1), 1.0))
-    first, second = (training_phase(phase, given, images, views).schedule for phase in SCHEMES["mmsi"])
+    first, second = (scheme_phase(given, phase, images, views).schedule for phase in SCHEMES["mmsi"])
     assert first == Schedule(0.1, epochs=60, kind="step", warmup_epochs=0, drop_every=20)
     assert second == Schedule(0.01, epochs=45, kind="step", warmup_epochs=0, drop_every=15)
 

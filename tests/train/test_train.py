@@ -13,7 +13,7 @@ from shapebias.errors import UserError
 from shapebias.losses import MMSILoss, Weights, mmsi_loss
 from shapebias.models import load_model
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
-from shapebias.train import run as run_module
+from shapebias.train import step as step_module
 from shapebias.train.run import train
 from shapebias.train.samples import TrainingSamples
 from shapebias.train.schemes import SCHEMES, Phase
@@ -129,7 +129,7 @@ def test_the_control_shows_the_same_images_and_leaves_the_term_out(images, tmp_p
         shown[-1].append((batch.images.clone(), batch.labels.clone(), batch.styles.clone()))
         return forward_step(model, batch, *arguments, **options)
 
-    monkeypatch.setattr(run_module, "forward_step", watched)
+    monkeypatch.setattr(step_module, "forward_step", watched)
     for name, weight in (("mmsi", 0.8), ("control", 0.0)):
         shown.append([])
         train(config(images, tmp_path / name, lambda_m=weight))

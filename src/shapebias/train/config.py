@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -133,7 +133,7 @@ class LoopConfig:
         Raises:
             UserError: the first such setting.
         """
-        check_ranges(vars(self))
+        check_ranges(self)
         self.check_batch("batch_size", self.batch_size)
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
             raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
@@ -148,6 +148,76 @@ class LoopConfig:
 
 
 @dataclass(frozen=True)
+class ObjectiveConfig:
+    """Settings of Eq. 4: the weights of its terms, and the MMSI term.
+
+    Args:
+        lambda_m: weight of the MMSI term (Eq. 4); 0 is the control without it.
+        lambda_s: weight of each stylized view's loss (Eq. 4).
+        axis: axis of the MMSI correlation: batch (one per neuron) or channel (one per sample).
+        eps: floor of 1 - rho^2 in the MMSI term.
+        stages: modules whose pooled outputs the MMSI term compares, in an ablation the deepest first (default: the last
+            pooled latent, in an ablation the last four stages).
+    """
+
+    lambda_m: float = 0.8
+    lambda_s: float = 0.1
+    axis: Literal["batch", "channel"] = "batch"
+    eps: float = 1e-4
+    stages: tuple[str, ...] = ()
+
+    def check_part(self, loop: LoopConfig) -> None:
+        """Refuse accumulated parts of too few images for the MMSI term's correlation."""
+        part = loop.batch_size // loop.grad_accum_steps
+        if part < LEAST_TO_CORRELATE and self.axis == "batch":
+            raise UserError(
+                f"--axis batch correlates over the images of a part, and --batch-size {loop.batch_size} leaves {part}: "
+                f"at least {LEAST_TO_CORRELATE} are needed, and dozens make sense"
+            )
+
+    def check_images(self, loop: LoopConfig, root: Path, images: int) -> None:
+        """Refuse fewer training images than the MMSI term's correlation over the images of a part needs."""
+        part = min(loop.batch_size, images) // loop.grad_accum_steps
+        if part < LEAST_TO_CORRELATE and self.axis == "batch":
+            raise UserError(
+                f"{root} has {images} images to train with, {part} to correlate over: give more, or --axis channel"
+            )
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """Settings of the stylized views.
+
+    Args:
+        stylized: folder of stylized copies made by 'shapebias stylize' to take the views from (default: stylize in the
+            step).
+        stylizer: stylizer for the step: small (the package's), vgg19 (the paper's, downloaded once), or its file.
+        styles: folder of style images or a style bank (default: the bank of the package).
+        alpha: strength of the style when stylizing in the step, 0 to 1.
+    """
+
+    stylized: Path | None = None
+    stylizer: str = "small"
+    styles: Path | None = None
+    alpha: float = 1.0
+
+    def check(self, need: str | None) -> None:
+        """Refuse settings against each other, and those that give no views where something has ``need`` of them.
+
+        Raises:
+            UserError: the first such setting.
+        """
+        if self.stylized is not None and (self.styles is not None or self.alpha != 1.0 or self.stylizer != "small"):
+            raise UserError("--stylized takes ready copies: leave out --styles, --stylizer and --alpha, or --stylized")
+        if need and self.alpha == 0:
+            raise UserError(f"--alpha 0 leaves images as they are: {need} stylized ones")
+        if need and self.stylized is None and self.stylizer == "vgg19" and self.styles is None:
+            raise UserError(
+                f"{need} styles, and the package's are for the small stylizer: give --styles a folder of paintings"
+            )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Settings of ``shapebias train``.
 
@@ -156,50 +226,36 @@ class TrainConfig:
         model: any timm model by its name, for example resnet18, or torchvision:NAME.
         data: folder with one folder of images per class, with train/ and val/ or test/ of such, or ImageNet.
         loop: settings of the training loop.
+        objective: settings of Eq. 4.
+        views: settings of the stylized views.
         init: none, pretrained (the library's weights), a weights file, or a run folder.
         size: side of the square training and evaluation images in pixels.
+        min_crop: smallest part of an image's area that a random crop shows.
+        test_crop: side of the centre crop in evaluation, relative to the shorter side; .875 is ImageNet's usual.
         finetune_epochs: passes over the natural images in the second phase of shapenet and mmsi.
         finetune_lr: peak learning rate of that phase.
         finetune_drop_every: epochs between its drops.
         finetune_batch_size: training images per step in that phase; 0 for --batch-size.
-        min_crop: smallest part of an image's area that a random crop shows.
-        test_crop: side of the centre crop in evaluation, relative to the shorter side; .875 is ImageNet's usual.
-        lambda_m: weight of the MMSI term (Eq. 4); 0 is the control without it.
-        lambda_s: weight of each stylized view's cross entropy (Eq. 4).
         ramp_epochs: epochs over which lambda_m rises from zero.
-        axis: axis of the MMSI correlation: batch (one per neuron) or channel (one per sample).
-        eps: floor of 1 - rho^2 in the MMSI term.
-        stages: modules whose pooled outputs the MMSI term compares (default: the last pooled latent).
         batchnorm: normalise natural images and views joint, in one batch, or separate, each by its own statistics.
-        stylized: folder made by 'shapebias stylize' to take the views from (default: stylize in the step).
-        stylizer: stylizer for the step: small (the package's), vgg19 (the paper's, downloaded once), or its file.
-        styles: folder of style images or a style bank (default: the bank of the package).
-        alpha: strength of the style when stylizing in the step, 0 to 1.
     """
 
     scheme: str
     model: str
     data: Path
     loop: LoopConfig = field(default_factory=LoopConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
     init: str = "none"
     size: int = 224
+    min_crop: float = 0.25
+    test_crop: float = 1.0
     finetune_epochs: int = 10
     finetune_lr: float = 0.005
     finetune_drop_every: int = 30
     finetune_batch_size: int = 0
-    min_crop: float = 0.25
-    test_crop: float = 1.0
-    lambda_m: float = 0.8
-    lambda_s: float = 0.1
     ramp_epochs: float = 0.0
-    axis: Literal["batch", "channel"] = "batch"
-    eps: float = 1e-4
-    stages: tuple[str, ...] = ()
     batchnorm: Literal["joint", "separate"] = "joint"
-    stylized: Path | None = None
-    stylizer: str = "small"
-    styles: Path | None = None
-    alpha: float = 1.0
 
     def check(self) -> None:
         """Refuse settings out of range or against each other.
@@ -208,51 +264,25 @@ class TrainConfig:
             UserError: the first such setting.
         """
         phases = find_scheme(self.scheme)
+        check_ranges(self)
         self.loop.check()
-        check_ranges(vars(self))
         self.loop.check_batch("finetune_batch_size", self.finetune_batch_size)
-        batch_size = self.loop.batch_size
-        part = batch_size // self.loop.grad_accum_steps
-        if part < LEAST_TO_CORRELATE and self.axis == "batch" and any(phase.mmsi for phase in phases):
-            raise UserError(
-                f"--axis batch correlates over the images of a part, and --batch-size {batch_size} leaves {part}: "
-                f"at least {LEAST_TO_CORRELATE} are needed, and dozens make sense"
-            )
-        if self.stylized is not None and (self.styles is not None or self.alpha != 1.0 or self.stylizer != "small"):
-            raise UserError("--stylized takes ready copies: leave out --styles, --stylizer and --alpha, or --stylized")
-        shows_views = any(phase.views for phase in phases)
-        if shows_views and self.alpha == 0:
-            raise UserError(f"--alpha 0 leaves images as they are: the scheme '{self.scheme}' needs stylized ones")
-        if shows_views and self.stylized is None and self.stylizer == "vgg19" and self.styles is None:
-            raise UserError(
-                f"the scheme '{self.scheme}' needs styles, and the package's are for the small stylizer: "
-                "give --styles a folder of paintings"
-            )
+        if any(phase.mmsi for phase in phases):
+            self.objective.check_part(self.loop)
+        self.views.check(f"the scheme '{self.scheme}' needs" if any(phase.views for phase in phases) else None)
 
 
-def check_ranges(settings: Mapping[str, Any], **others: tuple[float, float]) -> None:
-    """Refuse the first of ``settings`` out of its range; ``others`` replace ranges of ``RANGES``.
+def check_ranges(config: Any, **others: tuple[float, float]) -> None:
+    """Refuse the first setting out of its range; ``others`` replace ranges of ``RANGES``.
 
     Raises:
         UserError: names the setting, its range and its value.
     """
+    settings = plain(config)
     for name, (lowest, highest) in {**RANGES, **others}.items():
         value = settings.get(name)
         if value is not None and not lowest <= value <= highest:
             raise UserError(f"{option(name)} must lie between {lowest:g} and {highest:g}, not {value}")
-
-
-def check_correlated(config: Any, root: Path, images: int) -> None:
-    """Refuse fewer training images than the MMSI term's correlation over the images of a part needs.
-
-    Raises:
-        UserError: names the folder and both numbers.
-    """
-    part = min(config.loop.batch_size, images) // config.loop.grad_accum_steps
-    if part < LEAST_TO_CORRELATE and config.axis == "batch":
-        raise UserError(
-            f"{root} has {images} images to train with, {part} to correlate over: give more, or --axis channel"
-        )
 
 
 def option(name: str) -> str:
@@ -261,27 +291,34 @@ def option(name: str) -> str:
 
 
 def configure(kind: type[ConfigT], **settings: Any) -> ConfigT:
-    """Return a ``kind`` of flat ``settings``, those of its loop among them; the others have the task's defaults."""
-    loop = {name: settings.pop(name) for name in LOOP_SETTINGS & settings.keys()}
-    default = next(one.default_factory for one in fields(kind) if one.name == "loop")
-    return kind(**settings, loop=replace(default(), **loop))  # type: ignore[operator]
+    """Return a ``kind`` of flat ``settings``, those of dataclasses within it among them; the others have defaults."""
+    made = {one.name: one.default_factory() for one in fields(kind) if one.default_factory is not MISSING}
+    return kind(**_filled(made, settings), **settings)
 
 
 def update(config: ConfigT, **settings: Any) -> ConfigT:
-    """Return ``config`` with other flat ``settings``, those of its loop among them."""
-    loop = {name: settings.pop(name) for name in LOOP_SETTINGS & settings.keys()}
-    return replace(config, loop=replace(config.loop, **loop), **settings)
+    """Return ``config`` with other flat ``settings``, those of dataclasses within it among them."""
+    given = {one.name: getattr(config, one.name) for one in fields(config)}
+    return replace(config, **_filled(given, settings), **settings)
+
+
+def _filled(values: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the dataclasses among ``values`` with those of ``settings`` that are fields of theirs, taken out of it."""
+    filled = {}
+    for name, value in values.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            own = [one.name for one in fields(value) if one.name in settings]
+            filled[name] = replace(value, **{one: settings.pop(one) for one in own})
+    return filled
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """Return the settings of ``config`` as flat JSON values, those of its loop among them."""
+    """Return the settings of ``config`` as flat JSON values, those of dataclasses within it among them."""
 
     def value(given: Any) -> Any:
         return str(given) if isinstance(given, Path) else list(given) if isinstance(given, tuple) else given
 
-    settings = asdict(config)
-    loop = settings.pop("loop", {})
-    return {name: value(given) for name, given in {**settings, **loop}.items()}
-
-
-LOOP_SETTINGS = {one.name for one in fields(LoopConfig)}
+    flat: dict[str, Any] = {}
+    for name, given in asdict(config).items():
+        flat.update(given if isinstance(given, dict) else {name: given})
+    return {name: value(given) for name, given in flat.items()}

@@ -87,7 +87,8 @@ class RunLogger:
 
     def _places(self) -> dict[str, str]:
         """Return the settings that name a file or folder as absolute paths, to resume from another folder."""
-        named = {name: getattr(self.config, name, None) for name in (*PLACES, "init", "stylizer")}
+        settings = plain(self.config)
+        named = {name: settings.get(name) for name in (*PLACES, "init", "stylizer")}
         return {name: str(Path(value).absolute()) for name, value in named.items() if value and Path(value).exists()}
 
     def add_steps(self, steps: int, *, images: int, seconds: float) -> None:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -16,20 +15,20 @@ from shapebias.data.readers.class_folders import check_same_classes, evaluation_
 from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
 from shapebias.files import atomic
-from shapebias.losses import MMSILoss
+from shapebias.losses import Weights
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_weights, save_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.predict import Loading, PredictedBatches
 from shapebias.train.checkpoints import Interruption
-from shapebias.train.config import LoopConfig, TrainConfig, check_correlated
+from shapebias.train.config import LoopConfig, TrainConfig
 from shapebias.train.distributed import everywhere, on_rank_zero, rank_zero_first, setup_fabric
 from shapebias.train.log import RunInfo
-from shapebias.train.samples import Batch, TrainingSamples
+from shapebias.train.samples import TrainingSamples
 from shapebias.train.schemes import Phase, find_scheme
 from shapebias.train.session import run_training
-from shapebias.train.step import collapse_warning, forward_step, loss_weights, ramp
-from shapebias.train.task import Schedule, StepOutput, TrainingPhase, TrainingTask
+from shapebias.train.step import loss_weights, ramp, training_phase
+from shapebias.train.task import Schedule, TrainingPhase, TrainingTask
 from shapebias.train.views import BANK_FILE, Stylizing, Views, find_views
 
 EXAMPLES = 8
@@ -54,10 +53,10 @@ def train(config: TrainConfig) -> Path:
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_network(config, images.classes))
     most = max(phase.views for phase in phases)
-    views = rank_zero_first(fabric, lambda: find_views(config, fabric, images.root, most))
+    views = rank_zero_first(fabric, lambda: find_views(config.views, fabric, config.loop.out, images.root, most))
     if any(phase.mmsi for phase in phases):
-        check_correlated(config, images.root, len(images))
-    parts = [training_phase(phase, config, images, views) for phase in phases]
+        config.objective.check_images(config.loop, images.root, len(images))
+    parts = [scheme_phase(config, phase, images, views) for phase in phases]
 
     def evaluate(
         model: Classifier, interruption: Interruption, note: Callable[[Sequence[str]], None]
@@ -103,7 +102,7 @@ def build_network(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
         pretrained=pretrained,
         size=config.size,
         crop=config.test_crop,
-        stages=config.stages,
+        stages=config.objective.stages,
     )
     try:
         with torch.inference_mode():
@@ -122,40 +121,21 @@ def build_network(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
     return model
 
 
-def training_phase(phase: Phase, config: TrainConfig, images: ImageSet, views: Views) -> TrainingPhase:
+def scheme_phase(config: TrainConfig, phase: Phase, images: ImageSet, views: Views) -> TrainingPhase:
     """Return a phase of the scheme as the loop takes it; fine-tuning has epochs, rate, drops and batch of its own."""
-    loop, mmsi = config.loop, MMSILoss(axis=config.axis, eps=config.eps)
-    samples = TrainingSamples(
-        images,
-        size=config.size,
-        views=phase.views,
-        styles=views.styles,
-        stylized=config.stylized,
-        min_crop=config.min_crop,
-        natural=phase.natural > 0,
-        seed=loop.seed,
-    )
+    loop, objective = config.loop, config.objective
     schedule, batch_size = Schedule.of(loop), loop.batch_size
     if phase.finetuning:
         rate, epochs, drop_every = config.finetune_lr, config.finetune_epochs, config.finetune_drop_every
         schedule = replace(schedule, peak=rate, epochs=epochs, drop_every=drop_every)
         batch_size = config.finetune_batch_size or batch_size
 
-    def loss(model: Callable[..., Any], batch: Batch, epoch: float) -> StepOutput:
-        weights = loss_weights(phase, config.lambda_m * ramp(epoch, config.ramp_epochs), config.lambda_s)
-        joint = config.batchnorm == "joint"
-        return forward_step(model, batch, phase, weights, mmsi, stylizing=views.stylizing, joint=joint)
+    def weights(epoch: float) -> Weights:
+        return loss_weights(phase, objective.lambda_m * ramp(epoch, config.ramp_epochs), objective.lambda_s)
 
-    def warn(averages: dict[str, float]) -> str | None:
-        return collapse_warning(
-            rho=averages.get("rho"),
-            stylized_top1=averages.get("train_stylized_top1"),
-            spread=averages.get("spread"),
-            classes=len(images.classes),
-            lambda_m=config.lambda_m if phase.mmsi else 0.0,
-        )
-
-    return TrainingPhase(phase.name, samples, schedule, batch_size, loss, phase.images_per_sample, warn)
+    joint = config.batchnorm == "joint"
+    made = training_phase(config, phase, images, views, weights=weights, joint=joint)
+    return replace(made, schedule=schedule, batch_size=batch_size)
 
 
 def validate(

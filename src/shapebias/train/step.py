@@ -1,4 +1,4 @@
-"""The forward half of a training step by a scheme: views made or taken, passed through the model, loss computed."""
+"""A phase of training on images and stylized views: its samples, and the loss and warning of its steps."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from shapebias.data.image_set import ImageSet
 from shapebias.losses import MMSILoss, Weights, correlation, objective
 from shapebias.losses.mmsi import all_ranks
-from shapebias.train.samples import Batch
+from shapebias.train.samples import Batch, TrainingSamples
 from shapebias.train.schemes import Phase
-from shapebias.train.task import StepOutput
-from shapebias.train.views import Stylizing
+from shapebias.train.task import Schedule, StepOutput, TrainingPhase
+from shapebias.train.views import Stylizing, Views
 
 RHO_NEAR_ONE = 0.98
 NEAR_CHANCE = 0.1  # of the way from chance to all right
@@ -80,6 +81,57 @@ def forward_step(
             values["rho"] = correlation(last_a, last_b, axis=mmsi.axis).abs().mean()
             values["spread"] = last_a.float().std(0).mean() / last_a.float().abs().mean().clamp(min=1e-12)
     return StepOutput(total, values)
+
+
+def training_phase(
+    config: Any,
+    phase: Phase,
+    images: ImageSet,
+    views: Views,
+    *,
+    weights: Callable[[float], Weights],
+    joint: bool = True,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> TrainingPhase:
+    """Return ``phase`` as the loop takes it, with the schedule and batch size of the loop's settings.
+
+    Args:
+        config: settings with a loop, an objective, views, ``size`` and ``min_crop``: a scheme's or the ablation's.
+        phase: the images shown.
+        images: the training images.
+        views: where their views come from.
+        weights: the weights of Eq. 4 at a time in the phase, in epochs.
+        joint: see ``forward_step``.
+        loss: see ``forward_step``.
+    """
+    loop, objective = config.loop, config.objective
+    mmsi = MMSILoss(axis=objective.axis, eps=objective.eps)
+    samples = TrainingSamples(
+        images,
+        size=config.size,
+        views=phase.views,
+        styles=views.styles,
+        stylized=config.views.stylized,
+        min_crop=config.min_crop,
+        natural=phase.natural > 0,
+        seed=loop.seed,
+    )
+
+    def step(model: Callable[..., Any], batch: Batch, epoch: float) -> StepOutput:
+        given: dict[str, Any] = {"stylizing": views.stylizing, "joint": joint, "loss": loss}
+        return forward_step(model, batch, phase, weights(epoch), mmsi, **given)
+
+    def warn(averages: dict[str, float]) -> str | None:
+        return collapse_warning(
+            rho=averages.get("rho"),
+            stylized_top1=averages.get("train_stylized_top1"),
+            spread=averages.get("spread"),
+            classes=len(images.classes),
+            lambda_m=objective.lambda_m if phase.mmsi else 0.0,
+        )
+
+    schedule, shown = Schedule.of(loop), phase.images_per_sample
+    return TrainingPhase(phase.name, samples, schedule, loop.batch_size, step, shown, warn)
 
 
 def _outputs(model: Callable[..., Any], images: Tensor, latents: bool) -> tuple[Tensor, list[Tensor]]:

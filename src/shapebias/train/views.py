@@ -14,7 +14,7 @@ from shapebias.data.image_set import fingerprint, list_images
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
 from shapebias.stylize.folder import MANIFEST, check_copies
-from shapebias.train.config import TrainConfig
+from shapebias.train.config import ViewsConfig
 from shapebias.train.samples import Batch
 
 BANK_FILE = "styles.safetensors"
@@ -51,8 +51,8 @@ class Views:
         return len(self.stylizing.codes) if self.stylizing else 0
 
 
-def find_views(config: TrainConfig, fabric: Fabric, root: Path, views: int) -> Views:
-    """Return the views of a run that shows ``views`` of each image below ``root`` at most; nothing is written.
+def find_views(config: ViewsConfig, fabric: Fabric, out: Path, root: Path, views: int) -> Views:
+    """Return the views of a run in ``out`` that shows ``views`` of each image below ``root``; nothing is written.
 
     Raises:
         UserError: copies of other images, a stylizer or styles that cannot be used.
@@ -66,7 +66,7 @@ def find_views(config: TrainConfig, fabric: Fabric, root: Path, views: int) -> V
     stylizer = stylizer.to(fabric.device)
     made = None
     if config.styles is not None and config.styles.is_dir():
-        made = bank = _encoded(config.loop.out / BANK_FILE, config.styles, stylizer, digest)
+        made = bank = _encoded(out / BANK_FILE, config.styles, stylizer, digest)
         styles = fingerprint(config.styles, list_images(config.styles))
     else:
         bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")

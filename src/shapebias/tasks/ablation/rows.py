@@ -110,7 +110,7 @@ def settings_of(config: AblationConfig, row: Row, stages: Sequence[str], *, equa
         out=config.loop.out / row.name,
         row=row.name,
         epochs=epochs,
-        lambda_m=config.lambda_m if row.mmsi else 0.0,
-        lambda_s=config.lambda_s if row.style else 0.0,
+        lambda_m=config.objective.lambda_m if row.mmsi else 0.0,
+        lambda_s=config.objective.lambda_s if row.style else 0.0,
         stages=tuple(stages)[: row.stages],
     )

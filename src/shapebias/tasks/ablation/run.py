@@ -19,7 +19,7 @@ from shapebias.models.load import load_model
 from shapebias.models.predict import Predictions
 from shapebias.results.results import COMPARISON_FILE, Results, read_comparison, write_comparison
 from shapebias.results.warnings import print_warnings
-from shapebias.tasks.ablation.config import AblationConfig, training
+from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
 from shapebias.tasks.ablation.table import markdown, print_table
 from shapebias.tasks.ablation.train import starting_network, train_row, weights_file
@@ -28,7 +28,7 @@ from shapebias.tasks.classification.outputs import load_or_predict, logits_of
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
 from shapebias.tasks.sweep import Measured, Sweep, check_settings, run_sweep
-from shapebias.train.config import check_correlated, plain, update
+from shapebias.train.config import plain, update
 from shapebias.train.distributed import on_rank_zero, rank_zero_first, setup_fabric
 from shapebias.train.log import FREE
 from shapebias.train.views import BANK_FILE, Views, find_views
@@ -75,12 +75,12 @@ def ablate(
     out, task = config.loop.out, find_voc12(config.data)
     if most:
         fewest = task.train if len(rates) == 1 else task.held_out(config.split_seed)[0]
-        check_correlated(config, task.train.root, len(fewest))
+        config.objective.check_images(config.loop, task.train.root, len(fewest))
     fabric = setup_fabric(config.loop)
     for note in task.notes:
         fabric.print(f"{task.name}: {note}", file=sys.stderr)
     stages = rank_zero_first(fabric, lambda: _checked_stages(config, wanted))
-    views = rank_zero_first(fabric, lambda: find_views(training(config), fabric, task.train.root, most))
+    views = rank_zero_first(fabric, lambda: find_views(config.views, fabric, out, task.train.root, most))
     with ExitStack() as lock:
         on_rank_zero(fabric, lambda: _claim(lock, config, task, rates, equal_epochs))
         if (bank := views.bank) is not None:
@@ -132,8 +132,8 @@ def row_training(settings: AblationConfig, row: Row, fabric: Fabric, task: Task,
 
 def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the stages that the rows choose from, after a pass through the model with all of them."""
-    stages = stages_for(starting_network(config).network, config.model, rows, config.stages)
-    try_size(starting_network(replace(config, stages=stages)), latents=True)
+    stages = stages_for(starting_network(config).network, config.model, rows, config.objective.stages)
+    try_size(starting_network(update(config, stages=stages)), latents=True)
     return stages
 
 
@@ -143,7 +143,7 @@ def _claim(lock: ExitStack, config: AblationConfig, task: Task, rates: Sequence[
     lock.enter_context(locked(out))
     settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed", "lr")}
     data = {"train": task.train.fingerprint, "val": task.test.fingerprint}
-    made_from = {name: _digest(getattr(config, name)) for name in ("styles", "stylized")}
+    made_from = {name: _digest(getattr(config.views, name)) for name in ("styles", "stylized")}
     if config.init not in ("none", "pretrained"):
         made_from["init"] = sha256(weights_file(config.init))
     identity = {"schema": SCHEMA, **settings, "lr": list(rates), "equal_epochs": equal_epochs, **data, **made_from}
@@ -160,9 +160,9 @@ def _digest(place: Path | None) -> str | None:
 def _add_details(measured: Measured[Predictions], config: AblationConfig, row: Row) -> None:
     """Add to a row's details what it is, and what its trainings cost."""
     measured.details.update(
-        row={"says": row.description, "views": row.views, "stages": list(config.stages)},
-        lambda_m=config.lambda_m,
-        lambda_s=config.lambda_s,
+        row={"says": row.description, "views": row.views, "stages": list(config.objective.stages)},
+        lambda_m=config.objective.lambda_m,
+        lambda_s=config.objective.lambda_s,
         epochs=config.loop.epochs,
         **{name: [run[name] for run in measured.runs.values()] for name in COUNTED},
     )

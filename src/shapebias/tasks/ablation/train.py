@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -14,7 +12,7 @@ from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.errors import UserError
 from shapebias.files import sha256
-from shapebias.losses import MMSILoss, Weights
+from shapebias.losses import Weights
 from shapebias.models.build import build_classifier, split_architecture
 from shapebias.models.checkpoint import MODEL_FILE, load_weights, read_header, save_classifier, take_normalisation
 from shapebias.models.classifier import Classifier, Identity
@@ -27,10 +25,9 @@ from shapebias.tasks.classification.task import Task
 from shapebias.tasks.sweep import HELD_OUT, held_out_input
 from shapebias.train.distributed import rank_zero_first
 from shapebias.train.log import RunInfo
-from shapebias.train.samples import Batch, TrainingSamples
 from shapebias.train.session import run_training
-from shapebias.train.step import collapse_warning, forward_step
-from shapebias.train.task import Schedule, StepOutput, TrainingPhase, TrainingTask
+from shapebias.train.step import training_phase
+from shapebias.train.task import TrainingTask
 from shapebias.train.views import Views
 
 COLUMNS = ("loss", "natural", "stylized", "mmsi", "rho", "spread")
@@ -66,40 +63,17 @@ def train_row(
         columns=COLUMNS if held_out is None else (*COLUMNS, *HELD_OUT),
         inputs={**(views.inputs if row.views else {}), **initial, **held_out_input(held_out)},
     )
-    phase = training_phase(config, row, train, views)
+    weights = Weights(1.0, config.objective.lambda_s, config.objective.lambda_m)
+    phase = training_phase(config, row.phase, train, views, weights=lambda _epoch: weights, loss=task_loss)
     evaluate = held_out_score(loop, fabric, held_out)
     run_training(config, fabric, TrainingTask(info, model, [phase], save_classifier, evaluate))
-
-
-def training_phase(config: AblationConfig, row: Row, train: ImageSet, views: Views) -> TrainingPhase:
-    """Return the row as the loop takes it."""
-    samples = TrainingSamples(
-        train,
-        size=config.size,
-        views=row.views,
-        styles=views.styles,
-        stylized=config.stylized,
-        min_crop=config.min_crop,
-        seed=config.loop.seed,
-    )
-    mmsi, weights = MMSILoss(axis=config.axis, eps=config.eps), Weights(1.0, config.lambda_s, config.lambda_m)
-
-    def loss(model: Callable[..., Any], batch: Batch, _epoch: float) -> StepOutput:
-        return forward_step(model, batch, row.phase, weights, mmsi, stylizing=views.stylizing, loss=task_loss)
-
-    def warn(averages: dict[str, float]) -> str | None:
-        spread, classes = averages.get("spread"), len(train.classes)
-        return collapse_warning(rho=None, stylized_top1=None, spread=spread, classes=classes, lambda_m=config.lambda_m)
-
-    schedule, images = Schedule.of(config.loop), row.phase.images_per_sample
-    return TrainingPhase(row.name, samples, schedule, config.loop.batch_size, loss, images, warn)
 
 
 def starting_network(config: AblationConfig) -> Classifier:
     """Return a model for VOC's classes with the weights that ``config.init`` names and a new classifying layer.
 
     What is drawn, the classifying layer or (``init`` none) everything, follows from the seed alone: rows of one seed
-    begin with the same weights. Latents come in the order of the passing: those of the last of ``config.stages`` first.
+    begin with the same weights. Latents come in the order of the passing: those of the last stage first.
 
     Raises:
         UserError: no such model, weights that do not fit it, or stages that it does not have.
@@ -115,7 +89,7 @@ def starting_network(config: AblationConfig) -> Classifier:
         load_weights(source.network, file, except_head=True)
         with suppress(UserError):  # not a file of ours
             take_normalisation(source, read_header(file))
-    stages, seed = config.stages[::-1], config.loop.seed
+    stages, seed = config.objective.stages[::-1], config.loop.seed
     return init_from(source, VOC_CLASSES, name=config.row, stages=stages, seed=seed, **seen)
 
 

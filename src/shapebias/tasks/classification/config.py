@@ -44,6 +44,6 @@ class TransferConfig:
             UserError: the first such setting.
         """
         self.loop.check()
-        check_ranges(vars(self))
+        check_ranges(self)
         if self.loop.lr <= 0:
             raise UserError(f"--lr must be above 0, not {self.loop.lr:g}")

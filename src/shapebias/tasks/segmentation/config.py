@@ -55,7 +55,7 @@ class SegmentConfig:
             UserError: the first such setting.
         """
         self.loop.check()
-        check_ranges(vars(self), size=(32, 4096))
+        check_ranges(self, size=(32, 4096))
         if self.loop.lr <= 0:
             raise UserError(f"--lr must be above 0, not {self.loop.lr:g}")
         if self.freeze and self.head is not None:
