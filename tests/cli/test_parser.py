@@ -110,7 +110,7 @@ def test_settings_are_options_and_make_a_config():
     given = "--grad-accum-steps 2 --no-channels-last --nesterov --batchnorm separate --stages layer3,layer4"
     config = read(f"train --scheme in --model m --data d --out o {given}")["config"]
     assert (config.loop.grad_accum_steps, config.loop.channels_last, config.loop.nesterov) == (2, False, True)
-    assert (config.batchnorm, config.stages, str(config.loop.out)) == ("separate", ("layer3", "layer4"), "o")
+    assert (config.batchnorm, config.objective.stages, str(config.loop.out)) == ("separate", ("layer3", "layer4"), "o")
     segment = read("segment m --data d --out o --lr 1,2 --freeze")
     assert (segment["config"].loop.epochs, segment["config"].freeze, segment["lr"]) == (50, True, (1.0, 2.0))
     with pytest.raises(UserError, match="unknown option --seed: did you mean --seeds"):
