@@ -1,8 +1,9 @@
-"""The Python in the documentation runs as it stands, and does what the text around it says."""
+"""The Python in the documentation runs as it stands and does what the text states; its commands can be typed."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 import shapebias.libraries  # noqa: F401 - or timm does not load beside every build of torch
+from shapebias.cli.main import find_command
+from testkit.commands import read_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -83,3 +86,32 @@ def test_lightning():
     assert reached(module.network.conv1)
     assert not module.stylizer.training
     assert all(parameter.grad is None for parameter in module.stylizer.parameters())
+
+
+PAGES = [*sorted(path for path in (ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += sorted((ROOT / "recipes").rglob("*.yaml"))
+
+
+def commands(path: Path) -> list[str]:
+    """The commands of a page: lines of its blocks (of a recipe its comments), and those with options in the text."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".yaml":
+        return re.findall(r"^# (shapebias .*)$", text, flags=re.MULTILINE)
+    blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    inline = [" ".join(code.split()) for code in re.findall(r"`(shapebias [^`]*)`", text)]
+    return [line for line in lines if line.startswith("shapebias ")] + [code for code in inline if " --" in code]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_of_a_page_can_be_typed(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for line in commands(path):
+        name, arguments = find_command(shlex.split(line.removeprefix("shapebias "), comments=True))
+        if "--help" in arguments or "--resume" in arguments or "FILE" in arguments:
+            continue
+        read_command(name, *arguments)  # raises what the user would be told
+
+
+def test_the_pages_have_commands():
+    assert sum(len(commands(path)) for path in PAGES) > 60

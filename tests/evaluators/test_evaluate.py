@@ -209,7 +209,7 @@ def test_data_by_evaluator_and_its_test_part(colours, tmp_path):
 
 @pytest.mark.parametrize("numbers", [{"seed": -1}, {"batch_size": 0}, {"batch_size": -3}])
 def test_numbers_out_of_range_are_refused(colours, numbers):
-    with pytest.raises(UserError, match=f"--{next(iter(numbers))} must be at least"):
+    with pytest.raises(UserError, match=f"--{next(iter(numbers)).replace('_', '-')} must be at least"):
         evaluate(by_colour("net"), evaluators=["accuracy"], data=colours, **numbers)
 
 

@@ -197,7 +197,7 @@ def test_of_a_divided_folder_the_held_out_part_is_taken(tmp_path: Path, capsys: 
 
 def test_parts_of_a_data_set_are_no_categories(tmp_path: Path) -> None:
     source = photographs(tmp_path / "photos", {"train": 6, "training": 6})
-    with pytest.raises(UserError, match=r"holds train, training and no categories: give .*/train as SRC"):
+    with pytest.raises(UserError, match=r"holds train, training and no categories: give .*/train as IMAGES"):
         make(source, tmp_path / "set")
     (tmp_path / "above").mkdir()
     source.rename(tmp_path / "above" / "val")
@@ -210,4 +210,4 @@ def test_the_command(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["cue-conflict", str(source), "--out", str(out), "--per-pair", "2", "--no-same", "--size", "16"]) == 0
     assert "12 images" in capsys.readouterr().err
     assert main(["cue-conflict", str(source), "--out", str(source / "in")]) == 2
-    assert "choose another OUT" in capsys.readouterr().err
+    assert "choose another --out" in capsys.readouterr().err

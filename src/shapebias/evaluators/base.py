@@ -126,7 +126,7 @@ class Evaluator(Protocol):
 
 def check_numbers(seed: int, batch_size: int, workers: int) -> None:
     """Refuse numbers out of range, naming the option."""
-    for name, value, lowest in (("seed", seed, 0), ("batch_size", batch_size, 1), ("workers", workers, 0)):
+    for name, value, lowest in (("seed", seed, 0), ("batch-size", batch_size, 1), ("workers", workers, 0)):
         if value < lowest:
             raise UserError(f"--{name} must be at least {lowest}, not {value}")
 

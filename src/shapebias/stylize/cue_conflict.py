@@ -60,7 +60,7 @@ def make_cue_conflict(
     folder = _photographs(source)
     check_categories(folder, settings)
     if out.resolve().is_relative_to(folder.root.resolve()):
-        raise UserError(f"{out} lies in {folder.root}, whose images it would add to: choose another OUT")
+        raise UserError(f"{out} lies in {folder.root}, whose images it would add to: choose another --out")
     identity: dict[str, Any] = {
         "schema": "shapebias/cue-conflict/1",
         "source": str(folder.root.resolve()),
@@ -115,7 +115,7 @@ def _photographs(source: Path) -> ImageSet:
     folder = None if names and names <= {*TRAIN_NAMES} else evaluation_images(source)
     if folder is None and names and names <= parts:
         raise UserError(
-            f"{source} holds {', '.join(sorted(names))} and no categories: give {source / min(names)} as SRC"
+            f"{source} holds {', '.join(sorted(names))} and no categories: give {source / min(names)} as IMAGES"
         )
     folder = folder or read_class_folders(source)
     if {*folder.classes} <= parts:

@@ -42,7 +42,7 @@ class StylizeSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
-            raise UserError(f"alpha must lie between 0 and 1, not {self.alpha}")
+            raise UserError(f"--alpha must lie between 0 and 1, not {self.alpha}")
         if self.per_image < 1:
             raise UserError(f"--per-image must be at least 1, not {self.per_image}")
         if self.size < 16:
@@ -88,7 +88,7 @@ def check_copies(folder: Path, source: Path) -> None:
     """
     views = stylized_views(folder)
     images = list_images(source)
-    again = f"shapebias stylize {source} {folder}"
+    again = f"shapebias stylize {source} --out {folder}"
     if read_json(folder / MANIFEST).get("images_fingerprint") != fingerprint(source, images):
         raise UserError(f"{folder} holds no copies of the images in {source} as they are now: make them with '{again}'")
     skipped = tuple(reason.rpartition(": ")[0] for reason in unreadable_sources(folder))
