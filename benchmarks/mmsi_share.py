@@ -12,7 +12,8 @@ import time
 import torch
 
 from shapebias.losses import MMSILoss
-from shapebias.models.classifier import Identity, timm_classifier
+from shapebias.models.build import timm_classifier
+from shapebias.models.classifier import Identity
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import SCHEMES, Phase
 from shapebias.train.step import forward_step, loss_weights

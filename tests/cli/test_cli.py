@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from shapebias.cli.main import COMMANDS, main
 from shapebias.models import Identity
+from shapebias.models.build import timm_classifier
 from shapebias.models.checkpoint import save_classifier
-from shapebias.models.classifier import timm_classifier
 from testkit.images import class_folder, noise_image
 
 
@@ -81,7 +81,7 @@ MISTAKES = [
     ("stylizer", "give stylizer train, stylizer show, stylizer encode"),
     ("stylizer show none", "no folder none"),
     ("stylizer show photos --rows 0", "rows"),
-    ("stylizer show photos --stylizer file", "does not hold the small AdaIN"),
+    ("stylizer show photos --stylizer file", "not the small AdaIN"),
     ("stylizer show photos --out file/sheet.png --rows 1 --columns 1 --size 16", "cannot write"),
     (EVALUATE.replace("photos", "none"), "returned int"),
     ("evaluate photos --evaluators accuracy --data photos --out r", "not a run folder"),

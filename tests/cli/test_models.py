@@ -11,7 +11,7 @@ from torch import nn
 from shapebias.cli.main import main
 from shapebias.cli.measuring import EvalOptions
 from shapebias.cli.models import ModelOptions, load_measured, tell_apart
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.files import sha256
 from shapebias.models import load_model

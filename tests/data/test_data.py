@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import shapebias.data.readers.cue_conflict
-from shapebias.data.image_batches import ImageBatches, Preprocessing
 from shapebias.data.image_set import ImageSet, list_images, part
+from shapebias.data.loaders import EpochBatchSampler, ImageBatches, epoch_order
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.readers.cue_conflict import OTHER, SAME, parse_name, read_cue_conflict
-from shapebias.data.samplers import EpochBatchSampler, epoch_order
-from shapebias.data.transforms import Crop, centre_crop, random_crop
+from shapebias.data.transforms import Crop, Preprocessing, centre_crop, random_crop
 from shapebias.errors import UserError
 from shapebias.libraries import timm, torchvision
 from testkit.images import class_folder, noise_image

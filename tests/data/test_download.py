@@ -152,6 +152,6 @@ def test_vgg19_comes_from_the_cache_of_torch(server, tmp_path, monkeypatch):
         assert (folder / "vgg_normalised.pth").read_bytes() == b"encoder"
         assert (folder / "decoder.pth").read_bytes() == b"decoder"
     assert server.requests == ["/v0/vgg_normalised.pth", "/v0/decoder.pth"]
-    with pytest.raises(UserError, match=r"vgg_normalised\.pth does not hold weights"):
+    with pytest.raises(UserError, match=r"vgg_normalised\.pth cannot be read as weights"):
         load.load_stylizer("vgg19", url=f"{server.url}/v0")
     assert len(server.requests) == 2

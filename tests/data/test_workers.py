@@ -9,7 +9,7 @@ SCRIPT = """
 import sys
 import torch
 from torch.utils.data import DataLoader, Dataset
-from shapebias.data.workers import batches_of, ignore_signals
+from shapebias.data.loaders import batches_of, ignore_signals
 from shapebias.errors import UserError
 
 class Bad(Dataset):

@@ -9,14 +9,15 @@ from torch import nn
 
 from shapebias.cli.main import main
 from shapebias.data.categories16 import CATEGORIES
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators import Results, evaluate
 from shapebias.files import sha256
 from shapebias.libraries import torchvision
 from shapebias.models import load_model, wrap
+from shapebias.models.build import timm_classifier
 from shapebias.models.checkpoint import save_classifier
-from shapebias.models.classifier import Identity, timm_classifier
+from shapebias.models.classifier import Identity
 from shapebias.models.imagenet import wordnet_ids
 from testkit.images import class_folder, noise_image
 from testkit.timm_networks import IMAGES, tiny
@@ -43,7 +44,7 @@ def offline(monkeypatch):
     def refuse(*_args, **_options):
         raise AssertionError("asked for pretrained weights")
 
-    monkeypatch.setattr("shapebias.models.classifier.timm_overlay", refuse)
+    monkeypatch.setattr("shapebias.models.build.timm_overlay", refuse)
     monkeypatch.setattr("shapebias.models.build.check_download", refuse)
 
 

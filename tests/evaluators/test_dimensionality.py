@@ -14,8 +14,8 @@ from PIL import Image
 from torch import nn
 
 from shapebias.data.decode import load_rgb
-from shapebias.data.image_batches import Preprocessing
 from shapebias.data.readers.class_folders import read_class_folders
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.dimensionality.dimensionality import Dimensionality, at_stage

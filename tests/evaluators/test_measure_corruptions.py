@@ -16,7 +16,7 @@ from torch import nn
 
 from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES, corruption_library
 from shapebias.corruptions.layout import read_corrupted
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing, Squashed
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.corruption.corruption_scores import (
@@ -28,7 +28,6 @@ from shapebias.evaluators.corruption.corruption_scores import (
 from shapebias.evaluators.corruption.corruptions import Corruptions
 from shapebias.models import Classifier, Identity
 from shapebias.models.imagenet import wordnet_ids
-from shapebias.models.preprocessing import Squashed
 from shapebias.results.comparison import paired
 from shapebias.results.results import Results
 from shapebias.stats.intervals import wilson

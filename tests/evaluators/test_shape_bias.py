@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from shapebias.data.categories16 import CATEGORIES, MEMBERS, category_probabilities, is_imagenet
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.shape_bias.shape_bias import ShapeBias, score

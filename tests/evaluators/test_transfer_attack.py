@@ -24,8 +24,8 @@ from shapebias.evaluators.adversarial.transfer_attack import EPSILONS, TransferA
 from shapebias.evaluators.adversarial.white_box import WhiteBox
 from shapebias.evaluators.base import EvalConfig
 from shapebias.files import locked
-from shapebias.models.hashing import weights_sha256
 from shapebias.models.imagenet import wordnet_ids
+from shapebias.models.state_dict import weights_sha256
 from testkit.competition import competition
 from testkit.images import class_folder, noise_image
 from testkit.small_networks import CLASSES, FlatAtBlack, NoGradient, OddAtBlack, Rounding, Small, classifier

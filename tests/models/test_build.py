@@ -12,14 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm, torchvision
 from shapebias.models import Classifier, Identity
 from shapebias.models.build import build_classifier
-from shapebias.models.checkpoint import load_classifier, load_weights, save_classifier
-from shapebias.models.latents import channels_last
+from shapebias.models.checkpoint import load_classifier, save_classifier
+from shapebias.models.features import channels_last
 from shapebias.models.pretrained import check_host
+from shapebias.models.state_dict import load_weights
 
 CLASSES = ("ant", "bee", "cat")
 

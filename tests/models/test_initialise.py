@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_any_network import tiny
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.models import Classifier, Identity, wrap
 from shapebias.models.build import build_classifier
@@ -15,6 +14,7 @@ from shapebias.models.init_from import init_from
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.train import starting_network
 from shapebias.train.config import configure
+from testkit.timm_networks import tiny
 
 
 def source(architecture="test_resnet", spec="timm:test_resnet"):

@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm, torchvision
 from shapebias.models import Classifier, Identity, load_model, wrap
-from shapebias.models.checkpoint import load_classifier, load_weights, save_classifier
-from shapebias.models.classifier import timm_classifier
-from shapebias.models.hashing import weights_sha256
+from shapebias.models.build import timm_classifier
+from shapebias.models.checkpoint import load_classifier, save_classifier
+from shapebias.models.state_dict import load_weights, weights_sha256
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -226,7 +226,7 @@ def test_weights_that_cannot_be_downloaded_say_so(monkeypatch):
     with pytest.raises(UserError, match="could not be loaded"):
         load_model("torchvision:resnet18")
     monkeypatch.setattr(timm, "create_model", offline)
-    monkeypatch.setattr("shapebias.models.classifier.timm_overlay", lambda _name: {})
+    monkeypatch.setattr("shapebias.models.build.timm_overlay", lambda _name: {})
     with pytest.raises(UserError, match=r"could not be loaded .*no route to host"):
         load_model("timm:resnet18")
 

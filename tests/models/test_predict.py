@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing, Squashed
 from shapebias.errors import UserError
 from shapebias.models.predict import Loading, PredictedBatches, predict
-from shapebias.models.preprocessing import Squashed
 from testkit.fixed_networks import COLOURS, by_colour, colour_folder, fixed
 
 

@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 from torch import nn
 
+from shapebias.data.transforms import Squashed
 from shapebias.errors import UserError
 from shapebias.evaluators import evaluate
 from shapebias.libraries import timm
 from shapebias.models import wrap
-from shapebias.models.preprocessing import Squashed, timm_preprocessing
+from shapebias.models.build import timm_preprocessing
 
 CONFIGS = [
     {"crop_pct": 0.875, "interpolation": "bilinear"},

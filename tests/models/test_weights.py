@@ -8,8 +8,7 @@ from safetensors.torch import save_file
 
 from shapebias.errors import UserError
 from shapebias.libraries import timm
-from shapebias.models.hashing import weights_sha256
-from shapebias.models.weights import PREFIXES, WRAPPERS, load_weights
+from shapebias.models.state_dict import PREFIXES, WRAPPERS, compare, load_weights, weights_sha256
 
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -161,3 +160,16 @@ def test_files_without_a_state_dict_are_refused(tmp_path, content):
 def test_a_whole_network_is_pickled_code(tmp_path):
     with pytest.raises(UserError, match="pickled code, which is never run"):
         loaded(tmp_path / "w.pt", {"model": tiny()})
+
+
+def test_differences_of_state_dicts():
+    a, b = torch.zeros(1), torch.zeros(2)
+    assert not compare({"x": a, "n.num_batches_tracked": a}, {"x": b[:1]})
+    assert not compare({"x": a}, {"y": b}, ignore=("x", "y"))
+    assert compare({"x": a, "z": a}, {}).first == "first missing 'x'"
+    assert compare({"x": a}, {"x": a, "y": b}).first == "first unknown 'y'"
+    found = compare({"x": a, "w": a}, {"x": b, "y": b})
+    assert str(found) == (
+        "1 tensors missing, 1 unknown, 1 of another shape of 2: "
+        "first missing 'w', first unknown 'y', 'x' is (2,) there, (1,) here"
+    )

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from shapebias.data import image_batches as evaluation_module
+from shapebias.data import loaders as evaluation_module
 from shapebias.data.readers.voc_multilabel import read_multilabel
 from shapebias.errors import UserError
 from shapebias.metrics.functional.average_precision import mean_average_precision

@@ -159,7 +159,7 @@ def test_a_file_gives_the_same_scores_again(tmp_path, head, frozen):
 def test_files_that_are_not_segmenters(tmp_path):
     weights = {"a": torch.zeros(1)}
     path = tmp_path / "x.safetensors"
-    with pytest.raises(UserError, match="no segmenter"):
+    with pytest.raises(UserError, match="no checkpoint"):
         load_segmenter(path)
     save_file(weights, path)
     with pytest.raises(UserError, match="not written by 'shapebias segment'"):

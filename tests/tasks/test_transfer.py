@@ -15,8 +15,8 @@ from shapebias.errors import UserError
 from shapebias.metrics.functional.average_precision import mean_average_precision
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.models.hashing import weights_sha256
 from shapebias.models.predict import Predictions
+from shapebias.models.state_dict import weights_sha256
 from shapebias.results.results import Results, read_comparison
 from shapebias.stats.intervals import wilson
 from shapebias.stats.seeds import t_interval

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.models import Classifier, Identity
 from shapebias.models.imagenet import wordnet_ids
 

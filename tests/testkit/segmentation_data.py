@@ -11,7 +11,7 @@ from PIL import Image
 from shapebias.data.readers.voc_masks import save_mask
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.models.hashing import weights_sha256
+from shapebias.models.state_dict import weights_sha256
 
 SIZES = ((48, 40), (40, 52), (37, 61))  # (width, height)
 COLOURS = {0: (40, 40, 40), 8: (220, 30, 30), 15: (30, 60, 230)}  # of a class's pixels in the image

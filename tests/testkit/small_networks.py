@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.models import Classifier, Identity
 
 CLASSES = ("bear", "cat", "dog", "owl")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from shapebias.data.loaders import EpochBatchSampler, epoch_order
 from shapebias.data.readers.class_folders import read_class_folders
-from shapebias.data.samplers import EpochBatchSampler, epoch_order
 from shapebias.errors import UserError
 from shapebias.train import step as step_module
 from shapebias.train.checkpoints import Checkpoints

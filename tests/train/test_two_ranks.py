@@ -19,8 +19,8 @@ from lightning_fabric.plugins.environments import TorchElasticEnvironment
 from torch import nn
 
 from shapebias.cli.main import main
+from shapebias.data.loaders import EpochBatchSampler
 from shapebias.data.readers.class_folders import read_class_folders
-from shapebias.data.samplers import EpochBatchSampler
 from shapebias.losses import MMSILoss, mmsi_loss
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Identity

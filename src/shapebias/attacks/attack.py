@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from shapebias.attacks.checks import checked_epsilon, checked_like, described_type
 from shapebias.attacks.gradient import Criterion, GradientNotFinite, checked_criterion
 from shapebias.errors import UserError
-from shapebias.models.frozen_eval import frozen_eval
+from shapebias.models.classifier import frozen_eval
 
 
 @dataclass(frozen=True)

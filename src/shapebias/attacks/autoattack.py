@@ -16,7 +16,7 @@ from shapebias.attacks.attack import ball_bounds
 from shapebias.attacks.checks import checked_epsilon
 from shapebias.attacks.gradient import Criterion, checked_criterion
 from shapebias.errors import UserError
-from shapebias.models.frozen_eval import frozen_eval
+from shapebias.models.classifier import frozen_eval
 
 TARGETS = 9  # number of target classes in the standard version
 FEWEST_CLASSES = 4  # the loss of the targeted attacks is undefined for fewer

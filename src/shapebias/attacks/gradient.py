@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from shapebias.attacks.checks import EXACT, checked_classes, checked_images, checked_model
 from shapebias.errors import UserError
-from shapebias.models.frozen_eval import frozen_eval
+from shapebias.models.classifier import frozen_eval
 
 
 class GradientNotFinite(Exception):

@@ -28,11 +28,10 @@ from shapebias.corruptions.corruption import (
 )
 from shapebias.corruptions.layout import MANIFEST, corruption_folders
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
-from shapebias.data.image_batches import Preprocessing
 from shapebias.data.image_set import ImageSet
+from shapebias.data.loaders import ignore_signals
 from shapebias.data.materialize import Skip, is_there, materialize
-from shapebias.data.transforms import to_image
-from shapebias.data.workers import ignore_signals
+from shapebias.data.transforms import Preprocessing, to_image
 from shapebias.errors import UserError
 from shapebias.files import atomic
 

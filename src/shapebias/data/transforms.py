@@ -1,4 +1,4 @@
-"""Random and central crops on PIL images, drawn from a generator that the caller keys."""
+"""From a decoded image to a tensor: random and central crops, and the preprocessing that models are evaluated with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
+
+LONGEST_ASPECT = 16
+RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,50 @@ def centre_crop(width: int, height: int, *, fraction: float = 1.0) -> Crop:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """An RGB image as float32 (3, H, W) in [0, 1]."""
+    """Return an RGB image as float32 (3, H, W) in [0, 1]."""
     return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1).float().div_(255)
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """A (3, H, W) tensor in [0, 1] as an RGB image of 8 bits."""
+    """Return a (3, H, W) tensor in [0, 1] as an RGB image of 8 bits."""
     array = tensor.detach().float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
     return Image.fromarray(array.cpu().contiguous().numpy())
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The images that a model expects: the shorter side resized to ``size / crop``, the centre cut out."""
+
+    size: int = 224
+    crop: float = 0.875
+    interpolation: str = "bilinear"
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return a PIL RGB image as float32 (3, size, size) in [0, 1]."""
+        short = int(self.size / self.crop + 1e-6)
+        width, height = image.size
+        longest = LONGEST_ASPECT * min(width, height)
+        if max(width, height) > longest:  # a strip of pixels would be enlarged to a huge image
+            width, height = min(width, longest), min(height, longest)
+            image = ImageOps.fit(image, (width, height))
+        scale = short / min(width, height)
+        wanted = (max(self.size, int(width * scale + 1e-6)), max(self.size, int(height * scale + 1e-6)))
+        if image.size != wanted:
+            image = image.resize(wanted, RESAMPLING[self.interpolation])
+        left, top = round((wanted[0] - self.size) / 2), round((wanted[1] - self.size) / 2)
+        return to_tensor(image.crop((left, top, left + self.size, top + self.size)))
+
+
+@dataclass(frozen=True)
+class Squashed(Preprocessing):
+    """timm's crop mode "squash": both sides resized to ``size / crop``, whatever the aspect; the centre cut out."""
+
+    crop_mode: str = "squash"
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return a PIL RGB image as float32 (3, size, size) in [0, 1]."""
+        side = int(self.size / self.crop + 1e-6)
+        if image.size != (side, side):
+            image = image.resize((side, side), RESAMPLING[self.interpolation])
+        left = round((side - self.size) / 2)
+        return to_tensor(image.crop((left, left, left + self.size, left + self.size)))

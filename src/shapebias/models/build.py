@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import RESAMPLING, Preprocessing, Squashed
 from shapebias.errors import UserError, unknown
-from shapebias.libraries import torchvision
-from shapebias.models.classifier import Classifier, Identity, timm_classifier
-from shapebias.models.pretrained import check_download, no_weights
+from shapebias.libraries import timm, torchvision
+from shapebias.models.classifier import Classifier, Identity
+from shapebias.models.pretrained import check_download, no_weights, timm_overlay
+from shapebias.models.state_dict import fill
 
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 
@@ -53,6 +54,89 @@ def split_architecture(architecture: str) -> tuple[str, str]:
     return library, name
 
 
+def timm_classifier(
+    name: str,
+    identity: Identity,
+    *,
+    pretrained: bool = False,
+    size: int | None = None,
+    crop: float = 1.0,
+    stages: Sequence[str] = (),
+) -> Classifier:
+    """A timm network as a ``Classifier``.
+
+    Without ``size`` it gets the preprocessing that timm evaluates it with; with ``size`` (a training of
+    ours) the centre of images is resized to that size, ``crop`` of their shorter side. Its head has
+    ``len(identity.classes)`` outputs, or timm's own number where the classes are None.
+
+    Raises:
+        UserError: no such network, no pretrained weights of it, none that can be downloaded, or preprocessing
+            that is not supported.
+    """
+    base = name.split(".")[0]
+    if not timm.is_model(base):
+        raise unknown_timm(base)
+    kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
+    if pretrained:
+        kwargs["pretrained_cfg_overlay"] = timm_overlay(name)
+    try:
+        network: Any = timm.create_model(name, pretrained=pretrained, **kwargs)
+    except Exception as error:
+        if not pretrained:
+            raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
+        raise no_weights(name, error) from error
+    config: dict[str, Any] = network.pretrained_cfg
+    if size is None:
+        preprocessing, mean, std = timm_preprocessing(config, name)
+    else:
+        preprocessing, mean, std = (
+            Preprocessing(size=size, crop=crop, interpolation="bicubic"),
+            config["mean"],
+            config["std"],
+        )
+    return Classifier(network, identity, preprocessing, mean=mean, std=std, stages=stages)
+
+
+def unknown_timm(name: str) -> UserError:
+    """An unknown timm model, with the nearest names there are."""
+    near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models() for the names there are"
+    return UserError(f"unknown model '{name}': {hint}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def timm_preprocessing(config: Mapping[str, Any], name: str) -> tuple[Preprocessing, Sequence[float], Sequence[float]]:
+    """Preprocessing, mean and std of a ``pretrained_cfg``, by timm's own resolution of what it leaves open.
+
+    The sizes are those of training, as timm takes unless told to use ``test_input_size``. The centre is
+    cut out of the resized image (``Preprocessing``) or of the squashed one (``Squashed``).
+
+    Raises:
+        UserError: something that we do not do: padding, oblong or other than RGB input, a rare interpolation.
+    """
+    library: Any = timm
+    found = library.data.resolve_data_config(pretrained_cfg=dict(config))
+    channels, height, width = found["input_size"]
+    crop, mode, interpolation = found["crop_pct"], found["crop_mode"], found["interpolation"]
+    odd = [
+        f"{channels} channels" * (channels != 3),
+        f"{height} x {width} pixels" * (height != width),
+        f"crop mode '{mode}'" * (mode not in ("center", "squash")),
+        f"crop {crop}, which pads," * (crop > 1),
+        f"interpolation '{interpolation}'" * (interpolation not in RESAMPLING),
+    ]
+    if any(odd):
+        raise UserError(
+            f"'{name}' wants its images with {' and '.join(filter(None, odd))}, which is not supported: "
+            "only square RGB images, resized bicubic or bilinear, with the centre cut out"
+        )
+    make = Squashed if mode == "squash" else Preprocessing
+    return make(size=height, crop=crop, interpolation=interpolation), found["mean"], found["std"]
+
+
 def torchvision_classifier(
     name: str,
     identity: Identity,
@@ -87,7 +171,7 @@ def torchvision_classifier(
     else:
         network = torchvision.models.get_model(name, weights=None, **kwargs)
         if pretrained:
-            _fill(network, _pretrained(name, weights))
+            fill(network, _pretrained(name, weights))
     transform = weights.transforms()
     if size is None:
         preprocessing = Preprocessing(
@@ -106,12 +190,3 @@ def _pretrained(name: str, weights: Any) -> nn.Module:
         return torchvision.models.get_model(name, weights=weights)
     except Exception as error:  # no connection, a broken file: there are many ways
         raise no_weights(f"torchvision:{name}", error) from error
-
-
-def _fill(network: nn.Module, source: nn.Module) -> None:
-    """Copy into ``network`` what has the same shape in ``source``, a network that differs in its head at most."""
-    own, given = network.state_dict(), source.state_dict()
-    with torch.no_grad():
-        for name, value in own.items():
-            if value.shape == given[name].shape:
-                value.copy_(given[name])

@@ -1,4 +1,4 @@
-"""A trained network in one safetensors file that says what it is."""
+"""A trained model in one safetensors file that describes itself."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from shapebias.errors import UserError
 from shapebias.files import atomic, sha256
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.models.weights import advice, load_weights
+from shapebias.models.state_dict import advice, load_weights
 
 SCHEMA = "shapebias/model/1"
 MODEL_FILE = "model.safetensors"
 
-__all__ = ["MODEL_FILE", "SCHEMA", "load_classifier", "load_weights", "read_header", "save_classifier"]
-
 
 def save_classifier(path: Path, model: Classifier) -> str:
-    """Write a network of ours with what is needed to build it again; return the file's SHA-256."""
+    """Write a model with what is needed to build it again; return the file's SHA-256."""
     identity = model.identity
     header = {
         "schema": SCHEMA,
@@ -36,7 +35,12 @@ def save_classifier(path: Path, model: Classifier) -> str:
         "mean": model.mean.flatten().tolist(),
         "std": model.std.flatten().tolist(),
     }
-    weights = {name: value.contiguous() for name, value in model.network.state_dict().items()}
+    return save_with_header(path, model.network, header)
+
+
+def save_with_header(path: Path, network: nn.Module, header: dict[str, Any]) -> str:
+    """Write a network's weights as safetensors with ``header`` as JSON in its metadata; return the file's SHA-256."""
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     with atomic(path) as temporary:
         save_file(weights, temporary, metadata={"shapebias": json.dumps(header)})
     return sha256(path)
@@ -75,8 +79,12 @@ def take_normalisation(model: Classifier, header: dict[str, Any]) -> None:
             setattr(model, values, torch.tensor([float(v) for v in header[values]]).view(1, 3, 1, 1))
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """What a file of ours says of itself."""
+def read_header(path: Path, schema: str = SCHEMA, command: str = "shapebias train") -> dict[str, Any]:
+    """Return the header that ``save_with_header`` wrote.
+
+    Raises:
+        UserError: no such file, a damaged one, or one without a header of ``schema``, as ``command`` writes it.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("shapebias", "null"))
@@ -84,6 +92,6 @@ def read_header(path: Path) -> dict[str, Any]:
         raise UserError(f"no checkpoint {path}") from error
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path} is not a safetensors file ({error}); {advice(path)}") from error
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        raise UserError(f"{path} was not written by 'shapebias train' (no shapebias header in it)")
+    if not isinstance(header, dict) or header.get("schema") != schema:
+        raise UserError(f"{path} was not written by '{command}' (no header of {schema} in it)")
     return header

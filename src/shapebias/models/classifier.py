@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
-from shapebias.libraries import timm
-from shapebias.models.hashing import weights_sha256
-from shapebias.models.latents import capture_features, stages_of
-from shapebias.models.preprocessing import timm_preprocessing
-from shapebias.models.pretrained import no_weights, timm_overlay
+from shapebias.models.features import capture_features, stages_of
+from shapebias.models.state_dict import weights_sha256
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -28,7 +25,7 @@ class Identity:
 
     ``classes`` are the names of its outputs in order, or None where they are not known; ImageNet's are its
     WordNet identifiers. ``weights_sha256`` is that of the file that the weights were read from, ours or
-    ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.hashing``.
+    ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.state_dict``.
     """
 
     name: str
@@ -122,55 +119,34 @@ class Classifier(nn.Module):
         }
 
 
-def timm_classifier(
-    name: str,
-    identity: Identity,
-    *,
-    pretrained: bool = False,
-    size: int | None = None,
-    crop: float = 1.0,
-    stages: Sequence[str] = (),
-) -> Classifier:
-    """A timm network as a ``Classifier``.
+@contextmanager
+def frozen_eval(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode with frozen parameters and gradients allowed, whatever surrounds it.
 
-    Without ``size`` it gets the preprocessing that timm evaluates it with; with ``size`` (a training of
-    ours) the centre of images is resized to that size, ``crop`` of their shorter side. Its head has
-    ``len(identity.classes)`` outputs, or timm's own number where the classes are None.
-
-    Raises:
-        UserError: no such network, no pretrained weights of it, none that can be downloaded, or preprocessing
-            that is not supported.
+    Afterwards, also after an exception, every module has its own ``training`` flag again, every parameter its
+    ``requires_grad``, and every buffer its value. The flags are set one by one, for ``train`` may be overridden. Frozen
+    parameters receive no ``grad``, whatever is propagated back. Meanwhile the model has copies of its buffers: some
+    count in evaluation mode too, and gradients cannot pass those that were made under inference mode.
     """
-    base = name.split(".")[0]
-    if not timm.is_model(base):
-        raise unknown_timm(base)
-    kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
-    if pretrained:
-        kwargs["pretrained_cfg_overlay"] = timm_overlay(name)
-    try:
-        network: Any = timm.create_model(name, pretrained=pretrained, **kwargs)
-    except Exception as error:
-        if not pretrained:
-            raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
-        raise no_weights(name, error) from error
-    config: dict[str, Any] = network.pretrained_cfg
-    if size is None:
-        preprocessing, mean, std = timm_preprocessing(config, name)
-    else:
-        preprocessing, mean, std = (
-            Preprocessing(size=size, crop=crop, interpolation="bicubic"),
-            config["mean"],
-            config["std"],
-        )
-    return Classifier(network, identity, preprocessing, mean=mean, std=std, stages=stages)
-
-
-def unknown_timm(name: str) -> UserError:
-    """An unknown timm model, with the nearest names there are."""
-    near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models() for the names there are"
-    return UserError(f"unknown model '{name}': {hint}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    flags = [(module, module.training) for module in model.modules()]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    buffers = [
+        (module, name, buffer) for module in model.modules() for name, buffer in module.named_buffers(recurse=False)
+    ]
+    with torch.inference_mode(False), torch.enable_grad():
+        copies = {id(buffer): buffer.detach().clone() for _, _, buffer in buffers}
+        try:
+            for module, _ in flags:
+                module.training = False
+            for parameter in trained:
+                parameter.requires_grad_(False)
+            for module, name, buffer in buffers:
+                setattr(module, name, copies[id(buffer)])
+            yield
+        finally:
+            for module, training in flags:
+                module.training = training
+            for parameter in trained:
+                parameter.requires_grad_(True)
+            for module, name, buffer in buffers:
+                setattr(module, name, buffer)

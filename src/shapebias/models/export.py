@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from shapebias.errors import UserError
 from shapebias.files import atomic, sha256
@@ -17,13 +16,14 @@ from shapebias.models.build import build_classifier, split_architecture
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.load import load_model
+from shapebias.models.state_dict import compare
 
 Library = Literal["timm", "torchvision"]
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 def export_weights(source: str | Path, out: Path, library: Library = "timm") -> str:
-    """Write the weights of a run or checkpoint of ours to ``out`` as a state dict of ``library``; its SHA-256.
+    """Write the weights of a run or checkpoint of ours to ``out`` as a state dict of ``library``; return its SHA-256.
 
     ``.safetensors`` carries architecture, classes, size and normalisation as JSON strings in its metadata;
     ``.pth`` and ``.pt`` are the bare state dict. The other library's network of the same name is served
@@ -55,18 +55,6 @@ def export_weights(source: str | Path, out: Path, library: Library = "timm") -> 
     return sha256(out)
 
 
-def first_difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str | None:
-    """The first name or shape in which two state dicts differ, in words; None where they agree."""
-    for name in [*ours, *theirs]:
-        if name not in theirs:
-            return f"it has no '{name}'"
-        if name not in ours:
-            return f"it also has '{name}'"
-        if ours[name].shape != theirs[name].shape:
-            return f"its '{name}' is {tuple(theirs[name].shape)}, ours {tuple(ours[name].shape)}"
-    return None
-
-
 def _check_same(model: Classifier, library: Library, name: str) -> None:
     """Refuse unless the network ``name`` of ``library`` takes our weights and gives our logits.
 
@@ -81,7 +69,8 @@ def _check_same(model: Classifier, library: Library, name: str) -> None:
         other = build_classifier(spec, identity, size=model.preprocessing.size).network.eval()
     except UserError as error:
         raise UserError(f"{architecture} cannot be exported to {library}: {error}") from error
-    difference = first_difference(model.network.state_dict(), other.state_dict())
+    differs = compare(model.network.state_dict(), other.state_dict())
+    difference: str | None = differs.first if differs else None
     if difference is None:
         other.load_state_dict(model.network.state_dict())
         difference = _other_logits(model.network, other, model.preprocessing.size)
@@ -92,7 +81,7 @@ def _check_same(model: Classifier, library: Library, name: str) -> None:
 
 
 def _other_logits(ours: nn.Module, theirs: nn.Module, size: int) -> str | None:
-    """Whether two networks of the same weights differ in their logits of one batch of noise, in words."""
+    """Compare the logits of two networks of the same weights on one batch of noise; None where they agree."""
     images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         a, b = ours(images), theirs(images)

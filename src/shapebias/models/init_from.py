@@ -1,4 +1,4 @@
-"""A network for another task, begun from the weights of one there is."""
+"""A model for another task, initialised from the weights of one there is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from shapebias.errors import UserError
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.models.latents import classifying_layer
+from shapebias.models.state_dict import fill_all_but, head_names
 
 
 def init_from(
@@ -22,9 +22,9 @@ def init_from(
     stages: Sequence[str] = (),
     seed: int = 0,
 ) -> Classifier:
-    """A network of ``source``'s architecture and weights with a new classifying layer for ``classes``.
+    """Return a model of ``source``'s architecture and weights with a new classifying layer for ``classes``.
 
-    The layer's start is drawn by ``seed``, also where there are as many classes as before. Without ``size`` it sees
+    The layer is initialised by ``seed``, also where there are as many classes as before. Without ``size`` it sees
     images of the source's; mean and standard deviation are the source's in either case.
 
     Raises:
@@ -38,18 +38,10 @@ def init_from(
             architecture, identity, size=size or source.preprocessing.size, crop=crop, stages=stages
         )
     model.mean, model.std = source.mean.cpu().clone(), source.std.cpu().clone()
-    layer = classifying_layer(model.network)
-    head = {id(parameter) for parameter in layer.parameters()}
-    new = {name for name, parameter in model.network.named_parameters() if id(parameter) in head}
-    given = {key: value for key, value in source.network.state_dict().items() if key not in new}
-    own = model.network.state_dict()
-    other = sorted(key for key in own.keys() | given.keys() if key not in new and not _fits(own, given, key))
-    if other:
-        raise UserError(
-            f"the weights of {source.identity.name} do not fit {architecture} built anew (first '{other[0]}'): "
-            "its architecture is not what its name says"
-        )
-    model.network.load_state_dict(given, strict=False)
+    head = head_names(model.network)
+    if not head:
+        raise UserError(f"{architecture} has no classifying layer to replace: take another architecture")
+    fill_all_but(model.network, source.network, head, name=source.identity.name, architecture=architecture)
     return model
 
 
@@ -65,7 +57,3 @@ def architecture_of(model: Classifier) -> str:
     if sign and kind != "timm" and "/" not in kind and kind.replace(".", "").isidentifier():
         raise UserError(f"{model.identity.spec} is a callable's network, which cannot be built anew for other classes")
     return model.identity.architecture
-
-
-def _fits(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], key: str) -> bool:
-    return key in own and key in given and own[key].shape == given[key].shape

@@ -12,18 +12,15 @@ from typing import Any
 
 from torch import nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.files import read_json, sha256
 from shapebias.libraries import timm
-from shapebias.models.build import torchvision_classifier
+from shapebias.models.build import timm_classifier, timm_preprocessing, torchvision_classifier
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classes import read_class_names, with_classes
-from shapebias.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, Identity, timm_classifier
-from shapebias.models.hashing import weights_sha256
-from shapebias.models.preprocessing import timm_preprocessing
-from shapebias.models.remap import load_weights_by_order
-from shapebias.models.weights import OtherHead, load_weights
+from shapebias.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, Identity
+from shapebias.models.state_dict import OtherHead, load_weights, load_weights_by_order, weights_sha256
 
 FORMS = (
     "resnet50 or another model of timm, torchvision:NAME, a run folder, a .safetensors checkpoint or "

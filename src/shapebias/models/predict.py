@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.image_batches import ImageBatches, Preprocessing
+from shapebias.data.loaders import ImageBatches
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from shapebias.download import fetch
 from shapebias.errors import UserError
 from shapebias.files import sha256
+from shapebias.models.state_dict import load_weights
 from shapebias.stylize.adain import AdaIN
 from shapebias.stylize.bank import NOT_THE_PACKAGES, packaged
 from shapebias.stylize.stylizer import Stylizer
@@ -21,7 +18,7 @@ from shapebias.stylize.vgg import VGGAdaIN
 
 ENCODER, DECODER = "vgg_normalised.pth", "decoder.pth"
 RELEASE = "https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0"
-BEYOND_RELU4_1 = range(32, 52)  # layers of the encoder's file that stylizing does not need
+BEYOND_RELU4_1 = [f"{n}.{kind}" for n in range(32, 52) for kind in ("weight", "bias")]  # not needed here
 FOLDER = f"a folder with {ENCODER} and {DECODER}"
 
 
@@ -71,12 +68,12 @@ def download_vgg(url: str = RELEASE) -> Path:
 
 def _small(path: Path) -> tuple[Stylizer, str]:
     network = AdaIN()
+    if not path.is_file():
+        raise UserError(f"no stylizer {path}: give small, vgg19, a .safetensors file or {FOLDER}")
     try:
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError as error:
-        raise UserError(f"no stylizer {path}: give small, vgg19, a .safetensors file or {FOLDER}") from error
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path} does not hold the small AdaIN: {str(error).splitlines()[0]}") from error
+        load_weights(network, path)
+    except UserError as error:
+        raise UserError(f"not the small AdaIN: {error}") from error
     network.requires_grad_(False).eval()
     return network.to(memory_format=torch.channels_last), sha256(path)  # type: ignore[call-overload]
 
@@ -84,44 +81,12 @@ def _small(path: Path) -> tuple[Stylizer, str]:
 def _vgg(folder: Path) -> tuple[Stylizer, str]:
     network = VGGAdaIN()
     for name, part in ((ENCODER, network.encoder), (DECODER, network.decoder)):
-        part.load_state_dict(_weights(folder / name, part, ignored=BEYOND_RELU4_1 if name == ENCODER else range(0)))
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"no file {path}: --stylizer takes small, vgg19, a .safetensors file or {FOLDER}")
+        try:
+            load_weights(part, path, ignore=BEYOND_RELU4_1 if name == ENCODER else ())
+        except UserError as error:
+            raise UserError(f"not the weights of AdaIN's VGG-19: {error}") from error
     hashes = "".join(sha256(folder / name) for name in (ENCODER, DECODER))
     return network, hashlib.sha256(hashes.encode()).hexdigest()
-
-
-def _weights(path: Path, network: nn.Module, *, ignored: range) -> dict[str, Tensor]:
-    """The state of ``network`` out of a file, less the layers ``ignored``.
-
-    Raises:
-        UserError: no file, or not this network's; its line names the first difference.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"no file {path}: --stylizer takes small, vgg19, a .safetensors file or {FOLDER}") from error
-    except Exception as error:  # torch and pickle have many names for a broken file
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{path} does not hold weights: {reason}") from error
-    difference = _difference(state, network.state_dict(), ignored)
-    if difference:
-        raise UserError(f"{path} does not hold the weights of AdaIN's VGG-19: {difference}")
-    return {name: state[name] for name in network.state_dict()}
-
-
-def _difference(state: object, wanted: dict[str, Tensor], ignored: range) -> str | None:
-    """The first difference between a file's content and the ``wanted`` state; None where it can be loaded."""
-    if not isinstance(state, dict):
-        return f"it is a {type(state).__name__}, not a state dict"
-    for name, tensor in wanted.items():
-        if name not in state:
-            return f"{name} is missing"
-        found = state[name]
-        if not isinstance(found, Tensor) or not found.is_floating_point():
-            return f"{name} holds no real numbers"
-        if found.shape != tensor.shape:
-            return f"{name} has the shape {tuple(found.shape)}, not {tuple(tensor.shape)}"
-    for name in state:
-        layer = re.fullmatch(r"(\d{1,9})\.(weight|bias)", str(name))
-        if name not in wanted and not (layer and int(layer[1]) in ignored):
-            return f"{name} is not one of its layers"
-    return None

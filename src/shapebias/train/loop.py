@@ -20,8 +20,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.data import DataLoader
 
-from shapebias.data.samplers import EpochBatchSampler
-from shapebias.data.workers import batches_of, ignore_signals
+from shapebias.data.loaders import EpochBatchSampler, batches_of, ignore_signals
 from shapebias.errors import NotFinite, UserError
 from shapebias.progress import Bar, progress
 from shapebias.train.checkpoints import Checkpoints, deferred

@@ -17,9 +17,10 @@ from shapebias.errors import UserError
 from shapebias.files import atomic
 from shapebias.losses import Weights
 from shapebias.models.build import build_classifier
-from shapebias.models.checkpoint import MODEL_FILE, load_weights, save_classifier
+from shapebias.models.checkpoint import MODEL_FILE, save_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.predict import Loading, PredictedBatches
+from shapebias.models.state_dict import load_weights
 from shapebias.train.checkpoints import Interruption
 from shapebias.train.config import LoopConfig, TrainConfig
 from shapebias.train.distributed import everywhere, on_rank_zero, rank_zero_first, setup_fabric

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.image_set import ImageSet
-from shapebias.data.samplers import Key
+from shapebias.data.loaders import Key
 from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize.bank import draw_styles

@@ -13,7 +13,7 @@ from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE
-from shapebias.models.hashing import weights_sha256
+from shapebias.models.state_dict import weights_sha256
 from shapebias.train.checkpoints import Checkpoints
 from shapebias.train.distributed import on_rank_zero
 from shapebias.train.log import RunLogger

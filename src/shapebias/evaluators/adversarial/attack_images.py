@@ -17,8 +17,7 @@ from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
 from shapebias.evaluators.accuracy.class_subset import answering_among
 from shapebias.evaluators.base import EvalConfig
-from shapebias.models.classifier import Classifier
-from shapebias.models.frozen_eval import frozen_eval
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.imagenet import wordnet_ids
 
 NEEDS = "the NeurIPS 2017 competition's images (nips17/: images.csv and images/), or any folder of class folders"

@@ -18,7 +18,8 @@ from torch import Tensor
 from shapebias.attacks.attack import ATTACKS, attack_sweep, uniform_start
 from shapebias.attacks.autoattack import autoattack
 from shapebias.attacks.gradient import GradientNotFinite, loss_gradient
-from shapebias.data.image_batches import ImageBatches, Preprocessing
+from shapebias.data.loaders import ImageBatches
+from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators.adversarial.attack_images import AttackLabels
 from shapebias.evaluators.adversarial.columns import CLEAN, Column

@@ -37,7 +37,7 @@ from shapebias.evaluators.dimensionality.neurons import (
 from shapebias.evaluators.dimensionality.pairs import FACTORS, plan_pairs
 from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares, neuron_counts
 from shapebias.models.classifier import Classifier
-from shapebias.models.latents import classifying_layer
+from shapebias.models.features import classifying_layer
 from shapebias.models.predict import PredictedBatches
 from shapebias.progress import progress
 from shapebias.results.results import Result

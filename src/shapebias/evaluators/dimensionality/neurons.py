@@ -23,13 +23,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from shapebias.data.image_batches import Preprocessing
+from shapebias.data.transforms import Preprocessing, Squashed
 from shapebias.files import write_json
 from shapebias.metrics.functional.moments import pair_correlation
 from shapebias.models.classifier import Classifier
-from shapebias.models.latents import channels_last
+from shapebias.models.features import channels_last
 from shapebias.models.predict import Loading, PredictedBatches
-from shapebias.models.preprocessing import Squashed
 
 LEVEL = 0.95
 STRONGEST = 10  # neurons listed per factor

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from shapebias.errors import UserError, unknown
-from shapebias.models.latents import stages_of
+from shapebias.models.features import stages_of
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.train.config import update
 from shapebias.train.schemes import Phase

@@ -14,9 +14,9 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import fingerprint, list_images
 from shapebias.data.readers.voc import IMAGES
 from shapebias.files import claim_folder, locked, sha256, write_text
-from shapebias.models.hashing import combined_sha256
 from shapebias.models.load import load_model
 from shapebias.models.predict import Predictions
+from shapebias.models.state_dict import combined_sha256
 from shapebias.results.results import COMPARISON_FILE, Results, read_comparison, write_comparison
 from shapebias.results.warnings import print_warnings
 from shapebias.tasks.ablation.config import AblationConfig

@@ -14,9 +14,10 @@ from shapebias.errors import UserError
 from shapebias.files import sha256
 from shapebias.losses import Weights
 from shapebias.models.build import build_classifier, split_architecture
-from shapebias.models.checkpoint import MODEL_FILE, load_weights, read_header, save_classifier, take_normalisation
+from shapebias.models.checkpoint import MODEL_FILE, read_header, save_classifier, take_normalisation
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.init_from import init_from
+from shapebias.models.state_dict import load_weights
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import Row
 from shapebias.tasks.classification.finetune import held_out_score

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
-from shapebias.models.latents import classifying_layer, stages_of
+from shapebias.models.features import classifying_layer, stages_of
 
 TOLERANCE = 1e-4  # of the largest logit without its bias
 ROUNDING = 1e-6  # of the largest logit

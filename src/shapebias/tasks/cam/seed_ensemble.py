@@ -8,7 +8,7 @@ from typing import Any
 
 from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
-from shapebias.models.hashing import combined_sha256
+from shapebias.models.state_dict import combined_sha256
 
 DIFFERENT = ("name", "spec", "weights_sha256")  # in what the descriptions of trainings of one model may differ
 

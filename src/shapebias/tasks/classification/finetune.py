@@ -13,8 +13,7 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier, save_classifier
-from shapebias.models.classifier import Classifier
-from shapebias.models.frozen_eval import frozen_eval
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.init_from import init_from
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.outputs import logits_of, score, share_right, task_loss

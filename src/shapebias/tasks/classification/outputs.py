@@ -14,8 +14,7 @@ from torch.nn import functional
 from shapebias.data.image_set import ImageSet
 from shapebias.evaluators.accuracy.accuracy import check_logits
 from shapebias.metrics.functional.average_precision import Kind, MeanAP, mean_ap_interval, mean_average_precision
-from shapebias.models.classifier import Classifier
-from shapebias.models.frozen_eval import frozen_eval
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.predict import Loading, Predictions, predict
 from shapebias.results.batch_cache import BatchCache
 from shapebias.stats.intervals import wilson

@@ -12,7 +12,7 @@ from shapebias.errors import UserError
 from shapebias.libraries import timm
 from shapebias.models.build import build_classifier, split_architecture
 from shapebias.models.classifier import Identity
-from shapebias.models.latents import channels_last, stages_of
+from shapebias.models.features import channels_last, stages_of
 
 LEAST_SIDE = 2  # of a map; a single place does not tell where things are
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.errors import UserError
-from shapebias.files import atomic, sha256
 from shapebias.libraries import torchvision
+from shapebias.models.checkpoint import read_header, save_with_header
 from shapebias.models.classifier import Classifier
 from shapebias.models.init_from import architecture_of
-from shapebias.models.weights import advice, load_weights
+from shapebias.models.state_dict import fill_all_but, load_weights
 from shapebias.tasks.segmentation.backbone import Backbone, bare_network
 
 CLASSES = ("background", *VOC_CLASSES)
@@ -133,15 +130,9 @@ def segmenter_from(
         std=tuple(source.std.flatten().tolist()),
     )
     segmenter = build_segmenter(design, seed=seed)
-    given = source.network.state_dict()
-    own = segmenter.network.backbone.network.state_dict()
-    other = [key for key in own if key not in given or own[key].shape != given[key].shape]
-    if other:
-        raise UserError(
-            f"the weights of {design.name} do not fit {design.architecture} built anew (first '{other[0]}'): "
-            "its architecture is not what its name says"
-        )
-    segmenter.network.backbone.network.load_state_dict({key: given[key] for key in own})
+    backbone = segmenter.network.backbone.network
+    head = source.network.state_dict().keys() - backbone.state_dict().keys()
+    fill_all_but(backbone, source.network, head, name=design.name, architecture=design.architecture)
     return segmenter
 
 
@@ -158,11 +149,7 @@ def _head(kind: Head, channels: int, stride: int, classes: int) -> nn.Module:
 
 def save_segmenter(path: Path, segmenter: Segmenter) -> str:
     """Write the weights with the design; return the file's SHA-256."""
-    header = {"schema": SCHEMA, **asdict(segmenter.design)}
-    weights = {name: value.contiguous() for name, value in segmenter.network.state_dict().items()}
-    with atomic(path) as temporary:
-        save_file(weights, temporary, metadata={"shapebias": json.dumps(header)})
-    return sha256(path)
+    return save_with_header(path, segmenter.network, {"schema": SCHEMA, **asdict(segmenter.design)})
 
 
 def load_segmenter(path: Path) -> Segmenter:
@@ -171,15 +158,7 @@ def load_segmenter(path: Path) -> Segmenter:
     Raises:
         UserError: no such file, not one of ours, or damaged.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("shapebias", "null"))
-    except FileNotFoundError as error:
-        raise UserError(f"no segmenter {path}") from error
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{path} is not a safetensors file ({error}); {advice(path)}") from error
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        raise UserError(f"{path} was not written by 'shapebias segment': give a model.safetensors of one of its runs")
+    header = read_header(path, SCHEMA, "shapebias segment")
     try:
         given = {field.name: header[field.name] for field in fields(Design)}
         lists = {name: tuple(given[name]) for name in ("classes", "mean", "std")}

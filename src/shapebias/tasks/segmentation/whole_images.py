@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
+from shapebias.data.loaders import batches_of, ignore_signals
 from shapebias.data.readers.voc_masks import load_mask
 from shapebias.data.transforms import to_tensor
-from shapebias.data.workers import batches_of, ignore_signals
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix
 from shapebias.progress import progress
