@@ -131,8 +131,8 @@ def segmenter_from(
     )
     segmenter = build_segmenter(design, seed=seed)
     backbone = segmenter.network.backbone.network
-    head = source.network.state_dict().keys() - backbone.state_dict().keys()
-    fill_all_but(backbone, source.network, head, name=design.name, architecture=design.architecture)
+    classifying = source.network.state_dict().keys() - backbone.state_dict().keys()
+    fill_all_but(backbone, source.network, classifying, name=design.name, architecture=design.architecture)
     return segmenter
 
 
