@@ -80,11 +80,11 @@ class Difference:
 
     @property
     def clear(self) -> bool | None:
-        """Whether the interval excludes zero, None without an interval."""
+        """True if the interval excludes zero, None without an interval."""
         return None if self.ci95 is None else self.ci95[0] > 0 or self.ci95[1] < 0
 
     def between(self, model: str, other: str) -> bool:
-        """Whether it is of these two models."""
+        """Return whether it is of these two models."""
         return {self.a, self.b} == {model, other}
 
     def of(self, model: str) -> tuple[float | None, Interval | None]:
@@ -120,7 +120,7 @@ def collect(folders: Sequence[Path]) -> Collection:
     measurements: list[Measurement] = []
     comparisons: list[Path] = []
     audits: list[Path] = []
-    responses: dict[Path, bool] = {}  # whether the file itself was asked for
+    responses: dict[Path, bool] = {}  # True for a file that was asked for by its name
     for path in _files(folders):
         if path.suffix == ".csv":
             responses[path] = path in map(Path, folders)

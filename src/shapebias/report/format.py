@@ -100,13 +100,13 @@ def describe(condition: Mapping[str, Any]) -> str:
 
 
 def classes_note(result: Result) -> str:
-    """That an accuracy is over some of the model's classes only: ``over 120 of 1000 classes``, else nothing."""
+    """A note on an accuracy over some of the model's classes only: ``over 120 of 1000 classes``."""
     answers = text(result.condition.get("answers"))
     return f"over {answers}" if answers else ""
 
 
 def present_note(result: Result) -> str:
-    """That a mean over corruptions is one over fewer than all: ``over 45 of 75 ...``, else nothing."""
+    """A note on a mean over fewer than all corruptions: ``over 45 of 75 corruptions and severities``."""
     if result.metric != "mean_top1_of_present":
         return ""
     present = table(result.details.get("present"))
@@ -126,12 +126,12 @@ def evidence(result: Result) -> str:
 
 
 def _covered(result: Result) -> str:
-    said = text(result.details.get("interval"))
-    if result.ci95 is None or said is None:
+    method = text(result.details.get("interval"))
+    if result.ci95 is None or method is None:
         return "" if result.ci95 else "no interval"
-    if said.startswith("Student's t"):
+    if method.startswith("Student's t"):
         return "interval over seeds"
-    return "interval over images" if "images" in said else ""
+    return "interval over images" if "images" in method else ""
 
 
 def joined(notes: Sequence[tuple[str, str]]) -> str:

@@ -103,7 +103,7 @@ def side_by_side(path: Path, count: int, *, gap: int) -> list[Image.Image] | Non
 
 
 def strip(details: Sequence[tuple[Path, tuple[float, float] | None]]) -> tuple[Picture | None, int]:
-    """Details of pictures side by side as one, and how many; those that cannot be decoded are passed over.
+    """Details of pictures side by side as one, and how many; those that cannot be decoded are skipped.
 
     A detail is a third of its picture around a place in fractions of width and height, or all of it.
     """

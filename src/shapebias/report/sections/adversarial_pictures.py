@@ -143,7 +143,7 @@ def _pictures(folder: Path, images: _Images) -> tuple[AttackedPicture, ...]:
         attack, epsilon, *files = card
         views = [view for file in files if (view := embed_png(folder, file)) is not None]
         if len(views) == len(_VIEWS):
-            label = next((said for _, image in cards[card] if (said := text(image.get("label")))), "")
+            label = next((name for _, image in cards[card] if (name := text(image.get("label")))), "")
             answers = tuple(a for model, image in cards[card] if (a := _answered(model, image, label)))
             found.append(AttackedPicture(tuple(views), attack_title(attack), epsilon, label, answers))
         if len(found) == PICTURES:

@@ -154,8 +154,8 @@ def _line(one: Attacked, attack: str) -> Line | None:
     for epsilon, result in sorted(results.items()):
         if result.value is not None:
             where = f"at {plain(epsilon)}/255" if epsilon else "without attack"
-            said = f"{percent(result.value)} ({percent_interval(result.ci95)})"
-            title = f"{one.model.name}, {attack_title(attack)} {where}: {said}"
+            shown = f"{percent(result.value)} ({percent_interval(result.ci95)})"
+            title = f"{one.model.name}, {attack_title(attack)} {where}: {shown}"
             points.append(Point(epsilon, result.value, result.ci95, title))
     return Line(one.model, points)
 
@@ -168,10 +168,10 @@ def _chart(title: str, lines: Sequence[Line]) -> Markup:
     for epsilon in epsilons:
         if not ticks or width * (epsilon - ticks[-1][0]) / end >= _APART:
             ticks.append((epsilon, plain(epsilon)))
-    said = "; ".join(
+    ends = "; ".join(
         f"{line.model.name} from {percent(line.points[0].y)} to {percent(line.points[-1].y)}" for line in lines
     )
-    label = f"Accuracy under {title} over epsilon: {said}; the numbers follow as a table"
+    label = f"Accuracy under {title} over epsilon: {ends}; the numbers follow as a table"
     return line_chart(lines, Axis(0.0, end, tuple(ticks), "epsilon, in 1/255"), PERCENT, _FRAME, label=label, size=4)
 
 

@@ -30,7 +30,7 @@ class CategoryShare:
 
 
 @dataclass(frozen=True)
-class Observer:
+class Respondent:
     """A model or a person (``index`` None): the shape bias over all pictures and in every category with a decision."""
 
     name: str
@@ -40,37 +40,37 @@ class Observer:
 
 
 def build(collection: Collection) -> dict[str, Any] | None:
-    """Return the chart and its numbers for the models on the page and the observers of response files."""
-    observers = [*_measured(collection.models), *_answered(collection)]
-    categories = sorted({category for observer in observers for category in observer.shares})
-    if not observers:
+    """Return the chart and its numbers for the models on the page and the respondents of response files."""
+    respondents = [*_measured(collection.models), *_answered(collection)]
+    categories = sorted({category for respondent in respondents for category in respondent.shares})
+    if not respondents:
         return None
     rows = []
     for category in categories:
-        found = (observer.shares.get(category) for observer in observers)
+        found = (respondent.shares.get(category) for respondent in respondents)
         rows.append((category, [percent(one.value) if one else MISSING for one in found]))
     longest = max((min(len(category), 18) for category in categories), default=0)
-    chart = _chart(observers, categories)
-    people = any(observer.index is None for observer in observers)
+    chart = _chart(respondents, categories)
+    people = any(respondent.index is None for respondent in respondents)
     label_width = max(60, 8 * longest + 22)
-    return {"observers": observers, "people": people, "rows": rows, "chart": chart, "label_width": label_width}
+    return {"respondents": respondents, "people": people, "rows": rows, "chart": chart, "label_width": label_width}
 
 
-def _chart(observers: Sequence[Observer], categories: Sequence[str]) -> Markup:
+def _chart(respondents: Sequence[Respondent], categories: Sequence[str]) -> Markup:
     """Models lie one under the other; people share a lane, as rings. Vertical lines are shares over all pictures."""
-    people = any(observer.index is None for observer in observers)
+    people = any(respondent.index is None for respondent in respondents)
     dots, totals, lanes = [], [], int(people)
-    for observer in observers:
-        lane = 0 if observer.index is None else lanes
-        lanes += observer.index is not None
-        if observer.overall is not None:
-            title = f"{observer.name}, all categories: {percent(observer.overall)} by shape"
-            totals.append(Total(observer.overall, title, observer.index))
-        for category, share in observer.shares.items():
+    for respondent in respondents:
+        lane = 0 if respondent.index is None else lanes
+        lanes += respondent.index is not None
+        if respondent.overall is not None:
+            title = f"{respondent.name}, all categories: {percent(respondent.overall)} by shape"
+            totals.append(Total(respondent.overall, title, respondent.index))
+        for category, share in respondent.shares.items():
             counts = f" ({plain(share.shape)} by shape, {plain(share.texture)} by texture)"
-            title = f"{observer.name}, {category}: {percent(share.value)} by shape{counts}"
-            dots.append(Dot(categories.index(category), lane, share.value, title, observer.index))
-    names = ", ".join(f"{o.name} {percent(o.overall, 0)}" if len(observers) > 1 else o.name for o in observers)
+            title = f"{respondent.name}, {category}: {percent(share.value)} by shape{counts}"
+            dots.append(Dot(categories.index(category), lane, share.value, title, respondent.index))
+    names = ", ".join(f"{r.name} {percent(r.overall, 0)}" if len(respondents) > 1 else r.name for r in respondents)
     return row_chart(
         categories,
         dots,
@@ -84,7 +84,7 @@ def _chart(observers: Sequence[Observer], categories: Sequence[str]) -> Markup:
     )
 
 
-def _measured(models: Sequence[Model]) -> list[Observer]:
+def _measured(models: Sequence[Model]) -> list[Respondent]:
     """Every model that decided anything; results without weights under a person's name are a person's."""
     found = []
     for model in models:
@@ -97,12 +97,12 @@ def _measured(models: Sequence[Model]) -> list[Observer]:
         if shares:
             weights = any(measurement.weights for measurement in model.measurements)
             person = model.run is None and not weights and _is_person(model.name)
-            found.append(Observer(model.name, None if person else model.index, model.shape_bias, shares))
+            found.append(Respondent(model.name, None if person else model.index, model.shape_bias, shares))
     return found
 
 
-def _answered(collection: Collection) -> list[Observer]:
-    """The observers of response files, numbered after the models; those that the page has already are skipped."""
+def _answered(collection: Collection) -> list[Respondent]:
+    """The respondents of response files, numbered after the models; those that the page has already are skipped."""
     known = {model.name for model in collection.models}
     counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for trial in collection.trials:
@@ -113,10 +113,10 @@ def _answered(collection: Collection) -> list[Observer]:
     for name in sorted(known & set(counts)):
         collection.warnings.append(f"the responses of {name} were skipped: results of that name are on the page")
     names = sorted(set(counts) - known, key=lambda name: (_is_person(name), name))  # so that models take the colours
-    return [_observer(name, len(known) + place, counts[name]) for place, name in enumerate(names)]
+    return [_respondent(name, len(known) + place, counts[name]) for place, name in enumerate(names)]
 
 
-def _observer(name: str, index: int, categories: Mapping[str, Counter[str]]) -> Observer:
+def _respondent(name: str, index: int, categories: Mapping[str, Counter[str]]) -> Respondent:
     shares = {}
     for category, cues in sorted(categories.items()):
         decided = cues["shape"] + cues["texture"]
@@ -125,11 +125,11 @@ def _observer(name: str, index: int, categories: Mapping[str, Counter[str]]) -> 
     total = sum(categories.values(), Counter[str]())
     decided = total["shape"] + total["texture"]
     overall = total["shape"] / decided if decided else None
-    return Observer(name, None if _is_person(name) else index, overall, shares)
+    return Respondent(name, None if _is_person(name) else index, overall, shares)
 
 
 def _is_person(name: str) -> bool:
-    """Return whether an observer is called as the people in published response files are: ``subject-02``."""
+    """Return whether an respondent has a name like the people in published response files: ``subject-02``."""
     return _PERSON.fullmatch(name) is not None
 
 

@@ -143,13 +143,13 @@ def _shade(result: Result | None, what: str) -> Shade:
 
 def _missing(found: Mapping[tuple[str, int | None], Result]) -> str:
     """The missing cells in words: ``snow; fog at 3, 4``; nothing where all are there."""
-    said = []
+    missing = []
     for name, title in TITLES.items():
         absent = [severity for severity in SEVERITIES if (name, severity) not in found]
         if absent:
             where = "" if len(absent) == len(SEVERITIES) else f" at {', '.join(map(plain, absent))}"
-            said.append(title + where)
-    return "every corruption" if len(said) == len(TITLES) and not any(" at " in s for s in said) else "; ".join(said)
+            missing.append(title + where)
+    return "every corruption" if missing == list(TITLES.values()) else "; ".join(missing)
 
 
 def _comparison(collection: Collection) -> Comparison | None:

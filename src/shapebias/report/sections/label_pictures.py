@@ -133,8 +133,8 @@ def _pseudo_labelled(
         image, truth, labels, heat = views
         best = text(row.get("best_class"))
         gallery = found.setdefault(("cam", scales, threshold), LabelGallery("cam", scales, threshold))
-        said = {name for name in listing(row.get("classes")) if isinstance(name, str)}
-        occurring = {index for index, name in _NAMES.items() if name in said}
+        names = {name for name in listing(row.get("classes")) if isinstance(name, str)}
+        occurring = {index for index, name in _NAMES.items() if name in names}
         answer = Labelled(model, (("labels", labels), (f"map of {best}" if best else "map", heat)), _miou(row))
         gallery.add(text(row.get("name")) or "", image, truth, answer, occurring)
         any_read = True

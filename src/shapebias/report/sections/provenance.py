@@ -85,10 +85,10 @@ def _different_data(models: Sequence[Model]) -> list[str]:
             prints.setdefault((result.evaluator, describe(result.condition)), set()).add(fingerprint)
     differing = [key for key, found in sorted(prints.items()) if len(found) > 1]
     many = Counter(evaluator for evaluator, _ in differing)
-    said = (b if many[b] > 2 else " ".join(filter(None, (b, condition))) for b, condition in differing)
+    named = (name if many[name] > 2 else " ".join(filter(None, (name, condition))) for name, condition in differing)
     return [
-        f"the models were measured on different data for {what}: their results are not comparable"
-        for what in dict.fromkeys(said)
+        f"the models were measured on different data for {name}: their results are not comparable"
+        for name in dict.fromkeys(named)
     ]
 
 
@@ -100,7 +100,7 @@ def _recorded_warnings(model: Model) -> list[str]:
         warnings += _unreadable("training data", table(model.run.record.get("data")))
     for result in model.results:
         warnings += _unreadable(f"{result.evaluator} data", table(result.details.get("data")))
-        warnings += [f"{result.evaluator}: {said}" for said in [text(result.details.get("warning"))] if said]
+        warnings += [f"{result.evaluator}: {own}" for own in [text(result.details.get("warning"))] if own]
     return warnings
 
 
@@ -112,7 +112,7 @@ def _credits(collection: Collection) -> list[str]:
         records += [table(result.details.get("data")) for result in model.results]
         folders += [Path(name) for record in records if (name := text(record.get("folder")))]
     texts = (attribution(folder) for folder in dict.fromkeys(folders) if is_folder(folder))
-    return list(dict.fromkeys(said for said in texts if said))
+    return list(dict.fromkeys(found for found in texts if found))
 
 
 def _facts(model: Model) -> list[Facts]:

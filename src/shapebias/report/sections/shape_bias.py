@@ -64,21 +64,21 @@ def _summary(ranked: Sequence[Row], differences: Sequence[Difference]) -> str:
     least, most = percent(low.result.value, 0), percent(high.result.value, 0)
     if low is high:
         return f"“{low.model.name}” went by the shape in {least} of the decisions in which it followed either cue."
-    said = f"“{high.model.name}” went by the shape in {most} of its decisions, “{low.model.name}” in {least}."
+    text = f"“{high.model.name}” went by the shape in {most} of its decisions, “{low.model.name}” in {least}."
     found = [d for d in differences if d.metric == "shape_bias" and d.between(low.model.name, high.model.name)]
     for item in found:
         value, ends = item.of(high.model.name)
         if ends is not None:
             inside = "is clear of zero" if item.clear else "could be chance"
             return (
-                f"{said} The difference on the same pictures {inside}: {points(value)} "
+                f"{text} The difference on the same pictures {inside}: {points(value)} "
                 f"(95 % interval {points_interval(ends)})."
             )
     if low.result.ci95 is None or high.result.ci95 is None:
-        return f"{said} Without intervals it is open whether that is more than chance."
+        return f"{text} Without intervals it is open whether that is more than chance."
     if low.result.ci95[1] >= high.result.ci95[0]:
-        return f"{said} Their 95 % intervals overlap, so the difference is uncertain."
-    return f"{said} Their 95 % intervals do not overlap."
+        return f"{text} Their 95 % intervals overlap, so the difference is uncertain."
+    return f"{text} Their 95 % intervals do not overlap."
 
 
 def _compare(ranked: Sequence[Row], differences: Sequence[Difference]) -> list[Compared]:
@@ -88,8 +88,8 @@ def _compare(ranked: Sequence[Row], differences: Sequence[Difference]) -> list[C
         first, name = ranked[0].model.name, row.model.name
         item = next((d for d in differences if d.metric == "shape_bias" and d.between(name, first)), None)
         value, ends = item.of(name) if item else (None, None)
-        said = _words(item, first) if name != first else "the others are compared with it"
-        found.append(Compared(row.model, row.result, points(value), points_interval(ends), said))
+        verdict = _words(item, first) if name != first else "the others are compared with it"
+        found.append(Compared(row.model, row.result, points(value), points_interval(ends), verdict))
     return found if any(row.difference != MISSING for row in found) else []
 
 
