@@ -7,10 +7,10 @@ import json
 import pytest
 
 from shapebias.cli.main import main
-from shapebias.train.checkpoints import Checkpoints
 from shapebias.train.config import LoopConfig
 from testkit.commands import read_command
 from testkit.runs import rows, same, weights
+from testkit.stopped_runs import die_at_checkpoints
 
 SMALL = ["--model=test_resnet", "--epochs=1", "--batch-size=4", "--size=32", "--device=cpu"]
 
@@ -43,14 +43,8 @@ def test_resume_of_a_folder_without_a_run_is_refused(tmp_path, capsys, more):
 @pytest.fixture
 def unfinished(images, tmp_path, monkeypatch, capsys):
     """A run of two epochs of which one is done."""
-    original = Checkpoints.save
-
-    def save_then_die(*arguments):
-        original(*arguments)
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", save_then_die)
+        die_at_checkpoints(patch)
         assert typed(images, tmp_path / "run", "--epochs=2", "--lr=0.01", "--stages=layer3,layer4") == 130
     capsys.readouterr()
     return tmp_path / "run"

@@ -16,6 +16,7 @@ from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.train.run import train
 from testkit.images import class_folder, noise_image
 from testkit.runs import config, rows, same, weights
+from testkit.stopped_runs import die_at_checkpoints
 
 
 def test_copies_of_images_that_have_changed_are_refused(images, stylizer, bank, tmp_path):
@@ -54,7 +55,7 @@ def test_styles_of_a_folder_are_encoded_once(images, tmp_path, monkeypatch):
         noise_image(tmp_path / "styles" / f"{n}.png", n)
     whole = train(config(images, tmp_path / "whole", styles=tmp_path / "styles"))
     with monkeypatch.context() as patch:
-        patch.setattr("shapebias.train.loop.Loop.run", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        die_at_checkpoints(patch)
         with pytest.raises(KeyboardInterrupt):
             train(config(images, tmp_path / "parts", styles=tmp_path / "styles"))
     monkeypatch.setattr(StyleBank, "encode", None)  # going on needs none of it

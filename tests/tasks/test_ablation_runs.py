@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +20,15 @@ from shapebias.models.load import load_model
 from shapebias.results.results import Results
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
-from shapebias.tasks.ablation import run as run_module
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.classification.outputs import KINDS
 from shapebias.train import samples as samples_module
-from shapebias.train import step as step_module
 from shapebias.train.config import configure
 from testkit.commands import run_command
 from testkit.devkit import write_devkit
 from testkit.runs import same, weights
+from testkit.stopped_runs import forbid_images, signal_at_step
 
 ROWS = ["baseline", "mmsi-style"]
 RATES = (0.05, 0.02)
@@ -187,8 +184,7 @@ def test_the_table_has_a_line_per_row(done):
 def test_what_is_finished_is_not_done_again_and_rows_can_be_added(done, voc, tmp_path, monkeypatch):
     out = copy_of(done, tmp_path)
     before = read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]
-    for module, name in ((run_module, "logits_of"), (step_module, "forward_step")):
-        monkeypatch.setattr(module, name, lambda *_a, name=name, **_k: pytest.fail(f"{name} again"))
+    forbid_images(monkeypatch)
     ablate(config(voc, out), ROWS, (0, 1), rates=RATES[::-1])
     assert (read(out / "mmsi-style" / "results.json")["results"], read(out / "comparison.json")["paired"]) == before
     monkeypatch.undo()
@@ -222,15 +218,10 @@ def test_answers_that_are_damaged_or_of_other_weights_are_made_again(done, voc, 
 
 
 def test_an_ablation_that_is_stopped_goes_on_as_if_it_had_not_been(done, voc, tmp_path, monkeypatch):
-    out, step, steps = tmp_path / "out", step_module.forward_step, []
-
-    def stopping(*arguments, **options):
-        steps.append(1)
-        if len(steps) == 13:  # 2 steps of each rate and 6 of the baseline, 2 of the first rate with views
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(*arguments, **options)
-
-    monkeypatch.setattr(step_module, "forward_step", stopping)
+    out = tmp_path / "out"
+    steps = signal_at_step(
+        monkeypatch, 13
+    )  # 2 steps of each rate and 6 of the baseline, 2 of the first rate with views
     with pytest.raises(SystemExit) as ended:
         ablate(config(voc, out), ROWS, rates=RATES)
     assert ended.value.code == 143

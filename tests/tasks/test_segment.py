@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 
 import numpy as np
@@ -16,20 +15,20 @@ from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Results
 from shapebias.stats.seeds import t_interval
-from shapebias.tasks.segmentation import run as run_module
+from shapebias.tasks.segmentation import whole_images
 from shapebias.tasks.segmentation.config import SegmentConfig
 from shapebias.tasks.segmentation.results import all_background, differences, segmentation_result
-from shapebias.tasks.segmentation.run import segment
-from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter, segmenter_from
+from shapebias.tasks.segmentation.run import divided, segment
+from shapebias.tasks.segmentation.segmenter import CLASSES, Segmenter, load_segmenter, segmenter_from
 from shapebias.tasks.segmentation.train import pixel_loss
 from shapebias.tasks.segmentation.whole_images import confusions, predict
 from shapebias.tasks.sweep import Measured
-from shapebias.train.checkpoints import Checkpoints
 from shapebias.train.config import configure
 from shapebias.train.samples import Batch
 from testkit.commands import run_command
 from testkit.runs import rows, same, weights
 from testkit.segmentation_data import small_voc, start
+from testkit.stopped_runs import attempts_to_finish
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -147,14 +146,9 @@ def test_networks_are_compared_over_the_same_images(both):
 
 
 def test_what_is_finished_is_not_done_again(both, data, monkeypatch):
-    def never(*_arguments, **_options):
-        raise AssertionError("done again")
-
     before = (both / "one/results.json").read_text()
     written = (both / "one/pictures/pictures.json").stat().st_mtime_ns
-    monkeypatch.setattr("shapebias.train.session.Loop", never)
-    monkeypatch.setattr(run_module, "shared_confusions", never)
-    monkeypatch.setattr(run_module, "write_pictures", never)
+    monkeypatch.setattr(Segmenter, "forward", lambda *_: pytest.fail("done again"))
     segment([start(name="one", seed=1)], config(data, both), seeds=[0], rates=[0.02])
     after = json.loads((both / "one/results.json").read_text())
     kept = {entry["condition"]["backbone"]: entry for entry in json.loads(before)["results"]}
@@ -170,14 +164,12 @@ def test_the_rate_is_chosen_on_training_images_alone(data, tmp_path, monkeypatch
     """Of a rate that learns and one that hardly moves; val is shown to finished networks only."""
     training, val = (read_segmentation(data, 2012, split) for split in ("train", "val"))
     seen = []
-    original = run_module.shared_confusions
 
     def spied(segmenter, images, *arguments, **options):
         seen.append(images.names)
-        return original(segmenter, images, *arguments, **options)
+        return confusions(segmenter, images, *arguments, **options)
 
-    monkeypatch.setattr(run_module, "shared_confusions", spied)
-    monkeypatch.setattr("shapebias.tasks.segmentation.train.shared_confusions", spied)
+    monkeypatch.setattr(whole_images, "confusions", spied)
     given = config(data, tmp_path, epochs=4, select_epochs=12, batch_size=6, split_seed=3)
     entry = segment([start()], given, seeds=[1, 2], rates=[1e-6, 0.05])[0].get("segmentation", "miou")
     details, home = entry.details, tmp_path / "start/finetuned"
@@ -221,9 +213,8 @@ def test_other_masks_are_trained_on_and_vocs_measured(data, tmp_path):
         segment([start()], given, rates=[0.05])
 
 
-def test_a_broken_mask_of_val_is_found_before_any_training(tmp_path, monkeypatch):
+def test_a_broken_mask_of_val_is_found_before_any_training(tmp_path):
     root = small_voc(tmp_path / "voc")
-    monkeypatch.setattr(run_module, "train_segmenter", lambda *_, **__: pytest.fail("began to train"))
     mask = read_segmentation(root, 2012, "val").masks[2]
     labels = np.array(Image.open(mask))
     broken = {
@@ -236,11 +227,12 @@ def test_a_broken_mask_of_val_is_found_before_any_training(tmp_path, monkeypatch
         with pytest.raises(UserError, match=message) as caught:
             segment([start()], config(root, tmp_path / "out"), rates=[0.1])
         assert str(mask) in str(caught.value) and "\n" not in str(caught.value)
+    assert not list((tmp_path / "out").rglob("run.json"))
 
 
 def test_images_held_out_that_cannot_be_read_are_named_not_the_rate(tmp_path):
     root = small_voc(tmp_path / "voc")
-    (aside,) = run_module.divided(read_segmentation(root, 2012, "train"), 0)[1].paths
+    (aside,) = divided(read_segmentation(root, 2012, "train"), 0)[1].paths
     aside.write_bytes(b"no picture")
     with pytest.raises(UserError, match="none of the 1 images that are held out could be read"):
         segment([start()], config(root, tmp_path / "out", epochs=1), rates=[0.1, 0.2])
@@ -287,24 +279,15 @@ def test_the_loss_over_parts_is_that_of_the_whole_batch():
 @pytest.mark.parametrize("freeze", [False, True])
 def test_a_killed_run_goes_on_to_the_same_weights(data, both, tmp_path, monkeypatch, freeze):
     """Killed after every checkpoint of every step."""
-    original, attempts = Checkpoints.save, 0
-
-    def save(self, step, state):
-        original(self, step, state)
-        raise SystemExit(143)
-
     given = config(data, tmp_path / "out", freeze=freeze, checkpoint_minutes=0.0)
     undisturbed = config(data, tmp_path / "undisturbed", freeze=freeze, checkpoint_minutes=0.0)
     segment([start(name="one", seed=1)], undisturbed, seeds=[0], rates=[0.02])
-    monkeypatch.setattr(Checkpoints, "save", save)
-    for attempts in itertools.count(1):
-        try:
-            segment([start(name="one", seed=1)], given, seeds=[0], rates=[0.02])
-            break
-        except SystemExit:
-            assert attempts < 9
     place = f"one/{given.backbone}/seed-0"
-    assert attempts == 5  # two epochs of two steps
+
+    def run():
+        segment([start(name="one", seed=1)], given, seeds=[0], rates=[0.02])
+
+    assert attempts_to_finish(monkeypatch, run) == 5  # two epochs of two steps
     assert same(weights(given.loop.out / place), weights(undisturbed.loop.out / place))
     assert rows(given.loop.out / place) == rows(undisturbed.loop.out / place)
 
@@ -389,12 +372,12 @@ def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
         ({"output_stride": 32}, [0], "leaves 1x1 of an image of --size 32"),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_training(data, tmp_path, monkeypatch, values, seeds, message):
-    monkeypatch.setattr(run_module, "train_segmenter", lambda *_: pytest.fail("began to train"))
+def test_what_cannot_be_is_refused_before_any_training(data, tmp_path, values, seeds, message):
     with pytest.raises(UserError, match=message) as caught:
         given = dict(values)
         segment([start()], config(data, tmp_path / "out", **given), seeds=seeds, rates=[given.get("lr", 0.02)])
     assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "out").rglob("run.json"))
 
 
 def test_the_command_trains_measures_and_prints(data, tmp_path, capsys):

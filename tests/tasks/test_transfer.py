@@ -20,7 +20,6 @@ from shapebias.models.state_dict import weights_sha256
 from shapebias.results.results import Results, read_comparison
 from shapebias.stats.intervals import wilson
 from shapebias.stats.seeds import t_interval
-from shapebias.tasks.classification import finetune as finetune_module
 from shapebias.tasks.classification import task as task_module
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.finetune import init_network
@@ -32,6 +31,7 @@ from shapebias.tasks.sweep import Measured
 from shapebias.train.config import configure
 from testkit.images import class_folder
 from testkit.runs import same, weights
+from testkit.stopped_runs import die_at_step, forbid_images
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -111,27 +111,14 @@ def test_the_figure_is_the_mean_over_seeds(finetuned):
 
 def test_what_is_finished_is_not_done_again(data, finetuned, monkeypatch):
     out, (before,) = finetuned
-
-    def forbidden(*_arguments, **_options):
-        raise AssertionError("the network sees images again")
-
-    monkeypatch.setattr(finetune_module, "task_loss", forbidden)
-    monkeypatch.setattr("shapebias.tasks.classification.run.logits_of", forbidden)
+    forbid_images(monkeypatch)
     (after,) = transfer([network()], config(data, out), seeds=(0, 1), rates=(0.01, 0.1))
     assert after.results == before.results
 
 
 def test_a_killed_command_goes_on_to_the_same_weights(data, finetuned, tmp_path, monkeypatch):
     done, _ = finetuned
-    loss, steps = finetune_module.task_loss, []
-
-    def killed(*arguments):
-        steps.append(1)
-        if len(steps) == 11:  # 3 steps of each rate, then 6 of the first seed
-            raise KeyboardInterrupt
-        return loss(*arguments)
-
-    monkeypatch.setattr(finetune_module, "task_loss", killed)
+    die_at_step(monkeypatch, 11)  # 3 steps of each rate, then 6 of the first seed
     with pytest.raises(KeyboardInterrupt):
         transfer([network()], config(data, tmp_path), seeds=(0, 1), rates=(0.01, 0.1))
     assert not (tmp_path / "one" / "results.json").exists()

@@ -13,27 +13,14 @@ from shapebias.libraries import timm
 from shapebias.train.checkpoints import Checkpoints
 from shapebias.train.run import train
 from testkit.runs import config, rows, same, weights
+from testkit.stopped_runs import die_at_checkpoints
 
 SETTINGS = {"scheme": "in", "optimizer": "adamw", "lr": 0.002, "epochs": 4, "checkpoint_minutes": 0.0}
 
 
-def die_after(patch, count):
-    """The run ends by Ctrl-C once it has written ``count`` checkpoints."""
-    original, saved = Checkpoints.save, []
-
-    def save(self, step, state):
-        path = original(self, step, state)
-        saved.append(path)
-        if len(saved) == count:
-            raise KeyboardInterrupt
-        return path
-
-    patch.setattr(Checkpoints, "save", save)
-
-
 def stopped(patch, images, out, count=3, **values):
     with patch.context() as now, pytest.raises(KeyboardInterrupt):
-        die_after(now, count)
+        die_at_checkpoints(now, count)
         train(config(images, out, **{**SETTINGS, **values}))
     return Checkpoints(out)
 

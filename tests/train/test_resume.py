@@ -23,6 +23,7 @@ from shapebias.train.checkpoints import Checkpoints
 from shapebias.train.run import build_network, train
 from testkit.images import class_folder
 from testkit.runs import config, rows, same, weights
+from testkit.stopped_runs import attempts_to_finish, signal_at_step
 
 ADVERSE = {  # everything that has a state: two phases, batch norm, dropout, Adam's moments, an average
     **{"scheme": "mmsi", "model": "test_byobnet", "finetune_epochs": 2, "ema_decay": 0.8, "clip_norm": 1.0},
@@ -62,27 +63,6 @@ def dropout(monkeypatch):
     monkeypatch.setattr(run_module, "build_network", build)
 
 
-def interrupted(patch, settings, every):
-    """Train, stopped after every ``every``-th checkpoint, to the end; how many attempts it took."""
-    original, saved, attempts = Checkpoints.save, [], 1
-
-    def save_then_die(self, step, state):
-        original(self, step, state)
-        saved.append(step)
-        if len(saved) % every == 0:
-            raise KeyboardInterrupt
-
-    with patch.context() as now:
-        now.setattr(Checkpoints, "save", save_then_die)
-        while True:
-            try:
-                train(settings)
-            except KeyboardInterrupt:
-                attempts += 1
-            else:
-                return attempts
-
-
 def assert_same_end(one, other):
     assert rows(one) == rows(other)
     for name in ("joint", "model"):
@@ -96,7 +76,7 @@ def test_stopped_after_any_step_a_run_ends_as_undisturbed(data, tmp_path, dropou
     whole = train(config(data, tmp_path / "whole", **ADVERSE))
     assert len(rows(whole)) == 4
     parts = config(data, tmp_path / "parts", **ADVERSE, workers=workers)
-    assert interrupted(monkeypatch, parts, every) == 1 + SAVES // every
+    assert attempts_to_finish(monkeypatch, lambda: train(parts), every) == 1 + SAVES // every
     assert_same_end(whole, parts.loop.out)
     before = (parts.loop.out / "model.safetensors").stat().st_mtime_ns
     assert train(parts) == parts.loop.out  # finished: nothing is done again
@@ -114,7 +94,7 @@ def test_dropout_makes_a_difference_here(data, tmp_path, monkeypatch, dropout):
 def test_settings_that_compute_nothing_may_change_between_the_parts(data, undisturbed, tmp_path, monkeypatch):
     out = tmp_path / "parts"
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        stopped_at(patch, "seed_step", 3)
+        signal_at_step(patch, 3)
         train(config(data, out, **ADVERSE))
     with pytest.raises(UserError, match=r"lr: 0\.002 there, 0\.5 now"):
         train(config(data, out, **{**ADVERSE, "lr": 0.5}))
@@ -122,20 +102,6 @@ def test_settings_that_compute_nothing_may_change_between_the_parts(data, undist
     train(config(data, out, **{**ADVERSE, **changed}))
     assert_same_end(undisturbed, out)
     assert json.loads((out / "run.json").read_text())["config"]["workers"] == 1
-
-
-def stopped_at(patch, name, call, number=signal.SIGTERM, times=1):
-    """The ``call``-th call of ``name`` in the loop's module sends this process ``number``."""
-    original, calls = getattr(loop_module, name), []
-
-    def watched(*arguments, **options):
-        calls.append(arguments)
-        if len(calls) == call:
-            for _ in range(times):
-                os.kill(os.getpid(), number)
-        return original(*arguments, **options)
-
-    patch.setattr(loop_module, name, watched)
 
 
 def command(data, out):
@@ -159,10 +125,10 @@ def test_a_signal_is_a_checkpoint_after_the_step_and_a_status(
     out, copy = tmp_path / "out", tmp_path / "copy"
     handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
     with monkeypatch.context() as patch:
-        stopped_at(patch, "seed_step", step, number)
+        signal_at_step(patch, step, number)
         assert main(command(data, out)) == status
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == handlers
-    assert capsys.readouterr().err.splitlines()[-1].endswith("run the same command to go on")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("run the same command to resume")
     state = Checkpoints(out).newest()
     assert tuple(state["position"].values()) == position
     assert state["log"]["steps"] == step
@@ -194,7 +160,7 @@ def test_a_signal_during_validation_leaves_it_off_and_it_is_measured_again(data,
 
 
 def test_the_second_signal_ends_at_once(data, tmp_path, monkeypatch):
-    stopped_at(monkeypatch, "seed_step", 2, times=2)
+    signal_at_step(monkeypatch, 2, times=2)
     assert main(command(data, tmp_path / "out")) == 143
     assert Checkpoints(tmp_path / "out").paths() == []
 
