@@ -19,6 +19,10 @@ class Config:
     split_seed: int = 4
     select_epochs: int = 0
 
+    def check(self):
+        if self.loop.lr > 1:
+            raise UserError("refused")
+
 
 ALONE, TWO = SimpleNamespace(world_size=1), SimpleNamespace(world_size=2)
 
@@ -111,9 +115,5 @@ def test_a_damaged_log_is_refused(tmp_path, text):
     ],
 )
 def test_settings_that_cannot_be(rates, seeds, message):
-    def check(rate, _seed):
-        if rate > 1:
-            raise UserError("refused")
-
     with pytest.raises(UserError, match=message):
-        check_settings(check, rates, seeds)
+        check_settings(Config(LoopConfig()), rates, seeds)

@@ -164,10 +164,10 @@ def segment(
         shapebias segment runs/mmsi --data VOCdevkit --masks cam/mmsi/seed-0/masks \\
             --out segmentation-pseudo
     """
-    from shapebias.tasks.segmentation.run import check
     from shapebias.tasks.segmentation.run import segment as run
+    from shapebias.tasks.sweep import check_settings
 
-    check(config, seeds, lr)
+    check_settings(config, lr, seeds)
     results = run(load_models(models), config, seeds=seeds, rates=lr)
     for found in results:
         entry = found.get("segmentation", "miou", backbone=config.backbone)

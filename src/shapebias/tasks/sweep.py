@@ -52,8 +52,14 @@ class Score(NamedTuple):
 FAILED = Score(float("nan"), float("nan"))
 
 
-def check_settings(check: Callable[[float, int], None], rates: Sequence[float], seeds: Sequence[int]) -> None:
-    """Refuse rates or seeds that are none or twice there, and those that ``check(rate, seed)`` refuses.
+def check_settings(config: Any, rates: Sequence[float], seeds: Sequence[int], **options: Any) -> None:
+    """Refuse rates or seeds that are none or given twice, and settings out of range, before anything is loaded.
+
+    Args:
+        config: the settings; its ``check(**options)`` is called with each rate and seed in them.
+        rates: learning rates to choose from.
+        seeds: random seeds of the trainings.
+        options: of the check.
 
     Raises:
         UserError: the first that cannot be.
@@ -65,7 +71,9 @@ def check_settings(check: Callable[[float, int], None], rates: Sequence[float], 
             raise UserError(f"--{name} names a number twice: give each once")
     for rate in rates:
         for seed in seeds:
-            check(rate, seed)
+            update(config, lr=rate, seed=seed).check(**options)
+        if rate <= 0:
+            raise UserError(f"--lr must be above 0, not {rate:g}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,8 +54,6 @@ class AblationConfig:
         self.views.check("rows with views need" if views else None)
         if views:
             self.objective.check_part(self.loop)
-        if self.loop.lr <= 0:
-            raise UserError(f"--lr must be above 0, not {self.loop.lr:g}")
         stages = self.objective.stages
         if len(set(stages)) < len(stages):
             raise UserError("--stages names a stage twice: give each once, the deepest first")

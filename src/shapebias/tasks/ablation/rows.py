@@ -37,27 +37,16 @@ class Row:
         return Phase(self.name, natural=1.0, views=self.views, mmsi=self.views > 0)
 
 
+BOTH = "the views' loss and the MMSI term"
 ROWS: dict[str, Row] = {
     row.name: row
     for row in (
         Row("baseline", "natural images alone", views=0, stages=0),
         Row("style", "two stylized views and their loss, no MMSI term (the control)", style=True),
         Row("mmsi", "two stylized views and the MMSI term of the deepest stage, no loss on the views", mmsi=True),
-        Row("mmsi-style", "the views' loss and the MMSI term of the deepest stage", style=True, mmsi=True),
-        Row(
-            "stages-2",
-            "the views' loss and the MMSI term over the two deepest stages",
-            style=True,
-            mmsi=True,
-            stages=2,
-        ),
-        Row(
-            "stages-4",
-            "the views' loss and the MMSI term over the four deepest stages",
-            style=True,
-            mmsi=True,
-            stages=4,
-        ),
+        Row("mmsi-style", f"{BOTH} of the deepest stage", style=True, mmsi=True),
+        Row("stages-2", f"{BOTH} over the two deepest stages", style=True, mmsi=True, stages=2),
+        Row("stages-4", f"{BOTH} over the four deepest stages", style=True, mmsi=True, stages=4),
     )
 }
 

@@ -70,7 +70,7 @@ def ablate(
     """
     wanted = find_rows(rows)
     most = max(row.views for row in wanted)
-    check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(views=most > 0), rates, seeds)
+    check_settings(config, rates, seeds, views=most > 0)
     rates = sorted(rates, reverse=True)
     out, task = config.loop.out, find_voc12(config.data)
     if most:

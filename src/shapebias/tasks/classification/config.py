@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from shapebias.errors import UserError
 from shapebias.train.config import LoopConfig, check_ranges
 
 
@@ -45,5 +44,3 @@ class TransferConfig:
         """
         self.loop.check()
         check_ranges(self)
-        if self.loop.lr <= 0:
-            raise UserError(f"--lr must be above 0, not {self.loop.lr:g}")

@@ -21,7 +21,6 @@ from shapebias.tasks.classification.read_out import knn, linear
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
 from shapebias.tasks.sweep import Sweep, check_settings, run_sweep, write_results
-from shapebias.train.config import update
 from shapebias.train.distributed import on_rank_zero, rank_zero_first, setup_fabric
 
 Method = Literal["finetune", "linear", "knn"]
@@ -88,7 +87,7 @@ def check(config: TransferConfig, method: str, seeds: Sequence[int], rates: Sequ
     """
     if method not in get_args(Method):
         raise unknown("method", method, get_args(Method))
-    check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(), rates, seeds)
+    check_settings(config, rates, seeds)
     if method != "finetune" and config.loop.devices * config.loop.nodes > 1:
         raise UserError(f"--method {method} runs on one device: leave out --devices and --nodes")
 

@@ -56,7 +56,5 @@ class SegmentConfig:
         """
         self.loop.check()
         check_ranges(self, size=(32, 4096))
-        if self.loop.lr <= 0:
-            raise UserError(f"--lr must be above 0, not {self.loop.lr:g}")
         if self.freeze and self.head is not None:
             raise UserError(f"--freeze trains one convolution and no other head: leave out --head {self.head}")

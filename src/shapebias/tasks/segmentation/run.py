@@ -24,7 +24,7 @@ from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter
 from shapebias.tasks.segmentation.train import build, train_segmenter
 from shapebias.tasks.segmentation.whole_images import Confusions, shared_confusions
 from shapebias.tasks.sweep import SHARE, Measured, Sweep, check_settings, draw, run_sweep, write_results
-from shapebias.train.config import plain, update
+from shapebias.train.config import plain
 from shapebias.train.distributed import on_rank_zero, setup_fabric
 
 YEAR, VALIDATION = 2012, "val"
@@ -58,7 +58,7 @@ def segment(
     Raises:
         UserError: settings, models or data that cannot be used, or a loss that is not finite.
     """
-    check(config, seeds, rates)
+    check_settings(config, rates, seeds)
     out = config.loop.out
     check_networks(sources, out)
     training, val = read_images(config, choosing=len(rates) > 1)
@@ -79,15 +79,6 @@ def segment(
         rows = differences(measured, backbone=config.backbone, seed=seeds[0])
         on_rank_zero(fabric, lambda: write_comparison(out / COMPARISON_FILE, rows, written))
     return written
-
-
-def check(config: SegmentConfig, seeds: Sequence[int], rates: Sequence[float]) -> None:
-    """Refuse settings that cannot be, before anything is loaded.
-
-    Raises:
-        UserError: the first of them.
-    """
-    check_settings(lambda rate, seed: update(config, lr=rate, seed=seed).check(), rates, seeds)
 
 
 def read_images(config: SegmentConfig, *, choosing: bool) -> tuple[ImageSet, ImageSet]:
