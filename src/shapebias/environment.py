@@ -1,4 +1,4 @@
-"""With what a figure was made: versions, platform, device, command."""
+"""The machine: the device to compute on, and the versions, platform and command that a result was made with."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 
+from shapebias.errors import UserError
+
 
 def environment(device: str) -> dict[str, Any]:
-    """Versions of the libraries that figures depend on, the platform, and how it was started."""
+    """Return the versions of the libraries that results depend on, the platform and the command line."""
     packages = ("shapebias", "torch", "torchvision", "timm", "numpy", "pillow", "lightning-fabric", "safetensors")
     command = [argument.rsplit("/", 1)[-1] if number == 0 else argument for number, argument in enumerate(sys.argv)]
     return {
@@ -24,3 +26,21 @@ def environment(device: str) -> dict[str, Any]:
         "command": " ".join(command),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def choose_device(name: str | None) -> str:
+    """Return ``name`` if it can be used here; for None or auto the best there is: cuda, else cpu.
+
+    Raises:
+        UserError: no such device, or not on this machine.
+    """
+    if name is None or name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in {"cpu", "cuda", "mps"} or (number and not number.isdecimal()):
+        raise UserError(f"unknown device '{name}': choose auto, cpu, cuda or mps")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{name}' cannot be used here ({str(error).split('. ')[0][:120]}): try cpu") from error
+    return name

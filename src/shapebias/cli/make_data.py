@@ -107,7 +107,7 @@ def stylize(
         shapebias stylize photos --styles my-paintings --per-image 4 --out photos-mine
         shapebias stylize photos --stylizer vgg19 --styles paintings --out photos-vgg
     """
-    from shapebias.device import choose_device
+    from shapebias.environment import choose_device
     from shapebias.stylize import load_styles, load_stylizer
     from shapebias.stylize.folder import StylizeSettings, stylize_folder
     from shapebias.stylize.load import check_styles
@@ -166,7 +166,7 @@ def cue_conflict(
         shapebias cue-conflict photos --per-pair 2 --no-same --out photos-conflict
         shapebias audit runs/mmsi --data shape-bias=photos-conflict --out results
     """
-    from shapebias.device import choose_device
+    from shapebias.environment import choose_device
     from shapebias.files import read_json
     from shapebias.stylize import load_stylizer
     from shapebias.stylize.conflict_pairs import CueConflictSettings
@@ -223,7 +223,7 @@ def texture_grid(
         shapebias texture-grid photos/val --textures dtd --count 8 --out grid-8
         shapebias audit resnet50 --data dimensionality=grid --out results
     """
-    from shapebias.device import choose_device
+    from shapebias.environment import choose_device
     from shapebias.stylize import load_stylizer
     from shapebias.stylize.texture_grid import texture_grid as write_grid
 
@@ -316,7 +316,7 @@ def stylizer_encode(styles: list[Path], *, out: Path, stylizer: str = "small", d
         shapebias stylizer encode paintings textures --out styles.safetensors
         shapebias stylizer encode paintings --stylizer vgg19 --out vgg.safetensors
     """
-    from shapebias.device import choose_device
+    from shapebias.environment import choose_device
     from shapebias.stylize import StyleBank, load_stylizer
 
     if out.suffix != ".safetensors":

@@ -51,7 +51,7 @@ class EvalOptions:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as evaluators take them, checked before any model is loaded."""
-        from shapebias.device import choose_device
+        from shapebias.environment import choose_device
         from shapebias.evaluators.base import EvalConfig
 
         if self.epsilon == ():

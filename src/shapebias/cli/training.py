@@ -232,7 +232,7 @@ def cam(
             --split trainaug --out cam-trainaug
         shapebias cam transfer/*/voc12 --data voc --scales 1 --no-flip --out cam-1
     """
-    from shapebias.device import choose_device
+    from shapebias.environment import choose_device
     from shapebias.tasks.cam.evaluate import pseudo_label
     from shapebias.tasks.cam.multiscale import CamSettings
 

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from shapebias.device import choose_device
-from shapebias.environment import environment
+from shapebias.environment import choose_device, environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, EvalResult, Evaluator
 from shapebias.evaluators.names import build

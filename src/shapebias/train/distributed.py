@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from shapebias.device import choose_device
+from shapebias.environment import choose_device
 from shapebias.errors import UserError
 from shapebias.train.config import LoopConfig
 

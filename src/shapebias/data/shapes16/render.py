@@ -1,14 +1,36 @@
-"""A figure in a texture before a soft background, or a plain black silhouette."""
+"""A figure of each category in a texture before a soft background, or as a plain black silhouette."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from shapebias.data.shapes16.figures import FIGURES
+from shapebias.data.shapes16 import animals, objects, vehicles
+from shapebias.data.shapes16.draw import Drawing
 from shapebias.data.shapes16.textures import texture as paint
 from shapebias.errors import unknown
+
+FIGURES: dict[str, Callable[[np.random.Generator], Drawing]] = {
+    "airplane": vehicles.airplane,
+    "bear": animals.bear,
+    "bicycle": vehicles.bicycle,
+    "bird": animals.bird,
+    "boat": vehicles.boat,
+    "bottle": objects.bottle,
+    "car": vehicles.car,
+    "cat": animals.cat,
+    "chair": objects.chair,
+    "clock": objects.clock,
+    "dog": animals.dog,
+    "elephant": animals.elephant,
+    "keyboard": objects.keyboard,
+    "knife": objects.knife,
+    "oven": objects.oven,
+    "truck": vehicles.truck,
+}
 
 
 def render_mask(shape: str, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
