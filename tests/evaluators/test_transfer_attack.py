@@ -12,10 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-import shapebias.evaluators.adversarial.make_set as making
 from shapebias.attacks import ATTACKS, perturb, uniform_start
 from shapebias.data.decode import load_rgb
-from shapebias.data.materialize import save_png
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
 from shapebias.evaluators.adversarial.adversarial_set import read_set
@@ -29,6 +27,8 @@ from shapebias.models.state_dict import weights_sha256
 from testkit.competition import competition
 from testkit.images import class_folder, noise_image
 from testkit.small_networks import CLASSES, FlatAtBlack, NoGradient, OddAtBlack, Rounding, Small, classifier
+
+COLUMNS = ("clean", "fgsm/2", "fgsm/8", "pgd/2", "pgd/8")
 
 
 @pytest.fixture
@@ -147,18 +147,18 @@ def test_networks_are_shown_the_whole_images(setting, size, shown):
     assert not (setting.out / "net" / "unfinished" / "transfer-attack").exists()
 
 
-def test_several_networks_share_one_set(setting, monkeypatch):
+def test_several_models_share_one_set(setting):
     evaluator = TransferAttack(setting)
-    networks = [classifier(), classifier(Small(seed=5), "other"), setting.source]
-    for model in networks:
+    models = [classifier(), classifier(Small(seed=5), "other"), setting.source]
+    for model in models:
         evaluator.check(model)
-    first = evaluator.run(networks[0])
-    before = contents(only_set(setting))
-    monkeypatch.setattr(making, "attack_batch", None)  # not called again, by this evaluator or a later one
-    evaluator.run(networks[1])
-    assert figures(TransferAttack(setting).run(networks[0])) == figures(first)
-    itself = TransferAttack(setting).run(networks[2])
+    first = evaluator.run(models[0])
+    before, gradients = contents(only_set(setting)), setting.source.network.gradients
+    evaluator.run(models[1])
+    assert figures(TransferAttack(setting).run(models[0])) == figures(first)
+    itself = TransferAttack(setting).run(models[2])
     assert contents(only_set(setting)) == before
+    assert setting.source.network.gradients == gradients  # not attacked again, by this evaluator or a later one
     values = [entry.value for entry in itself.results]
     assert values[0] > values[-1]  # the source is misled itself
 
@@ -183,29 +183,21 @@ def test_the_order_of_attacks_makes_no_other_set(setting):
     assert len(list((setting.out / "images").iterdir())) == 1
 
 
-def test_a_killed_making_goes_on_and_makes_no_whole_image_again(setting, monkeypatch):
+def test_a_killed_making_resumes_and_makes_no_whole_image_again(setting):
     expected = replace(setting, out=setting.out / "whole")
     TransferAttack(expected).run(classifier())
-    written = []
-
-    def killed(path, picture):
-        if len(written) == 18:  # in the second of three batches of 15 pictures
-            raise KeyboardInterrupt
-        written.append(path)
-        save_png(path, picture)
-
-    monkeypatch.setattr(making, "save_png", killed)
+    killed = replace(setting, source=classifier(Small(seed=1, stop=30), "source"))  # in the second of three batches
     with pytest.raises(KeyboardInterrupt):
-        TransferAttack(setting).run(classifier())
+        TransferAttack(killed).run(classifier())
     made = only_set(setting)
     with pytest.raises(UserError, match="is not finished"):
         read_set(made)
+    whole = [made / f"{column}/{name}.png" for name in ("bear/0.png", "bear/1.png", "cat/0.png") for column in COLUMNS]
+    times = [path.stat().st_mtime_ns for path in whole]
+    assert len(whole) < len(contents(made)) < len(contents(only_set(expected)))
     (made / "clean" / ".x.png.abc.part").write_bytes(b"")
-    again = []
-    monkeypatch.setattr(making, "save_png", lambda path, picture: again.append(path) or save_png(path, picture))
     TransferAttack(setting).run(classifier())
-    assert len(again) == 25
-    assert not set(written[:15]) & set(again)
+    assert [path.stat().st_mtime_ns for path in whole] == times
     assert contents(made) == contents(only_set(expected))
     assert not list(made.rglob("*.part"))
 
@@ -261,22 +253,14 @@ def test_images_that_cannot_be_made_are_listed_and_left_out(setting, folder):
         TransferAttack(replace(setting, strict=True)).run(classifier())
 
 
-def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(setting, folder, monkeypatch):
+def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(setting, folder):
     for name in ("bear/1.png", "owl/0.png"):
         Image.new("RGB", (30, 30)).save(folder / name)
-    setting = replace(setting, source=classifier(FlatAtBlack(), "source"))
-    written = []
-
-    def killed(path, picture):
-        if len(written) == 18:  # in the second of three batches
-            raise KeyboardInterrupt
-        written.append(path)
-        save_png(path, picture)
-
-    monkeypatch.setattr(making, "save_png", killed)
+    killed = replace(setting, source=classifier(FlatAtBlack(stop=30), "source"))  # in the second of three batches
     with pytest.raises(KeyboardInterrupt):
-        TransferAttack(setting).run(classifier())
-    monkeypatch.undo()
+        TransferAttack(killed).run(classifier())
+    source = classifier(FlatAtBlack(), "source")
+    setting = replace(setting, source=source)
     for _ in range(2):  # the second time from the manifest
         found = TransferAttack(setting).run(classifier())
         assert len(found.images) == 8
@@ -286,8 +270,9 @@ def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(s
     part = TransferAttack(EvalConfig(only_set(setting), setting.out / "again", limit=2)).run(classifier())
     shown = [name for name in ("bear/1.png", "owl/0.png") if name in part.images]
     assert part.results[0].details["zero_gradients"] == {"count": len(shown), "names": shown}
-    monkeypatch.setattr(making, "attack_batch", None)  # nothing is looked at again
+    gradients = source.network.gradients
     TransferAttack(setting).run(classifier())
+    assert source.network.gradients == gradients  # nothing is attacked again
 
 
 def test_of_a_set_made_before_what_is_asked_for_is_shown(setting):

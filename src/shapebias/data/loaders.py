@@ -61,7 +61,8 @@ class ImageBatches:
     After iterating, ``unreadable`` names them, one "path: reason" each.
 
     Raises:
-        UserError: while iterating, at an unreadable image under ``strict``, or if none was readable.
+        UserError: while iterating, at an unreadable image under ``strict``, or if none was readable, unless
+            ``none_is_error`` is False.
     """
 
     def __init__(
@@ -72,8 +73,9 @@ class ImageBatches:
         batch_size: int,
         workers: int = 0,
         strict: bool = False,
+        none_is_error: bool = True,
     ) -> None:
-        self.paths, self.strict, self.unreadable = paths, strict, list[str]()
+        self.paths, self.strict, self.none_is_error, self.unreadable = paths, strict, none_is_error, list[str]()
         self.loader = DataLoader(
             _Decoded(paths, preprocessing),
             batch_size=batch_size,
@@ -91,7 +93,7 @@ class ImageBatches:
             good = [(index, image) for index, image, _ in batch if image is not None]
             if good:
                 yield [index for index, _ in good], torch.stack([image for _, image in good])
-        if len(self.unreadable) == len(self.paths):
+        if self.none_is_error and len(self.unreadable) == len(self.paths):
             raise UserError(f"none of the {len(self.paths)} images could be read, first {self.unreadable[0]}")
 
 

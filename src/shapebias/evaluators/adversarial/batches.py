@@ -157,50 +157,39 @@ def map_batches(
         UserError: no image could be read, or one could not under strict.
     """
     size = setting.batch_size
-    batches = [range(first, min(first + size, len(paths))) for first in range(0, len(paths), size)]
-    parts = [ascii([names[row] for row in batch]) for batch in batches]  # not all names are UTF-8
+    ranges = [range(first, min(first + size, len(paths))) for first in range(0, len(paths), size)]
+    parts = [ascii([names[row] for row in batch]) for batch in ranges]  # not all names are UTF-8
     found = {number: part for number, name in enumerate(parts) if (part := cache.get(name)) is not None}
     for number in found:
-        bar.done += each * len(batches[number])
+        bar.done += each * len(ranges[number])
     bar.first = bar.done  # its rate is that of the remaining batches
-    rows = [row for number, batch in enumerate(batches) if number not in found for row in batch]
-    reasons: list[str] = []
-    for local, images in readable_batches(
-        [paths[row] for row in rows], preprocessing, setting, reasons, none_is_error=not found
-    ):
+    rows = [row for number, batch in enumerate(ranges) if number not in found for row in batch]
+    batches = image_batches([paths[row] for row in rows], preprocessing, setting, none_is_error=not found)
+    for local, images in batches:
         shown = [rows[index] for index in local]
         number = shown[0] // size
         arrays = measure(shown, images.to(setting.device))
-        bar.advance(each * (len(batches[number]) - len(shown)))
-        found[number] = {**arrays, ROWS: np.array(shown), UNREADABLE: np.array(reasons, dtype=np.str_)}
+        bar.advance(each * (len(ranges[number]) - len(shown)))
+        found[number] = {**arrays, ROWS: np.array(shown), UNREADABLE: np.array(batches.unreadable, dtype=np.str_)}
         cache.put(parts[number], **found[number])
     ordered = [found[number] for number in sorted(found)]
     joined = {key: np.concatenate([part[key] for part in ordered]) for key in ordered[0] if key != UNREADABLE}
-    unreadable = [str(reason) for part in ordered for reason in part[UNREADABLE]] + reasons
+    unreadable = [str(reason) for part in ordered for reason in part[UNREADABLE]] + batches.unreadable
     return joined, list(dict.fromkeys(unreadable))
 
 
-def readable_batches(
-    paths: Sequence[Path], preprocessing: Preprocessing, setting: EvalConfig, reasons: list[str], *, none_is_error: bool
-) -> Iterator[tuple[list[int], Tensor]]:
-    """Yield ``ImageBatches``; ``reasons`` becomes the list of the files that were unreadable so far.
-
-    Raises:
-        UserError: an unreadable file under strict, or no readable file if ``none_is_error``.
-    """
-    if not paths:
-        return
-    batches = ImageBatches(
-        paths, preprocessing, batch_size=setting.batch_size, workers=setting.workers, strict=setting.strict
+def image_batches(
+    paths: Sequence[Path], preprocessing: Preprocessing, setting: EvalConfig, *, none_is_error: bool
+) -> ImageBatches:
+    """Return the batches of image files as ``setting`` asks for them."""
+    return ImageBatches(
+        paths,
+        preprocessing,
+        batch_size=setting.batch_size,
+        workers=setting.workers,
+        strict=setting.strict,
+        none_is_error=none_is_error,
     )
-    try:
-        for batch in batches:
-            reasons[:] = batches.unreadable
-            yield batch
-    except UserError:
-        if setting.strict or none_is_error or len(batches.unreadable) < len(paths):
-            raise
-    reasons[:] = batches.unreadable
 
 
 class GradientCount:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,6 @@ COUNT = 6
 MANIFEST, SCHEMA = "adversarial.json", "shapebias/adversarial/1"
 
 
-@dataclass(frozen=True)
-class Example:
-    """An image before and after the attack, (3, H, W) in [0, 1], and the model's answers, by the names of classes."""
-
-    image: str
-    label: str
-    clean: Tensor
-    adversarial: Tensor
-    answer_clean: str
-    answer_adversarial: str
-
-
 def draw_examples(names: Sequence[str], seed: int) -> list[int]:
     """Draw the rows of ``COUNT`` images by the random seed and their names alone, whatever their order or answers."""
 
@@ -55,75 +43,76 @@ def example_column(columns: Sequence[Column]) -> int:
     return max((n for n, c in enumerate(columns) if c.attack == attack), key=lambda n: columns[n].epsilon or 0.0)
 
 
-def write_examples(folder: Path, examples: Sequence[Example], column: Column, images: ImageSet) -> dict[str, Any]:
-    """Write the images into ``folder``, with a manifest and the attribution of the photographs.
+def write_examples(
+    folder: Path,
+    examples: Iterable[tuple[int, Tensor, Tensor]],
+    images: ImageSet,
+    answers: np.ndarray,
+    columns: Sequence[Column],
+    classes: Sequence[str],
+) -> dict[str, Any]:
+    """Write examples of the column to show, with a manifest and the attribution of the photographs.
 
     The difference is drawn as 0.5 + (adversarial - clean) / (2 epsilon): grey is no change, full scale epsilon.
+
+    Args:
+        folder: theirs.
+        examples: row in ``images``, and the image (3, H, W) in [0, 1] before and after the attack.
+        images: all that have answers.
+        answers: (images, columns), the largest outputs of the model.
+        columns: of the answers.
+        classes: names of the model's outputs.
 
     Returns:
         ``{"folder", "images": [{"image", "attack", "epsilon", "label", "answer_clean", "answer_adversarial",
         "clean", "adversarial", "difference"}]}``, the last three relative to the folder.
     """
-    epsilon = column.epsilon or 1.0
-    rows = []
-    for example in examples:
-        change = (example.adversarial.double() - example.clean.double()) * 255 / epsilon
-        pictures = {
-            "clean": example.clean,
-            "adversarial": example.adversarial,
-            "difference": 0.5 + change / 2,
-        }
-        files = {kind: f"{kind}/{example.image}.png" for kind in pictures}
+    number = example_column(columns)
+    column, shown, listed = columns[number], list[int](), list[dict[str, Any]]()
+    for row, clean, adversarial in examples:
+        change = (adversarial.double() - clean.double()) * 255 / (column.epsilon or 1.0)
+        pictures = {"clean": clean, "adversarial": adversarial, "difference": 0.5 + change / 2}
+        files = {kind: f"{kind}/{images.names[row]}.png" for kind in pictures}
         for kind, picture in pictures.items():
             save_png(folder / files[kind], picture)
-        answers = {"label": example.label, "answer_clean": example.answer_clean}
-        answers["answer_adversarial"] = example.answer_adversarial
-        words = {key: described(name) for key, name in answers.items()}
-        rows.append({"image": example.image, "attack": column.attack, "epsilon": column.epsilon, **words, **files})
-    write_json(folder / MANIFEST, {"schema": SCHEMA, "kind": "examples", "images": rows})
-    credit = attribution(images.take([images.names.index(example.image) for example in examples]))
-    if credit is not None:
+        shown.append(row)
+        listed.append(
+            {
+                "image": images.names[row],
+                "attack": column.attack,
+                "epsilon": column.epsilon,
+                "label": described(images.labels[row]),
+                "answer_clean": described(classes[int(answers[row, 0])]),
+                "answer_adversarial": described(classes[int(answers[row, number])]),
+                **files,
+            }
+        )
+    write_json(folder / MANIFEST, {"schema": SCHEMA, "kind": "examples", "images": listed})
+    if (credit := attribution(images.take(shown))) is not None:
         write_text(folder / ATTRIBUTION, credit)
-    return {"folder": str(folder.resolve()), "images": rows}
+    return {"folder": str(folder.resolve()), "images": listed}
 
 
 def attack_examples(
     model: Classifier,
     images: ImageSet,
     labels: AttackLabels,
-    rows: Sequence[int],
     answers: np.ndarray,
     columns: Sequence[Column],
     setting: EvalConfig,
-    evaluator: str,
+    folder: Path,
 ) -> dict[str, Any]:
-    """Attack a few images once more and write them: the images are rounded to 8 bits, the difference is exact.
-
-    ``rows`` are the images that have ``answers`` (rows, columns).
-    """
-    number = example_column(columns)
-    column, places = columns[number], draw_examples([images.names[row] for row in rows], setting.seed)
-    chosen = [rows[place] for place in places]
-    clean = torch.stack([model.preprocessing(load_rgb(images.paths[row])) for row in chosen])
+    """Attack a few of ``images`` once more and write them: they are rounded to 8 bits, the difference is exact."""
+    column, rows = columns[example_column(columns)], draw_examples(images.names, setting.seed)
+    clean = torch.stack([model.preprocessing(load_rgb(images.paths[row])) for row in rows])
     one_column = replace(setting, attacks=(column.attack,), epsilons=(column.epsilon or 1.0,), strict=False)
     there, found = attack_batch(
         model,
         clean,
-        [images.names[row] for row in chosen],
-        labels.take(chosen),
+        [images.names[row] for row in rows],
+        labels.take(rows),
         one_column,
         lambda _column, perturbed, _rows: perturbed.cpu(),
     )
-    classes = list(model.identity.classes or ())
-    examples = [
-        Example(
-            image=images.names[chosen[i]],
-            label=images.labels[chosen[i]],
-            clean=clean[i],
-            adversarial=adversarial,
-            answer_clean=classes[answers[places[i], 0]],
-            answer_adversarial=classes[answers[places[i], number]],
-        )
-        for i, adversarial in zip(there, found[1] if found else (), strict=True)
-    ]
-    return write_examples(setting.out / model.identity.name / evaluator, examples, column, images)
+    examples = [(rows[i], clean[i], after) for i, after in zip(there, found[1] if found else (), strict=True)]
+    return write_examples(folder, examples, images, answers, columns, model.identity.classes or ())

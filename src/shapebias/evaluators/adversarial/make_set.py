@@ -27,7 +27,7 @@ from shapebias.evaluators.adversarial.adversarial_set import (
     stored_path,
 )
 from shapebias.evaluators.adversarial.attack_images import AttackLabels
-from shapebias.evaluators.adversarial.batches import attack_batch, readable_batches
+from shapebias.evaluators.adversarial.batches import attack_batch, image_batches
 from shapebias.evaluators.adversarial.columns import CLEAN, Column, attack_columns, attack_details
 from shapebias.evaluators.adversarial.examples import MANIFEST, SCHEMA
 from shapebias.evaluators.base import EvalConfig
@@ -81,7 +81,8 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
             write_text(folder / ATTRIBUTION, credit)
         source.to(device=setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         paths = [images.paths[row] for row in missing]
-        for local, shown in readable_batches(paths, source.preprocessing, setting, unreadable, none_is_error=False):
+        batches = image_batches(paths, source.preprocessing, setting, none_is_error=False)
+        for local, shown in batches:
             rows = [missing[index] for index in local]
             names = [images.names[row] for row in rows]
             attacked = _make_batch(folder, source, shown, names, labels.take(rows), setting)
@@ -90,6 +91,7 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
                 for path in files(rows[index]):
                     path.unlink(missing_ok=True)
             yield len(rows)
+        unreadable.extend(batches.unreadable)
         for reason in unreadable:
             skip(UnreadableImage(*reason.split(": ", 1)))
 

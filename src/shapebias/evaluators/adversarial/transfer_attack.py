@@ -24,10 +24,10 @@ from shapebias.evaluators.adversarial.attack_images import (
     images_to_attack,
 )
 from shapebias.evaluators.adversarial.batches import map_batches
-from shapebias.evaluators.adversarial.columns import CLEAN, attacked_data, column_results, gradient_details
-from shapebias.evaluators.adversarial.examples import Example, draw_examples, example_column, write_examples
+from shapebias.evaluators.adversarial.columns import CLEAN, Column, attacked_data, column_results, gradient_details
+from shapebias.evaluators.adversarial.examples import draw_examples, example_column, write_examples
 from shapebias.evaluators.adversarial.make_set import make_set
-from shapebias.evaluators.base import ATTACKS, EvalConfig, EvalResult
+from shapebias.evaluators.base import EvalConfig, EvalResult
 from shapebias.models.classifier import Classifier
 from shapebias.progress import progress
 from shapebias.results.batch_cache import BatchCache
@@ -146,20 +146,14 @@ class TransferAttack:
         self, model: Classifier, made: AdversarialSet, images: ImageSet, answers: np.ndarray
     ) -> dict[str, Any]:
         """Write a few of the images that were shown, with their ``answers`` (images, columns)."""
-        number, classes = example_column(made.columns), list(model.identity.classes or ())
-        column = made.columns[number]
-        examples = [
-            Example(
-                image=images.names[row],
-                label=images.labels[row],
-                clean=to_tensor(load_rgb(stored_path(made.folder, CLEAN, images.names[row]))),
-                adversarial=to_tensor(load_rgb(stored_path(made.folder, column, images.names[row]))),
-                answer_clean=classes[answers[row, 0]],
-                answer_adversarial=classes[answers[row, number]],
-            )
-            for row in draw_examples(images.names, self.setting.seed)
-        ]
-        return write_examples(self.setting.out / model.identity.name / self.name, examples, column, images)
+        column, folder = made.columns[example_column(made.columns)], self.setting.out / model.identity.name / self.name
+
+        def stored(column: Column, row: int) -> Tensor:
+            return to_tensor(load_rgb(stored_path(made.folder, column, images.names[row])))
+
+        rows = draw_examples(images.names, self.setting.seed)
+        examples = [(row, stored(CLEAN, row), stored(column, row)) for row in rows]
+        return write_examples(folder, examples, images, answers, made.columns, model.identity.classes or ())
 
 
 def _chosen_columns(made: AdversarialSet, setting: EvalConfig) -> AdversarialSet:
@@ -174,4 +168,4 @@ def _chosen_columns(made: AdversarialSet, setting: EvalConfig) -> AdversarialSet
         raise UserError(f"the images in {made.folder} were not made by targeted attacks: give the original images")
     if not setting.attacks:
         raise UserError("no attacks given: choose some with --attacks")
-    return made.only(() if setting.attacks == ATTACKS else setting.attacks, setting.epsilons)
+    return made.only(() if setting.attacks == EvalConfig.attacks else setting.attacks, setting.epsilons)

@@ -104,7 +104,9 @@ class WhiteBox:
                 name,
             ),
             "data": attacked_data(images, len(rows), unreadable, setting.seed),
-            "examples": attack_examples(model, images, labels, rows, answers, columns, setting, self.name),
+            "examples": attack_examples(
+                model, images.take(rows), labels.take(rows), answers, columns, setting, setting.out / name / self.name
+            ),
         }
         names = [images.names[row] for row in rows]
         result = column_results(self.name, columns, answers, labels.take(rows), names, details)
