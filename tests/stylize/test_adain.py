@@ -12,9 +12,10 @@ from PIL import Image, ImageDraw
 
 import shapebias.stylize.adain as module
 from shapebias.data.transforms import to_tensor
-from shapebias.stylize.adain import VARIANCE_FLOOR, AdaIN, adain, statistics
+from shapebias.stylize.adain import VARIANCE_FLOOR, AdaIN, adain
 from shapebias.stylize.bank import load_styles, packaged
 from shapebias.stylize.load import load_stylizer
+from shapebias.stylize.stylizer import statistics
 
 
 def pictures(n=2, height=32, width=40, seed=1):
@@ -23,7 +24,7 @@ def pictures(n=2, height=32, width=40, seed=1):
 
 def test_statistics_are_numpys():
     features = torch.randn(2, 5, 7, 9, dtype=torch.float64)
-    mean, std = statistics(features)
+    mean, std = statistics(features, floor=VARIANCE_FLOOR, unbiased=False)
     flat = features.numpy().reshape(2, 5, -1)
     np.testing.assert_allclose(mean, flat.mean(-1), atol=1e-6)
     np.testing.assert_allclose(std, np.sqrt(flat.var(-1) + VARIANCE_FLOOR), rtol=1e-5)
@@ -37,7 +38,7 @@ def test_adain_gives_the_wanted_mean_and_deviation():
     found = adain(features, mean, std)
     torch.testing.assert_close(found.mean((2, 3)), mean, atol=1e-4, rtol=0)
     torch.testing.assert_close(found.flatten(2).std(2, unbiased=False), std, atol=0, rtol=1e-3)
-    own_mean, own_std = statistics(features)
+    own_mean, own_std = statistics(features, floor=VARIANCE_FLOOR, unbiased=False)
     plain = (features - own_mean[..., None, None]) / own_std[..., None, None]
     plain = plain * std[..., None, None] + mean[..., None, None]
     torch.testing.assert_close(found, plain, atol=1e-4, rtol=1e-4)

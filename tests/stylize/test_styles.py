@@ -82,7 +82,7 @@ def test_a_folder_of_styles_is_encoded(tmp_path, stylizer, capsys):
         image = load_rgb(folder / name)
         square = to_tensor(centre_crop(*image.size)(image, 224))
         torch.testing.assert_close(code, stylizer.encode_style(square[None])[0], atol=1e-5, rtol=1e-4)
-    assert "warning: left out unreadable style" in capsys.readouterr().err
+    assert "warning: skipped unreadable style" in capsys.readouterr().err
     (folder / "b.png").write_bytes(b"")
     (folder / "deep" / "a.jpg").write_bytes(b"")
     with pytest.raises(UserError, match="none of the 3 styles could be read"):

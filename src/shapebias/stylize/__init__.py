@@ -1,4 +1,6 @@
-"""Stylization: the small AdaIN and the paper's with VGG-19, banks of styles, and stylized folders."""
+"""Stylization: the small AdaIN and the paper's with VGG-19, banks of styles, and folders of stylized images."""
+
+from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from shapebias.stylize.stylizer import Stylizer
     from shapebias.stylize.vgg import VGGAdaIN
 
-_MODULES = {
+_HOMES = {  # imported when asked for, so that settings are read without torch
     "AdaIN": "adain",
     "StyleBank": "bank",
     "Stylizer": "stylizer",
@@ -23,7 +25,6 @@ __all__ = ["AdaIN", "StyleBank", "Stylizer", "VGGAdaIN", "load_styles", "load_st
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: the command line reads settings from here without torch."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name not in _HOMES:
+        raise AttributeError(f"module 'shapebias.stylize' has no attribute '{name}'")
+    return getattr(import_module(f"shapebias.stylize.{_HOMES[name]}"), name)

@@ -12,22 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shapebias.stylize.stylizer import Stylizer
+from shapebias.stylize.stylizer import Stylizer, statistics
 
 VARIANCE_FLOOR = 1e-3
 NOISE_TILE = 64
 
 
-def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Per-channel mean and standard deviation over space, (N, C, H, W) -> two of (N, C), in float32."""
-    flat = features.float().flatten(2)
-    variance, mean = torch.var_mean(flat, dim=2, unbiased=False)
-    return mean, (variance + VARIANCE_FLOOR).sqrt()
-
-
 def adain(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Give ``features`` (N, C, H, W) the per-channel ``mean`` and ``std``, both (N, C)."""
-    own_mean, own_std = statistics(features)
+    own_mean, own_std = statistics(features, floor=VARIANCE_FLOOR, unbiased=False)
     scale = std / own_std
     shift = mean - own_mean * scale
     scale, shift = (part[..., None, None].to(features.dtype) for part in (scale, shift))
@@ -74,7 +67,7 @@ class AdaIN(Stylizer):
         features, parts = images, []
         for stage in self.encoder:
             features = stage(features)
-            parts += statistics(features)
+            parts += statistics(features, floor=VARIANCE_FLOOR, unbiased=False)
         return features, torch.cat(parts, dim=1)
 
     def decode(self, features: Tensor, codes: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:

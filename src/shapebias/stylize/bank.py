@@ -1,4 +1,4 @@
-"""A bank of styles: codes made once by ``encode_style``, to stylize with no painting at hand."""
+"""A bank of styles: codes made once by ``encode_style``, to stylize without the paintings; and drawing from it."""
 
 from __future__ import annotations
 
@@ -70,17 +70,14 @@ class StyleBank:
         """The styles of every readable image below ``folders``, each cut to its central square of ``size``."""
         paths = [(folder, path) for folder in folders for path in list_images(folder)]
         codes, names, unreadable = [], [], []
-        device = next(stylizer.parameters()).device
-        with torch.inference_mode(), progress("styles", total=len(paths), unit="styles") as bar:
+        with progress("styles", total=len(paths), unit="styles") as bar:
             for folder, path in paths:
                 try:
-                    image = load_rgb(path)
+                    codes.append(encode_image(stylizer, path, size))
                 except UnreadableImage as error:
                     unreadable.append(error)
-                    print(f"warning: left out unreadable style {error}", file=sys.stderr)
+                    print(f"warning: skipped unreadable style {error}", file=sys.stderr)
                 else:
-                    style = to_tensor(centre_crop(*image.size)(image, size))[None].to(device)
-                    codes.append(stylizer.encode_style(style)[0].float().cpu())
                     names.append(f"{folder.name}/{path.relative_to(folder).with_suffix('').as_posix()}")
                 bar.advance()
         if not codes:
@@ -148,6 +145,27 @@ def draw_styles(rng: np.random.Generator, styles: int, views: int) -> np.ndarray
     if styles < views:
         raise UserError(f"{views} different styles are needed per image but only {styles} are there: add styles")
     return rng.choice(styles, size=views, replace=False)
+
+
+def load_square(path: Path, size: int) -> Tensor:
+    """Decode the central square of an image, (3, size, size) in [0, 1].
+
+    Raises:
+        UnreadableImage: the file does not decode.
+    """
+    image = load_rgb(path)
+    return to_tensor(centre_crop(*image.size)(image, size))
+
+
+@torch.inference_mode()
+def encode_image(stylizer: Stylizer, path: Path, size: int = STYLE_SIZE) -> Tensor:
+    """Return the style code (code_size,) of an image's central square, on the CPU.
+
+    Raises:
+        UnreadableImage: the file does not decode.
+    """
+    style = load_square(path, size)[None].to(next(stylizer.parameters()).device)
+    return stylizer.encode_style(style)[0].float().cpu()
 
 
 def packaged(name: str) -> Path:

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet
 from shapebias.data.materialize import Skip, materialize, save_png
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
-from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import write_text
+from shapebias.stylize.bank import load_square
 from shapebias.stylize.conflict_pairs import Conflict, CueConflictSettings, Sides, check_categories, choose
 from shapebias.stylize.stylizer import Stylizer
 
@@ -158,13 +157,9 @@ def _batches(missing: Sequence[Conflict], sides: Sides, batch_size: int) -> Iter
 
 def _squares(paths: Sequence[Path], size: int) -> Tensor:
     try:
-        return torch.stack([to_tensor(_square(load_rgb(path), size)) for path in paths])
+        return torch.stack([load_square(path, size) for path in paths])
     except UnreadableImage as error:
         raise UserError(f"{error} (it could be read before): run the same command again") from error
-
-
-def _square(image: Image.Image, size: int) -> Image.Image:
-    return centre_crop(*image.size)(image, size)
 
 
 def _write_table(out: Path, source: Path, conflicts: Sequence[Conflict]) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import list_images
-from shapebias.data.transforms import centre_crop, to_image, to_tensor
+from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
 from shapebias.files import atomic
-from shapebias.stylize.bank import load_styles
+from shapebias.stylize.bank import load_square, load_styles
 from shapebias.stylize.load import check_styles, load_stylizer
 
 
@@ -68,7 +68,6 @@ def _some(paths: list[Path], count: int, rng: np.random.Generator) -> list[Path]
 
 def _squares(paths: list[Path], size: int) -> Tensor:
     try:
-        pictures = [load_rgb(path) for path in paths]
+        return torch.stack([load_square(path, size) for path in paths])
     except UnreadableImage as error:
         raise UserError(f"unreadable image {error}: remove it, or choose others with --seed") from error
-    return torch.stack([to_tensor(centre_crop(*picture.size)(picture, size)) for picture in pictures])

@@ -1,4 +1,4 @@
-"""What every stylizer can do: encode contents and styles, and decode a content in any style's statistics.
+"""The interface of a stylizer: encode contents and styles, and decode a content in any style's statistics.
 
 A stylizer is three things: ``encode_content``, ``decode`` and the size of its codes. Everything else
 follows from them and is the same for all: a style is its image's own code, several views share one
@@ -11,6 +11,15 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+
+
+def statistics(features: Tensor, *, floor: float, unbiased: bool) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel over space, (N, C, H, W) -> two of (N, C), in float32.
+
+    ``floor`` is added to the variance before the root.
+    """
+    variance, mean = torch.var_mean(features.float().flatten(2), dim=2, unbiased=unbiased)
+    return mean, (variance + floor).sqrt()
 
 
 class Stylizer(nn.Module, ABC):

@@ -1,4 +1,4 @@
-"""Any folder of images in the same K textures: what dimensionality is measured on.
+"""Any folder of images in the same K textures, on which dimensionality is measured.
 
 The paper's is VOC 2012 in five textures of DTD (cracked, marbled, pleated, potholed, woven): that folder as
 ``source`` and DTD's five folders as ``textures`` give it.
@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import list_images
-from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
-from shapebias.stylize.bank import STYLE_SIZE, StyleBank
+from shapebias.stylize.bank import StyleBank, encode_image
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.stylize.stylizer import Stylizer
 
@@ -55,15 +54,10 @@ def texture_bank(paths: list[Path], folder: Path, stylizer: Stylizer, stylizer_s
     Raises:
         UserError: a texture that cannot be read.
     """
-    device, codes = next(stylizer.parameters()).device, []
-    with torch.inference_mode():
-        for path in paths:
-            try:
-                image = load_rgb(path)
-            except UnreadableImage as error:
-                raise UserError(f"unreadable texture {error}: remove it, or choose others by --seed") from error
-            square = to_tensor(centre_crop(*image.size)(image, STYLE_SIZE))[None].to(device)
-            codes.append(stylizer.encode_style(square)[0].float().cpu())
+    try:
+        codes = [encode_image(stylizer, path) for path in paths]
+    except UnreadableImage as error:
+        raise UserError(f"unreadable texture {error}: remove it, or choose others by --seed") from error
     names = tuple(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
     return StyleBank(torch.stack(codes), names, stylizer_sha256)
 
@@ -83,7 +77,7 @@ def texture_grid(
     device: torch.device | str = "cpu",
     strict: bool = False,
 ) -> tuple[StyleBank, list[str]]:
-    """Write every image below ``source`` in ``count`` textures to ``out``; goes on where it was killed.
+    """Write every image below ``source`` in ``count`` textures to ``out``; a killed run resumes.
 
     ``source`` may hold class folders, or images alone. The rest is as for ``stylize_folder``.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from shapebias.errors import UserError
-from shapebias.stylize.stylizer import Stylizer
+from shapebias.stylize.stylizer import Stylizer, statistics
 
 FEATURES = 512  # channels of relu4_1
 SMALLEST = 16  # pixels per side: relu4_1 is then 2 x 2, the least that reflection padding can take
@@ -23,18 +23,9 @@ ENCODER_BLOCKS = ((64, 64), (128, 128), (256, 256, 256, 256), (FEATURES,))
 DECODER_BLOCKS = ((256,), (256, 256, 256, 128), (128, 64), (64, 3))
 
 
-def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel over space, (N, C, H, W) -> two of (N, C), in float32.
-
-    The variance is the unbiased one, raised by 1e-5 before the root, as the decoder was trained with.
-    """
-    variance, mean = torch.var_mean(features.float().flatten(2), dim=2, unbiased=True)
-    return mean, (variance + VARIANCE_FLOOR).sqrt()
-
-
 def adain(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Give ``features`` (N, C, H, W) the ``mean`` and ``std``, both (N, C); computed in float32, returned in theirs."""
-    own_mean, own_std = statistics(features)
+    own_mean, own_std = _statistics(features)
     shift, scale, own = (part.float()[..., None, None] for part in (mean, std / own_std, own_mean))
     return torch.addcmul(shift, features.float() - own, scale).to(features.dtype)
 
@@ -73,7 +64,7 @@ class VGGAdaIN(Stylizer):
         if min(height, width) < SMALLEST:
             raise UserError(f"VGG-19 needs images of at least {SMALLEST} x {SMALLEST} pixels, not {width} x {height}")
         features = self.encoder(images)
-        return features, torch.cat(statistics(features), dim=1)
+        return features, torch.cat(_statistics(features), dim=1)
 
     def decode(self, features: Tensor, codes: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
         """Images (N, 3, *size) in [0, 1], float32, from ``features`` in the statistics ``codes``, one code an image.
@@ -84,6 +75,11 @@ class VGGAdaIN(Stylizer):
         mean, std = codes.split(FEATURES, dim=1)
         images = self.decoder(adain(features, mean, std))
         return images[..., :height, :width].float().clamp(0, 1)
+
+
+def _statistics(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Statistics as the published decoder was trained with: of the unbiased variance."""
+    return statistics(features, floor=VARIANCE_FLOOR, unbiased=True)
 
 
 def _encoder() -> list[nn.Module]:

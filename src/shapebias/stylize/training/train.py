@@ -23,8 +23,7 @@ from shapebias.progress import progress
 from shapebias.stylize.adain import AdaIN
 from shapebias.stylize.bank import StyleBank
 from shapebias.stylize.load import load_stylizer
-from shapebias.stylize.training.loss import content_loss, style_loss, total_variation
-from shapebias.stylize.training.perceptual import Perceptual, load_perceptual
+from shapebias.stylize.training.perceptual import Perceptual, content_loss, load_perceptual, style_loss, total_variation
 from shapebias.stylize.training.recipe import Recipe
 
 
