@@ -12,7 +12,7 @@ from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import load_classifier, save_classifier
 from shapebias.models.init_from import init_from
 from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.tasks.ablation.train import starting_network
+from shapebias.tasks.ablation.train import initial_model
 from shapebias.train.config import configure
 from testkit.timm_networks import tiny
 
@@ -79,4 +79,4 @@ def test_the_ablation_begins_with_the_mean_of_its_source(tmp_path):
         init=str(tmp_path / "m.safetensors"),
         size=32,
     )
-    assert torch.equal(starting_network(config).mean, start.mean)
+    assert torch.equal(initial_model(config).mean, start.mean)

@@ -11,13 +11,13 @@ import torch
 from shapebias.errors import UserError
 from shapebias.losses import MMSILoss, Weights, objective
 from shapebias.models.checkpoint import save_classifier
+from shapebias.models.classifier import check_size
 from shapebias.results.results import Result, Results
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS, find_rows, settings_of, stages_for
 from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.ablation.table import cells
-from shapebias.tasks.ablation.train import starting_network
-from shapebias.tasks.classification.finetune import try_size
+from shapebias.tasks.ablation.train import initial_model
 from shapebias.tasks.classification.outputs import task_loss
 from shapebias.tasks.classification.task import find_task
 from shapebias.train.config import configure
@@ -74,7 +74,7 @@ def step(model, row, weights):
 
 
 def test_views_that_weigh_nothing_leave_the_baselines_gradient():
-    model = starting_network(config(model="test_vit", stages=("blocks.5", "blocks.3"))).train()  # without batch norm
+    model = initial_model(config(model="test_vit", stages=("blocks.5", "blocks.3"))).train()  # without batch norm
     alone, baseline = step(model, "baseline", Weights(1, 0, 0))
     beside, nothing = step(model, "mmsi", Weights(1, 0, 0))
     torch.testing.assert_close(nothing, baseline, rtol=1e-4, atol=1e-6)
@@ -86,7 +86,7 @@ def test_views_that_weigh_nothing_leave_the_baselines_gradient():
 def test_the_steps_term_is_the_mean_of_the_single_stages_and_rho_that_of_the_deepest():
     found = {}
     for stages in (("layer4",), ("layer2",), ("layer4", "layer2")):
-        model = starting_network(config(stages=stages)).eval()
+        model = initial_model(config(stages=stages)).eval()
         found[stages] = step(model, "mmsi-style", Weights(1, 0.1, 0.8))[0].values
     terms = [found[stages]["mmsi"].item() for stages in found]
     assert terms[2] == pytest.approx((terms[0] + terms[1]) / 2, rel=1e-5)
@@ -135,14 +135,14 @@ def weights(model):
 def test_rows_of_one_seed_begin_with_the_same_weights(tmp_path, init):
     trained = None
     if init == "file":
-        trained = starting_network(config(seed=9))  # with 20 classes: its classifying layer is replaced all the same
+        trained = initial_model(config(seed=9))  # with 20 classes: its classifying layer is replaced all the same
         save_classifier(tmp_path / "run" / "model.safetensors", trained)
         init = str(tmp_path / "run")
     state = torch.get_rng_state()
-    one, other = (weights(starting_network(config(init=init, stages=s))) for s in ((), ("layer4", "layer1")))
+    one, other = (weights(initial_model(config(init=init, stages=s))) for s in ((), ("layer4", "layer1")))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert torch.equal(torch.get_rng_state(), state)
-    drawn = weights(starting_network(config(init=init, seed=1)))
+    drawn = weights(initial_model(config(init=init, seed=1)))
     head = {"fc.weight"}
     assert {name for name in one if not torch.equal(one[name], drawn[name])} >= head
     if trained is not None:
@@ -152,11 +152,11 @@ def test_rows_of_one_seed_begin_with_the_same_weights(tmp_path, init):
 
 
 def test_weights_of_another_network_or_of_nothing_are_refused(tmp_path):
-    save_classifier(tmp_path / "model.safetensors", starting_network(config(model="test_vit")))
+    save_classifier(tmp_path / "model.safetensors", initial_model(config(model="test_vit")))
     with pytest.raises(UserError, match="belongs to another network"):
-        starting_network(config(init=str(tmp_path)))
+        initial_model(config(init=str(tmp_path)))
     with pytest.raises(UserError, match=r"no weights .*a finished run's folder"):
-        starting_network(config(init=str(tmp_path / "none")))
+        initial_model(config(init=str(tmp_path / "none")))
 
 
 def test_rows_with_views_get_a_third_of_the_epochs():
@@ -187,7 +187,7 @@ def test_a_rows_settings_are_its_own_weights_and_stages():
 
 
 def test_the_default_stages_are_the_last_four_the_deepest_first():
-    network = starting_network(config()).network
+    network = initial_model(config()).network
     assert stages_for(network, "net", list(ROWS.values()), ()) == ("layer4", "layer3", "layer2", "layer1")
     assert stages_for(network, "net", [ROWS["mmsi"]], ("layer2",)) == ("layer2",)
     with pytest.raises(UserError, match="stages-2 compares 2 stages, and there are 1 \\(layer2\\)"):
@@ -200,9 +200,9 @@ def test_the_default_stages_are_the_last_four_the_deepest_first():
 
 def test_a_stage_or_size_that_cannot_be_is_refused():
     with pytest.raises(UserError, match=r"has no stage 'layer9': it has .*layer4"):
-        starting_network(config(stages=("layer9",)))
+        initial_model(config(stages=("layer9",)))
     with pytest.raises(UserError, match="does not take images of --size 100"):
-        try_size(starting_network(config(model="test_vit", size=100)), latents=True)
+        check_size(initial_model(config(model="test_vit", size=100)), latents=True)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from shapebias.stats.intervals import wilson
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.classification import task as task_module
 from shapebias.tasks.classification.config import TransferConfig
-from shapebias.tasks.classification.finetune import init_network
+from shapebias.tasks.classification.finetune import init_model
 from shapebias.tasks.classification.outputs import features_of
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.run import transfer
@@ -138,7 +138,7 @@ def test_other_settings_in_the_same_folder_are_refused(data, finetuned):
 
 def test_a_new_head_depends_on_the_seed_and_all_else_is_the_source(data, tmp_path):
     source, task = network(), find_task("folder", data)
-    one, again, other = (init_network(config(data, tmp_path, seed=seed), source, task) for seed in (0, 0, 1))
+    one, again, other = (init_model(config(data, tmp_path, seed=seed), source, task) for seed in (0, 0, 1))
     states = [model.network.state_dict() for model in (one, again, other)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     differing = {key for key in states[0] if not torch.equal(states[0][key], states[2][key])}

@@ -20,7 +20,7 @@ from shapebias.errors import UserError
 from shapebias.train import loop as loop_module
 from shapebias.train import run as run_module
 from shapebias.train.checkpoints import Checkpoints
-from shapebias.train.run import build_network, train
+from shapebias.train.run import build_model, train
 from testkit.images import class_folder
 from testkit.runs import config, rows, same, weights
 from testkit.stopped_runs import attempts_to_finish, signal_at_step
@@ -53,14 +53,14 @@ def dropout(monkeypatch):
     """Networks of the runs drop a third of their last latents."""
 
     def build(*arguments):
-        classifier = build_network(*arguments)
+        classifier = build_model(*arguments)
         layers = [module for module in classifier.modules() if isinstance(module, torch.nn.Dropout)]
         assert layers
         for layer in layers:
             layer.p = 0.3
         return classifier
 
-    monkeypatch.setattr(run_module, "build_network", build)
+    monkeypatch.setattr(run_module, "build_model", build)
 
 
 def assert_same_end(one, other):

@@ -150,3 +150,18 @@ def frozen_eval(model: nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(True)
             for module, name, buffer in buffers:
                 setattr(module, name, buffer)
+
+
+def check_size(model: Classifier, *, latents: bool = False) -> None:
+    """Pass one black image of the model's size through it, and with ``latents`` take those of its stages.
+
+    Raises:
+        UserError: it does not take images of this size, or passes by a stage.
+    """
+    size = model.preprocessing.size
+    try:
+        with frozen_eval(model), torch.inference_mode():
+            model(torch.zeros(1, 3, size, size, device=model.mean.device), latents=latents)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{model.identity.architecture} does not take images of --size {size}: {reason}") from error

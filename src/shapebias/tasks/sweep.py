@@ -1,7 +1,7 @@
 """Learning rates chosen on held-out training images, and trainings repeated over seeds, for every task.
 
 Each rate is tried on a part of the training images and scored on the rest of them; with the best, all of them train,
-once per seed. No test image has a say in it.
+once per seed. No test image takes part in the choice.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def check_settings(config: Any, rates: Sequence[float], seeds: Sequence[int], **
 
 @dataclass(frozen=True, eq=False)
 class Sweep(Generic[OutputsT]):
-    """What is trained with several learning rates and seeds.
+    """A training to repeat with several learning rates and seeds.
 
     Args:
         name: of the model or row that is trained.

@@ -30,14 +30,14 @@ FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep_checkpoints", *P
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a run's files state of it besides its log.
+    """The facts that a run's files state besides its log.
 
     Args:
         title: shown with the progress.
         head: entries of run.json: the scheme or task, the model, the seed, the classes ...
         images: the training images.
         columns: of metrics.csv, beside those of every run.
-        inputs: hashes of what else the run was made from.
+        inputs: hashes of everything else that the run depends on.
     """
 
     title: str
@@ -52,9 +52,9 @@ class RunLogger:
 
     Args:
         config: the settings, a dataclass with a ``loop``.
-        info: what else the files state of the run.
+        info: further facts for the files.
         environment: versions and platform.
-        initial_weights: hash of the weights that the run begins with.
+        initial_weights: hash of the initial weights.
     """
 
     def __init__(self, config: Any, info: RunInfo, environment: dict[str, Any], initial_weights: str) -> None:
@@ -77,11 +77,11 @@ class RunLogger:
         claim_folder(self.out, self.identity, marker="identity.json", describe=_kind)
         remove_leftovers(self.out)
         path = self.out / RUN_FILE
-        begun = path.is_file()
-        if begun and read_json(path).get("weights_sha256") is not None:
+        started = path.is_file()
+        if started and read_json(path).get("weights_sha256") is not None:
             return True
         write_json(self.out / CONFIG_FILE, {**plain(self.config), **self._places()})
-        if not begun:
+        if not started:
             self.write()
         return False
 

@@ -13,12 +13,11 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import check_same_classes, evaluation_images, training_images
 from shapebias.data.transforms import to_image
-from shapebias.errors import UserError
 from shapebias.files import atomic
 from shapebias.losses import Weights
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import MODEL_FILE, save_classifier
-from shapebias.models.classifier import Classifier, Identity
+from shapebias.models.classifier import Classifier, Identity, check_size
 from shapebias.models.predict import Loading, PredictedBatches
 from shapebias.models.state_dict import load_weights
 from shapebias.train.checkpoints import Interruption
@@ -52,7 +51,7 @@ def train(config: TrainConfig) -> Path:
         check_same_classes(images, held_out)
     fabric = setup_fabric(config.loop)
     phases = find_scheme(config.scheme)
-    classifier = rank_zero_first(fabric, lambda: build_network(config, images.classes))
+    classifier = rank_zero_first(fabric, lambda: build_model(config, images.classes))
     most = max(phase.views for phase in phases)
     views = rank_zero_first(fabric, lambda: find_views(config.views, fabric, config.loop.out, images.root, most))
     if any(phase.mmsi for phase in phases):
@@ -86,7 +85,7 @@ def train(config: TrainConfig) -> Path:
     return config.loop.out
 
 
-def build_network(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
+def build_model(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
     """Return a timm or torchvision model for the ``classes``, with the weights that ``config.init`` names.
 
     A classifying layer of another number of classes stays at its random start, with a note.
@@ -105,11 +104,7 @@ def build_network(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
         crop=config.test_crop,
         stages=config.objective.stages,
     )
-    try:
-        with torch.inference_mode():
-            model.eval()(torch.zeros(1, 3, config.size, config.size))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise UserError(f"{config.model} does not take images of --size {config.size}: {error}") from error
+    check_size(model)
     heads = getattr(model.network, "pretrained_cfg", {}).get("num_classes", 1000)
     if pretrained and len(classes) != heads:
         print(f"{config.model}: its pretrained classifying layer has other classes and was skipped", file=sys.stderr)

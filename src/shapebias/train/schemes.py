@@ -1,6 +1,6 @@
 """The paper's training schemes as data (its section 4, "Implementation Details").
 
-A scheme is a sequence of phases; a phase says what is shown and what each part of the loss counts.
+A scheme is a sequence of phases; a phase has the images shown and the weight of each part of the loss.
 Adding one is a line here.
 """
 
@@ -30,7 +30,7 @@ class Phase:
 
     @property
     def images_per_sample(self) -> int:
-        """How many images of each sample pass through the network."""
+        """The number of images of each sample that pass through the model."""
         return (self.natural > 0) + self.views
 
 

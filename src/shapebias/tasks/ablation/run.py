@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import fingerprint, list_images
 from shapebias.data.readers.voc import IMAGES
 from shapebias.files import claim_folder, locked, sha256, write_text
+from shapebias.models.classifier import check_size
 from shapebias.models.load import load_model
 from shapebias.models.predict import Predictions
 from shapebias.models.state_dict import combined_sha256
@@ -22,8 +23,7 @@ from shapebias.results.warnings import print_warnings
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
 from shapebias.tasks.ablation.table import markdown, print_table
-from shapebias.tasks.ablation.train import starting_network, train_row, weights_file
-from shapebias.tasks.classification.finetune import try_size
+from shapebias.tasks.ablation.train import initial_model, train_row, weights_file
 from shapebias.tasks.classification.outputs import load_or_predict, logits_of
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
@@ -51,7 +51,7 @@ def ablate(
     """Train and evaluate ``rows`` with each of ``seeds`` below ``config.loop.out``, and write the table.
 
     Each row tries every learning rate on a part of the training images, and with its best trains on all of them, once
-    per seed; no test image has a say in it. Trials lie in OUT/ROW/select/lr-X, runs in OUT/ROW/seed-N, results in
+    per seed; no test image takes part in that. Trials lie in OUT/ROW/select/lr-X, runs in OUT/ROW/seed-N, results in
     OUT/ROW/results.json, paired differences in OUT/comparison.json, the table of all rows that are there in
     OUT/table.md. What is finished is not done again.
 
@@ -132,8 +132,8 @@ def row_training(settings: AblationConfig, row: Row, fabric: Fabric, task: Task,
 
 def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the stages that the rows choose from, after a pass through the model with all of them."""
-    stages = stages_for(starting_network(config).network, config.model, rows, config.objective.stages)
-    try_size(starting_network(update(config, stages=stages)), latents=True)
+    stages = stages_for(initial_model(config).network, config.model, rows, config.objective.stages)
+    check_size(initial_model(update(config, stages=stages)), latents=True)
     return stages
 
 
@@ -158,7 +158,7 @@ def _digest(place: Path | None) -> str | None:
 
 
 def _add_details(measured: Measured[Predictions], config: AblationConfig, row: Row) -> None:
-    """Add to a row's details what it is, and what its trainings cost."""
+    """Add a row's description and the cost of its trainings to its details."""
     measured.details.update(
         row={"says": row.description, "views": row.views, "stages": list(config.objective.stages)},
         lambda_m=config.objective.lambda_m,

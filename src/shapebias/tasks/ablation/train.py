@@ -49,7 +49,7 @@ def train_row(
         UserError: a folder that holds another run, a model or weights that cannot be used, a loss that is not finite.
     """
     loop = config.loop
-    model = rank_zero_first(fabric, lambda: starting_network(config))
+    model = rank_zero_first(fabric, lambda: initial_model(config))
     initial = {} if config.init in ("none", "pretrained") else {"init": sha256(weights_file(config.init))}
     info = RunInfo(
         title=f"{row.name}, lr {loop.lr:g}, seed {loop.seed}",
@@ -70,7 +70,7 @@ def train_row(
     run_training(config, fabric, TrainingTask(info, model, [phase], save_classifier, evaluate))
 
 
-def starting_network(config: AblationConfig) -> Classifier:
+def initial_model(config: AblationConfig) -> Classifier:
     """Return a model for VOC's classes with the weights that ``config.init`` names and a new classifying layer.
 
     What is drawn, the classifying layer or (``init`` none) everything, follows from the seed alone: rows of one seed

@@ -1,1 +1,1 @@
-"""Classification by transfer: networks fine-tuned on, or read out for, other tasks."""
+"""Classification by transfer: models fine-tuned on other tasks, or their frozen features read out."""

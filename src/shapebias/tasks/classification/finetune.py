@@ -11,9 +11,8 @@ import torch
 from lightning_fabric import Fabric
 
 from shapebias.data.image_set import ImageSet
-from shapebias.errors import UserError
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier, save_classifier
-from shapebias.models.classifier import Classifier, frozen_eval
+from shapebias.models.classifier import Classifier, check_size
 from shapebias.models.init_from import init_from
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.outputs import logits_of, score, share_right, task_loss
@@ -46,7 +45,7 @@ def finetune(
         UserError: settings, model or folder that cannot be used, or a loss that is not finite.
     """
     loop = config.loop
-    model = init_network(config, source, task)
+    model = init_model(config, source, task)
     samples = TrainingSamples(train, size=model.preprocessing.size, min_crop=config.min_crop, seed=loop.seed)
     info = RunInfo(
         title=f"{source.identity.name} on {task.name}, lr {loop.lr:g}, seed {loop.seed}",
@@ -89,7 +88,7 @@ def held_out_score(config: LoopConfig, fabric: Fabric, held_out: ImageSet | None
     return evaluate
 
 
-def init_network(config: TransferConfig, source: Classifier, task: Task) -> Classifier:
+def init_model(config: TransferConfig, source: Classifier, task: Task) -> Classifier:
     """Return a model for the task with the weights of ``source``, its new layer drawn by the seed.
 
     Raises:
@@ -97,7 +96,7 @@ def init_network(config: TransferConfig, source: Classifier, task: Task) -> Clas
     """
     name, seed, crop = config.loop.out.name, config.loop.seed, config.crop or source.preprocessing.crop
     model = init_from(source, task.classes, name=name, size=config.size, crop=crop, seed=seed)
-    try_size(model)
+    check_size(model)
     return model
 
 
@@ -109,20 +108,5 @@ def resized(config: TransferConfig, source: Classifier) -> Classifier:
     """
     known, model = source.preprocessing, copy(source)
     model.preprocessing = replace(known, size=config.size or known.size, crop=config.crop or known.crop)
-    try_size(model)
+    check_size(model)
     return model
-
-
-def try_size(model: Classifier, *, latents: bool = False) -> None:
-    """Pass one black image of the model's size through it, and with ``latents`` take those of its stages.
-
-    Raises:
-        UserError: it does not take images of this size, or passes by a stage.
-    """
-    size = model.preprocessing.size
-    try:
-        with frozen_eval(model), torch.inference_mode():
-            model(torch.zeros(1, 3, size, size, device=model.mean.device), latents=latents)
-    except (AssertionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{model.identity.architecture} does not take images of --size {size}: {reason}") from error

@@ -1,4 +1,4 @@
-"""Logits and features of a task's images, kept on disk so that nothing passes a model twice, and their scores."""
+"""Logits and features of a task's images, cached on disk so that nothing passes a model twice, and their scores."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def load_or_predict(
 
 
 def _predict(model: Classifier, images: ImageSet, config: LoopConfig, read: Any, *, latents: bool) -> Predictions:
-    loading, title = Loading(workers=config.workers, strict=config.strict), "features" if latents else "answers"
+    loading, title = Loading(workers=config.workers, strict=config.strict), "features" if latents else "logits"
     with frozen_eval(model):
         return predict(model, images.paths, loading, title=title, read=read, latents=latents)
 

@@ -38,7 +38,7 @@ def transfer(
     """Evaluate ``models`` as initialisation for a task; write ``out/NAME/results.json`` and a comparison.
 
     Fine-tuning tries every learning rate on a part of the training images, and trains with the best on all of them,
-    once per seed; no test image has a say in it. What is finished is not done again, what was stopped is resumed.
+    once per seed; no test image takes part in the choice. Finished runs are not repeated, stopped ones are resumed.
 
     Args:
         models: the models to start from.

@@ -43,7 +43,7 @@ class Task:
 
     @property
     def single(self) -> bool:
-        """Whether each image has one class."""
+        """True for one class per image, False for any number of them."""
         return self.train.targets.ndim == 1
 
     @property

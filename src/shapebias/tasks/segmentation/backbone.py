@@ -154,6 +154,6 @@ def bare_network(architecture: str, output_stride: int) -> nn.Module:
     for option in options[output_stride == 32 :] if library == "timm" else ():
         try:
             return timm.create_model(name, **option)
-        except Exception:  # the way a network says that it does not take an option differs: TypeError, AssertionError
+        except Exception:  # models refuse an option in different ways: TypeError, AssertionError
             continue
     return build_classifier(architecture, Identity(name, name, architecture)).network

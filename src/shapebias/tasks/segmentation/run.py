@@ -43,7 +43,7 @@ def segment(
     """Train each of ``sources`` by every seed, and write ``out/NAME/results.json`` and, for several, a comparison.
 
     Of several ``rates`` each model gets the one that is best on a fifth of the training images, held out for that:
-    no image of val has a say in it. Each training is a run in ``out/NAME/BACKBONE/seed-N``. What an earlier call
+    no image of val takes part in that. Each training is a run in ``out/NAME/BACKBONE/seed-N``. What an earlier call
     finished is not done again, and its other results stay.
 
     Args:

@@ -57,7 +57,7 @@ class Segmenter(nn.Module):
     """RGB images in [0, 1], (N, 3, H, W), to scores (N, classes, H, W).
 
     The scores of the map's places are interpolated bilinearly. A frozen backbone has no gradients and stays in
-    evaluation mode whatever ``train`` says: its weights and statistics never change.
+    evaluation mode whatever the argument of ``train``: its weights and statistics never change.
     """
 
     mean: Tensor
