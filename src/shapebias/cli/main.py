@@ -9,10 +9,11 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from textwrap import wrap
 from types import FrameType
 
-from shapebias.cli import make_data, measuring, showing, training
+from shapebias.cli import make_data, measuring, showing, stylizing, training
 from shapebias.cli.parser import WIDTH, Parser, unknown
 from shapebias.errors import UserError
 
@@ -21,13 +22,13 @@ PURPOSES: dict[str, dict[str, Callable[..., None]]] = {
     "make data": {
         "download": make_data.download,
         "shapes16": make_data.shapes16,
-        "stylize": make_data.stylize,
-        "cue-conflict": make_data.cue_conflict,
-        "texture-grid": make_data.texture_grid,
+        "stylize": stylizing.stylize,
+        "cue-conflict": stylizing.cue_conflict,
+        "texture-grid": stylizing.texture_grid,
         "corrupt": make_data.corrupt,
-        "stylizer train": make_data.stylizer_train,
-        "stylizer show": make_data.stylizer_show,
-        "stylizer encode": make_data.stylizer_encode,
+        "stylizer train": stylizing.stylizer_train,
+        "stylizer show": stylizing.stylizer_show,
+        "stylizer encode": stylizing.stylizer_encode,
     },
     "train": {
         "train": training.train,
@@ -93,7 +94,7 @@ def _run(arguments: list[str]) -> None:
     else:
         name, rest = find_command(arguments)
         if name == "train":
-            rest = training.with_settings_of_run(rest)
+            rest = with_settings_of_run(rest)
         COMMANDS[name](**Parser(name, COMMANDS[name]).read(rest))
 
 
@@ -113,6 +114,27 @@ def find_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
     if arguments[0].startswith("-"):
         raise unknown("option", arguments[0], ["--help", "--version"])
     raise unknown("command", arguments[0], COMMANDS)
+
+
+def with_settings_of_run(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of ``train --resume RUN ...`` as those of a training into RUN with the settings of RUN.
+
+    A ``--resume`` without a folder after it is left to the parser.
+    """
+    arguments = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--resume=") else [a])]
+    place = arguments.index("--resume") if "--resume" in arguments else len(arguments)
+    folder = next(iter(arguments[place + 1 :]), "--")
+    if folder.startswith("--"):
+        return arguments
+    settings = Path(folder) / "config.json"
+    if not settings.is_file():
+        raise UserError(f"there is no run to resume in {folder} (no config.json in it)")
+    rest = arguments[:place] + arguments[place + 2 :]
+    if any(argument.partition("=")[0] == "--out" for argument in rest):
+        raise UserError(
+            f"--resume {folder} resumes the run in that folder: leave out --out, or begin with --config {settings}"
+        )
+    return ["--config", str(settings), "--out", folder, *rest]
 
 
 def overview() -> str:

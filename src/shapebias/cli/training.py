@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,27 +44,6 @@ def train(config: TrainConfig, *, out: Path, resume: bool = False) -> None:
 
     folder = run(config)
     say(f"wrote {folder}/model.safetensors, metrics.csv and run.json")
-
-
-def with_settings_of_run(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of ``train --resume RUN ...`` as those of a training into RUN with the settings of RUN.
-
-    A ``--resume`` without a folder after it is left to the parser.
-    """
-    arguments = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--resume=") else [a])]
-    place = arguments.index("--resume") if "--resume" in arguments else len(arguments)
-    folder = next(iter(arguments[place + 1 :]), "--")
-    if folder.startswith("--"):
-        return arguments
-    settings = Path(folder) / "config.json"
-    if not settings.is_file():
-        raise UserError(f"there is no run to resume in {folder} (no config.json in it)")
-    rest = arguments[:place] + arguments[place + 2 :]
-    if any(argument.partition("=")[0] == "--out" for argument in rest):
-        raise UserError(
-            f"--resume {folder} resumes the run in that folder: leave out --out, or begin with --config {settings}"
-        )
-    return ["--config", str(settings), "--out", folder, *rest]
 
 
 def transfer(

@@ -1,0 +1,284 @@
+"""The commands that make data with a stylizer, and those that make a stylizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shapebias.cli.output import say, warn_unreadable
+from shapebias.errors import UserError
+from shapebias.stylize.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from shapebias.stylize import Stylizer
+
+
+@dataclass(frozen=True)
+class StylizerOptions:
+    """Options of every command that stylizes.
+
+    Args:
+        stylizer: small, vgg19 (downloaded), or a file or folder of weights.
+        batch_size: images stylized at once.
+        device: auto, cpu, cuda or mps.
+        strict: stop at an unreadable image.
+    """
+
+    stylizer: str = "small"
+    batch_size: int = 16
+    device: str = "auto"
+    strict: bool = False
+
+    def load(self) -> tuple[Stylizer, str, str]:
+        """Return the stylizer, the hash of its weights, and the device."""
+        from shapebias.environment import choose_device
+        from shapebias.stylize import load_stylizer
+
+        device = choose_device(self.device)
+        return (*load_stylizer(self.stylizer), device)
+
+
+def stylize(
+    images: Path,
+    *,
+    out: Path,
+    styles: Path | None = None,
+    per_image: int = 2,
+    alpha: float = 1.0,
+    size: int = 256,
+    same_styles: bool = False,
+    seed: int = 0,
+    work: StylizerOptions,
+) -> None:
+    """Write stylized copies of every image below IMAGES.
+
+    The stylizer vgg19 is the paper's AdaIN. Its two files are downloaded once, or
+    taken from a folder given as --stylizer, where they are called
+    vgg_normalised.pth and decoder.pth. It needs --styles: the package's styles are
+    those of the small stylizer. The same command resumes after an interruption.
+
+    Args:
+        images: folder of images.
+        out: folder of the copies.
+        styles: folder of style images, or a style bank (default: the package's).
+        per_image: different styles per image.
+        alpha: strength of the style, 0 to 1.
+        size: reduce the shorter side to this many pixels.
+        same_styles: give every image the same styles (a texture grid).
+        seed: random seed of the choice of styles.
+        work: options of the stylizer.
+
+    Examples:
+        shapebias stylize photos --out photos-stylized
+        shapebias stylize photos --styles my-paintings --per-image 4 --out photos-mine
+        shapebias stylize photos --stylizer vgg19 --styles paintings --out photos-vgg
+    """
+    from shapebias.stylize import load_styles
+    from shapebias.stylize.folder import StylizeSettings, stylize_folder
+    from shapebias.stylize.load import check_styles
+
+    settings = StylizeSettings(per_image=per_image, alpha=alpha, size=size, same_styles=same_styles, seed=seed)
+    check_styles(work.stylizer, styles)
+    network, digest, device = work.load()
+    bank = load_styles(styles, network, digest)
+    bank = bank.split("train") if styles is None else bank
+    unreadable = stylize_folder(
+        images, out, network, bank, settings, batch_size=work.batch_size, device=device, strict=work.strict
+    )
+    warn_unreadable(unreadable)
+    say(f"wrote {out}: {per_image} stylized copies per image, stylize.json, styles.csv")
+
+
+def cue_conflict(
+    images: Path,
+    *,
+    out: Path,
+    alpha: float = 0.5,
+    per_pair: int = 5,
+    same: bool = True,
+    size: int = 224,
+    seed: int = 0,
+    work: StylizerOptions,
+) -> None:
+    """Make cue-conflict images: the shape of one category, the texture of another.
+
+    Makes images of every ordered pair of the categories in IMAGES. Names of the
+    categories' folders have small letters only, since file names are made of them
+    (cat1-elephant2.png). Like the published set, this one has 5 images per pair,
+    pairs of a category with itself included; those carry no conflict, and
+    evaluation ignores them. The paper stylizes with vgg19 and --alpha 0.5. The same
+    command resumes after an interruption.
+
+    Args:
+        images: one folder of images per category, or train/ and val/ of such, of which val/ is taken.
+        out: folder of the set, with SHAPE/shapeN-textureM.png.
+        alpha: strength of the texture, 0 to 1.
+        per_pair: images per ordered pair of categories.
+        same: make the pairs of a category with itself too.
+        size: pixels per side at most; smaller images keep their size.
+        seed: random seed of the choice of images.
+        work: options of the stylizer.
+
+    Examples:
+        shapebias cue-conflict photos/val --out photos-conflict
+        shapebias cue-conflict photos --per-pair 2 --no-same --out photos-conflict
+        shapebias audit runs/mmsi --data shape-bias=photos-conflict --out results
+    """
+    from shapebias.files import read_json
+    from shapebias.stylize.conflict_pairs import CueConflictSettings
+    from shapebias.stylize.cue_conflict import MANIFEST, TABLE, make_cue_conflict
+
+    settings = CueConflictSettings(alpha=alpha, per_pair=per_pair, same=same, size=size, seed=seed)
+    network, digest, device = work.load()
+    count, unreadable = make_cue_conflict(
+        images, out, network, digest, settings, batch_size=work.batch_size, device=device, strict=work.strict
+    )
+    for reason in unreadable:
+        say(f"warning: took another image for the unreadable {reason}")
+    taken = read_json(out / MANIFEST)["source"]
+    say(f"wrote {out}: {count} images of {taken}, {MANIFEST}, {TABLE}; measure with --evaluators shape-bias")
+
+
+def texture_grid(
+    images: Path,
+    *,
+    out: Path,
+    textures: Path,
+    count: int = 5,
+    alpha: float = 1.0,
+    size: int = 256,
+    seed: int = 0,
+    work: StylizerOptions,
+) -> None:
+    """Write every image below IMAGES in the same few textures.
+
+    From each texture's folder one image is drawn. The evaluator dimensionality
+    tells classes apart by the class folders of IMAGES; without them every image is
+    a class of its own. The same command resumes after an interruption.
+
+    Args:
+        images: folder of images, or of one folder per class.
+        out: folder of the copies.
+        textures: one folder of images per texture, or a folder of images.
+        count: number of textures, the first by name.
+        alpha: strength of the texture, 0 to 1.
+        size: reduce the shorter side to this many pixels.
+        seed: random seed of the image drawn from each texture's folder.
+        work: options of the stylizer.
+
+    Examples:
+        shapebias texture-grid photos/val --textures dtd-five --out grid
+        shapebias texture-grid photos/val --textures dtd --count 8 --out grid-8
+        shapebias audit resnet50 --data dimensionality=grid --out results
+    """
+    from shapebias.stylize.texture_grid import texture_grid as write_grid
+
+    network, digest, device = work.load()
+    bank, unreadable = write_grid(
+        images,
+        out,
+        textures,
+        network,
+        digest,
+        count=count,
+        alpha=alpha,
+        size=size,
+        seed=seed,
+        batch_size=work.batch_size,
+        device=device,
+        strict=work.strict,
+    )
+    warn_unreadable(unreadable)
+    say(f"wrote {out}: every image in {', '.join(bank.names)}; to use as --data dimensionality={out}")
+
+
+def stylizer_encode(styles: list[Path], *, out: Path, stylizer: str = "small", device: str = "auto") -> None:
+    """Encode style images once, as a bank for --styles of any command.
+
+    Args:
+        styles: folders of paintings or textures.
+        out: the bank, for example styles.safetensors.
+        stylizer: stylizer to encode for: small, vgg19 (downloaded), or a file or folder of weights.
+        device: auto, cpu, cuda or mps.
+
+    Examples:
+        shapebias stylizer encode paintings textures --out styles.safetensors
+        shapebias stylizer encode paintings --stylizer vgg19 --out vgg.safetensors
+    """
+    from shapebias.environment import choose_device
+    from shapebias.stylize import StyleBank, load_stylizer
+
+    if out.suffix != ".safetensors":
+        raise UserError(f"a bank is a .safetensors file, not {out.name}: give --out styles.safetensors")
+    network, digest = load_stylizer(stylizer)
+    bank = StyleBank.encode(network.to(choose_device(device)), digest, styles)
+    bank.save(out)
+    say(f"wrote {out}: {len(bank)} styles")
+
+
+def stylizer_show(
+    images: Path,
+    *,
+    out: Path = Path("sheet.png"),
+    styles: Path | None = None,
+    stylizer: str = "small",
+    rows: int = 6,
+    columns: int = 8,
+    size: int = 128,
+    alpha: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Write a contact sheet of stylizations: images down, styles across.
+
+    Args:
+        images: folder of images to stylize.
+        out: the sheet.
+        styles: folder of style images, or a style bank (default: the package's).
+        stylizer: small, vgg19 (downloaded), or a file or folder of weights.
+        rows: number of images.
+        columns: number of styles.
+        size: pixels per side of each picture.
+        alpha: strength of the style, 0 to 1.
+        seed: random seed of the choice of images and styles.
+
+    Examples:
+        shapebias stylizer show photos --out sheet.png
+        shapebias stylizer show photos --styles paintings --rows 3 --out sheet.png
+    """
+    from shapebias.stylize.sheet import contact_sheet
+
+    counts = {"rows": rows, "columns": columns, "size": size}
+    contact_sheet(images, out, styles=styles, stylizer=stylizer, **counts, alpha=alpha, seed=seed)
+    say(f"wrote {out}")
+
+
+def stylizer_train(
+    config: Recipe,
+    *,
+    content: Path,
+    styles: tuple[Path, ...],
+    out: Path,
+    perceptual: str = "torchvision",
+    workers: int = 1,
+) -> None:
+    """Train the small AdaIN stylizer and encode its bank of styles.
+
+    Writes OUT/adain.safetensors and OUT/styles.safetensors.
+
+    Args:
+        config: settings of the training.
+        content: folder of photographs.
+        styles: folders of paintings and textures.
+        out: folder of the stylizer.
+        perceptual: VGG-16 of the loss: torchvision (downloaded) or an .h5 file.
+        workers: processes that decode images.
+
+    Examples:
+        shapebias stylizer train --content photos --styles paintings --out stylizer
+        shapebias stylizer train --content a --styles b,c --steps 8000 --out stylizer
+    """
+    from shapebias.stylize.training.train import train_stylizer
+
+    for path in train_stylizer(content, list(styles), perceptual, out, config, workers=workers):
+        say(f"wrote {path}")
