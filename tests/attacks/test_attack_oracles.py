@@ -126,7 +126,7 @@ def test_fgsm_on_a_published_network(oracle, published, photographs):
         assert same.float().mean() >= 0.999
 
 
-def test_a_published_network_answers_no_photograph_right_at_half_a_level(published, photographs):
+def test_a_published_model_answers_no_photograph_right_at_half_a_level(published, photographs):
     images, labels = photographs
     start = uniform_start(images.shape, 0, [str(row) for row in range(IMAGES)])
     right = {}

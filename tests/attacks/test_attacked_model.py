@@ -1,4 +1,4 @@
-"""What surrounds an attack does not matter to it, and the network is left as it was."""
+"""What surrounds an attack does not matter to it, and the model is left as it was."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def state(model):
 
 @pytest.mark.parametrize("fails_at", [math.inf, 1, 3])
 @pytest.mark.parametrize("attack", [*ALL, None], ids=str)
-def test_the_network_is_left_exactly_as_it_was(attack, fails_at):
+def test_the_model_is_left_exactly_as_it_was(attack, fails_at):
     model = Counting(fails_at)
     model.network[1].eval()  # a frozen batch norm in a network in training
     model.network[0].weight.requires_grad_(False)
@@ -59,7 +59,7 @@ def test_the_network_is_left_exactly_as_it_was(attack, fails_at):
     assert state(model) == before
 
 
-def test_the_network_is_as_it_was_between_the_cells_of_a_grid():
+def test_the_model_is_as_it_was_between_the_cells_of_a_grid():
     model = Counting()
     before = state(model)
     for cell in attack_sweep(model, pictures(), LABELS, ALL, [1, 2], start=START):
@@ -92,7 +92,7 @@ def network_outside():
         return network()
 
 
-def test_frozen_networks_are_attacked():
+def test_frozen_models_are_attacked():
     wanted = perturb(network(), pictures(), LABELS, MIM, 2)
     assert torch.equal(perturb(network().requires_grad_(False), pictures(), LABELS, MIM, 2), wanted)
 

@@ -152,7 +152,7 @@ def test_the_images_given_are_not_changed_and_their_layout_stays():
     assert torch.equal(x, pictures()) and x.grad is None
 
 
-def test_a_network_may_change_its_input_in_place():
+def test_a_model_may_change_its_input_in_place():
     found = perturb(Of(lambda images: linear(images.sub_(0.5))), pictures(), LABELS, MIM, 4)
     torch.testing.assert_close(found, perturb(Of(lambda images: linear(images - 0.5)), pictures(), LABELS, MIM, 4))
 

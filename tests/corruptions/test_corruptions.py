@@ -245,7 +245,7 @@ def test_bytes_are_the_same_by_any_processes_and_in_any_order(tmp_path):
 
 
 @needs_library
-def test_a_killed_run_goes_on_and_each_image_is_read_once(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_and_each_image_is_read_once(tmp_path, monkeypatch):
     source, out = photographs(tmp_path / "in"), tmp_path / "out"
     made, read = [], []
 

@@ -351,7 +351,7 @@ def test_the_batch_size_changes_nothing(tmp_path, grid):
             assert interval == pytest.approx(same_interval, rel=1e-4)
 
 
-def test_a_stage_is_measured_and_the_network_left_as_it_was(tmp_path, grid):
+def test_a_stage_is_measured_and_the_model_left_as_it_was(tmp_path, grid):
     torch.manual_seed(0)
     network = model().eval()
     before = (network.stages, dict(network.network.maps._forward_hooks), network.training)
@@ -410,7 +410,7 @@ def test_one_readable_class_is_refused_not_drawn_from_for_ever(tmp_path):
         evaluator.run(model().eval())
 
 
-def test_constant_and_broken_latents_are_the_networks_fault(tmp_path, grid):
+def test_constant_and_broken_latents_are_the_models_fault(tmp_path, grid):
     evaluator = Dimensionality(EvalConfig(grid, tmp_path / "out"))
     network = model().eval()
     network.std.fill_(torch.inf)
@@ -428,21 +428,21 @@ def test_logits_that_are_not_numbers_are_refused(tmp_path, grid):
         Dimensionality(EvalConfig(grid, tmp_path / "out")).run(network)
 
 
-def test_a_network_without_a_classifying_layer_is_refused_first(tmp_path, images):
+def test_a_model_without_a_classifying_layer_is_refused_first(tmp_path, images):
     network = Classifier(nn.Flatten(), Identity("net", "net", "Flat"), Preprocessing(16))
     with pytest.raises(UserError, match="no linear layer to take latents from"):
         Dimensionality(EvalConfig(images, tmp_path / "out")).check(network)
 
 
 @pytest.mark.parametrize("gone", ["1.png-style0.png", "1.png-style2.png", "1.png-style*.png"])
-def test_a_missing_copy_is_refused_not_left_out(tmp_path, grid, gone):
+def test_a_missing_copy_is_refused_not_skipped(tmp_path, grid, gone):
     for path in (grid / "cat").glob(gone):
         path.unlink()
     with pytest.raises(UserError, match=r"copies of images in its styles.csv, first cat/1\.png-style.*it resumes"):
         Dimensionality(EvalConfig(grid, tmp_path / "out"))
 
 
-def test_images_that_the_grid_could_not_read_are_left_out(tmp_path, stylizer, bank):
+def test_images_that_the_grid_could_not_read_are_skipped(tmp_path, stylizer, bank):
     images = class_folder(tmp_path / "images", per_class=3)
     (images / "cat" / "0.png").write_bytes(b"")
     stylize_folder(images, tmp_path / "grid", stylizer, bank, StylizeSettings(3, same_styles=True))

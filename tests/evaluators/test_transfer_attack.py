@@ -1,4 +1,4 @@
-"""Adversarial images made against one network, stored, and shown to others."""
+"""Adversarial images made against one model, stored, and shown to others."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def levels(path):
     return np.asarray(Image.open(path)).astype(int)
 
 
-def figures(outcome):
+def values_of(outcome):
     return {entry.key: (entry.value, entry.n, entry.ci95) for entry in outcome.results}
 
 
@@ -121,7 +121,7 @@ def test_the_stored_images_are_the_sources_crop_attacked_on_the_source(setting):
 
 
 @pytest.mark.parametrize(("size", "shown"), [(16, "as they are"), (12, "resized to 12"), (20, "resized to 20")])
-def test_networks_are_shown_the_whole_images(setting, size, shown):
+def test_models_are_shown_the_whole_images(setting, size, shown):
     model = classifier(size=size, crop=0.5)
     found = TransferAttack(setting).run(model)
     made = only_set(setting)
@@ -155,7 +155,7 @@ def test_several_models_share_one_set(setting):
     first = evaluator.run(models[0])
     before, gradients = contents(only_set(setting)), setting.source.network.gradients
     evaluator.run(models[1])
-    assert figures(TransferAttack(setting).run(models[0])) == figures(first)
+    assert values_of(TransferAttack(setting).run(models[0])) == values_of(first)
     itself = TransferAttack(setting).run(models[2])
     assert contents(only_set(setting)) == before
     assert setting.source.network.gradients == gradients  # not attacked again, by this evaluator or a later one
@@ -179,7 +179,7 @@ def test_the_order_of_attacks_makes_no_other_set(setting):
     one, other = (
         TransferAttack(replace(setting, attacks=a)).run(classifier()) for a in (("fgsm", "pgd"), ("pgd", "fgsm"))
     )
-    assert figures(one) == figures(other)
+    assert values_of(one) == values_of(other)
     assert len(list((setting.out / "images").iterdir())) == 1
 
 
@@ -202,7 +202,7 @@ def test_a_killed_making_resumes_and_makes_no_whole_image_again(setting):
     assert not list(made.rglob("*.part"))
 
 
-def test_sources_of_one_name_have_figures_of_their_own(setting):
+def test_sources_of_one_name_have_results_of_their_own(setting):
     other = replace(setting, source=classifier(Small(seed=9), "source"))
     one, two = (TransferAttack(s).run(classifier()) for s in (setting, other))
     assert not {entry.key for entry in one.results} & {entry.key for entry in two.results}
@@ -231,7 +231,7 @@ def test_another_process_at_work_is_waited_for_by_the_user(setting):
         TransferAttack(setting).run(classifier())
 
 
-def test_images_that_cannot_be_made_are_listed_and_left_out(setting, folder):
+def test_images_that_cannot_be_made_are_listed_and_skipped(setting, folder):
     Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
     (folder / "owl" / "0.png").write_bytes(b"no image")
     setting = replace(setting, source=classifier(OddAtBlack(), "source"))
@@ -287,7 +287,7 @@ def test_of_a_set_made_before_what_is_asked_for_is_shown(setting):
         found = TransferAttack(replace(ready, **change)).run(classifier())
         shown = {(e.condition["attack"], e.condition["epsilon"]) for e in found.results[1:]}
         assert shown == wanted
-        assert figures(found).items() <= figures(whole).items()
+        assert values_of(found).items() <= values_of(whole).items()
         details = found.results[0].details
         assert (set(details["attacks"]), set(details["epsilons"])) == ({a for a, _ in wanted}, {e for _, e in wanted})
     for change, words in (
@@ -299,7 +299,7 @@ def test_of_a_set_made_before_what_is_asked_for_is_shown(setting):
             TransferAttack(replace(ready, **change))
 
 
-def test_outputs_that_are_not_finite_name_the_network_and_the_first_image(setting, folder):
+def test_outputs_that_are_not_finite_name_the_model_and_the_first_image(setting, folder):
     class NoneAtBlack(Small):
         def forward(self, images):
             return super().forward(images) / (images.amax((1, 2, 3)) > -1.99)[:, None]
@@ -327,7 +327,7 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
     evaluator = TransferAttack(EvalConfig(moved, tmp_path / "again"))
     evaluator.check(model)
     found = evaluator.run(model)
-    assert figures(found) == figures(made)
+    assert values_of(found) == values_of(made)
     assert found.images == made.images == tuple(f"i{n}" for n in range(5))
     assert TransferAttack.find(moved) == moved
     assert "i3, A3, https://x.example, CC BY 2.0" in (moved / "ATTRIBUTION.txt").read_text()

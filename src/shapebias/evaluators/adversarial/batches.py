@@ -64,7 +64,7 @@ def attack_batch(
         UserError: a gradient that is not finite, under strict; or a model that cannot be attacked.
     """
     rows = list(range(len(names)))
-    begun = bar.done if bar else 0
+    before = bar.done if bar else 0
 
     def pass_on(column: Column, perturbed: Tensor) -> T:
         if bar:
@@ -73,7 +73,7 @@ def attack_batch(
 
     while rows:
         if bar:
-            bar.done = begun
+            bar.done = before
         try:
             clean = images[rows].to(setting.device).contiguous(memory_format=torch.channels_last)
             called, classes = [names[row] for row in rows], labels.take(rows)
@@ -96,7 +96,7 @@ def attack_batch(
     else:
         found = []
     if bar:
-        bar.done = begun
+        bar.done = before
         bar.advance(len(names) * (1 + len(setting.attacks) * len(setting.epsilons)))
     return rows, found
 

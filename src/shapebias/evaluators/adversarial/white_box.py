@@ -153,6 +153,5 @@ class WhiteBox:
             "seed": self.setting.seed,
             "strict": self.setting.strict,
             "order": list(self.setting.attacks),
-            "kept": ["answers", "zero", "gradients"],
             **attack_details(self.setting),
         }

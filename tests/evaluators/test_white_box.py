@@ -1,4 +1,4 @@
-"""Accuracy under attacks on the network itself: figures, resuming, images left out, what is refused."""
+"""Accuracy under attacks on the model itself: results, resuming, skipped images, what is refused."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def network_of_imagenet():
     return classifier(Small(1000), classes=wordnet_ids())
 
 
-def figures(outcome):
+def values_of(outcome):
     return {entry.key: (entry.value, entry.n, entry.ci95) for entry in outcome.results}
 
 
 def same(a, b):
-    assert figures(a) == figures(b)
+    assert values_of(a) == values_of(b)
     assert a.images == b.images
     assert all(np.array_equal(a.per_image[key], b.per_image[key]) for key in a.per_image)
     return True
@@ -103,7 +103,7 @@ def test_batches_do_not_matter(setting):
     assert same(outcomes[0], outcomes[2])
 
 
-def test_a_killed_run_goes_on_and_repeats_no_finished_batch(setting):
+def test_a_killed_run_resumes_and_repeats_no_finished_batch(setting):
     whole = classifier()
     expected = WhiteBox(replace(setting, out=setting.out / "whole")).run(whole)
     killed = classifier(Small(stop=int(whole.network.passes * 0.6)))
@@ -137,7 +137,7 @@ def test_other_settings_do_not_go_on_from_there(setting, change):
 
 
 @pytest.mark.parametrize("stop", [40, 55])  # in the third batch; after it, when only unreadable images are left
-def test_unreadable_images_are_left_out_and_told_also_after_a_kill(setting, folder, stop):
+def test_unreadable_images_are_skipped_and_listed_also_after_a_kill(setting, folder, stop):
     for name in ("bear/1.png", "owl/0.png", "owl/1.png"):
         (folder / name).write_bytes(b"no image")
     setting = replace(setting, batch_size=2)
@@ -158,7 +158,7 @@ def test_unreadable_images_are_left_out_and_told_also_after_a_kill(setting, fold
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
-def test_images_without_a_finite_gradient_are_left_out_everywhere(setting, folder, batch_size):
+def test_images_without_a_finite_gradient_are_skipped_everywhere(setting, folder, batch_size):
     Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
     setting = replace(setting, batch_size=batch_size)
     found = WhiteBox(setting).run(classifier(OddAtBlack()))
@@ -236,7 +236,7 @@ def test_outputs_that_are_not_finite_name_the_first_image(setting, folder):
         WhiteBox(setting).run(classifier(NoneAtBlack()))
 
 
-def test_networks_that_cannot_be_attacked_are_refused_first(setting):
+def test_models_that_cannot_be_attacked_are_refused_first(setting):
     evaluator = WhiteBox(setting)
     with pytest.raises(UserError, match=r"net cannot be attacked on .*has no gradient"):
         evaluator.check(classifier(NoGradient()))
@@ -253,7 +253,7 @@ def test_networks_that_cannot_be_attacked_are_refused_first(setting):
     assert model.network.gradients == 1
 
 
-def test_the_network_is_left_as_it_was(setting):
+def test_the_model_is_left_as_it_was(setting):
     model = classifier()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     WhiteBox(setting).run(model)

@@ -1,4 +1,4 @@
-"""Accuracy under corruptions: figures by hand, layouts, parts of the set, resuming, and what is refused."""
+"""Accuracy under corruptions: results by hand, layouts, parts of the set, resuming, and what is refused."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def entries_of(outcome):
 
 
 @pytest.mark.parametrize("groups", [False, True])
-def test_figures_counted_by_hand(tmp_path, groups):
+def test_results_counted_by_hand(tmp_path, groups):
     says, right = random_says(0)
     data = corrupted(tmp_path / "data", says, groups=groups)
     outcome = Corruptions(EvalConfig(data, tmp_path / "out", batch_size=4)).run(reading())
@@ -210,7 +210,7 @@ def test_parts_of_the_set_have_no_silent_mean(tmp_path):
     assert len([key for key in entries if key[0] == "top1" and key[2] is None]) == 13
 
 
-def test_uneven_severities_are_named_and_left_out_of_the_means_alone(tmp_path):
+def test_uneven_severities_are_named_and_skipped_in_the_means_alone(tmp_path):
     says, right = random_says(4)
     data = corrupted(tmp_path / "data", says)
     (data / "fog" / "2" / "bear" / "1.JPEG").unlink()
@@ -344,7 +344,7 @@ def test_folders_that_do_not_fit_are_refused(tmp_path, spoil, words):
         Corruptions(EvalConfig(data, tmp_path / "out"))
 
 
-def test_networks_and_data_that_do_not_fit_are_refused(tmp_path):
+def test_models_and_data_that_do_not_fit_are_refused(tmp_path):
     data = corrupted(tmp_path / "data", {("fog", 1): [[0], [1], [2]]})
     evaluator = Corruptions(EvalConfig(data, tmp_path / "out"))
     with pytest.raises(UserError, match="different classes"):
@@ -375,7 +375,7 @@ def test_it_is_found_below_a_root_of_data_sets(tmp_path):
     assert Corruptions.find(data) == data
 
 
-def test_two_networks_are_compared_by_images(tmp_path):
+def test_two_models_are_compared_by_images(tmp_path):
     says, right = random_says(7)
     evaluator = Corruptions(EvalConfig(corrupted(tmp_path / "data", says), tmp_path / "out"))
     good, bad = reading(name="good"), reading(name="bad")
