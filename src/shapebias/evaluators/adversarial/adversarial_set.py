@@ -12,8 +12,8 @@ from shapebias.data.image_set import ImageSet, fingerprint, from_labels
 from shapebias.data.readers.nips17 import digest_attacked
 from shapebias.errors import UserError
 from shapebias.evaluators.adversarial.columns import NO_ATTACK, Column, attack_columns
-from shapebias.evaluators.adversarial.examples import MANIFEST, SCHEMA
 from shapebias.files import read_json
+from shapebias.results.layout import ADVERSARIAL_MANIFEST, ADVERSARIAL_SCHEMA
 
 IDENTITY = "making.json"  # all that the set depends on; without the manifest the set is not finished
 ZERO = "zero_gradients"
@@ -110,7 +110,7 @@ def stored_path(folder: Path, column: Column, name: str) -> Path:
 
 def is_set(folder: Path) -> bool:
     """Return whether ``folder`` is a set of adversarial images, finished or not."""
-    return any((Path(folder) / name).is_file() for name in (MANIFEST, IDENTITY))
+    return any((Path(folder) / name).is_file() for name in (ADVERSARIAL_MANIFEST, IDENTITY))
 
 
 def read_set(folder: Path) -> AdversarialSet:
@@ -119,12 +119,12 @@ def read_set(folder: Path) -> AdversarialSet:
     Raises:
         UserError: no manifest of ours, a damaged one, or a set that is not finished.
     """
-    path = Path(folder) / MANIFEST
+    path = Path(folder) / ADVERSARIAL_MANIFEST
     if not path.is_file() and (Path(folder) / IDENTITY).is_file():
         raise UserError(f"{folder} is not finished: give the same command again, with its --source; it resumes")
     value = read_json(path)
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        raise UserError(f"{path} does not describe adversarial images of this version (schema {SCHEMA})")
+    if not isinstance(value, dict) or value.get("schema") != ADVERSARIAL_SCHEMA:
+        raise UserError(f"{path} does not describe adversarial images of this version (schema {ADVERSARIAL_SCHEMA})")
     if value.get("kind") != "set":
         raise UserError(f"{folder} holds a few examples for a report: give the folder of a whole set")
     try:

@@ -23,9 +23,9 @@ from shapebias.evaluators.base import EvalConfig
 from shapebias.files import write_json, write_text
 from shapebias.models.classifier import Classifier
 from shapebias.models.imagenet import described
+from shapebias.results.layout import ADVERSARIAL_MANIFEST, ADVERSARIAL_SCHEMA
 
 COUNT = 6
-MANIFEST, SCHEMA = "adversarial.json", "shapebias/adversarial/1"
 
 
 def draw_examples(names: Sequence[str], seed: int) -> list[int]:
@@ -87,7 +87,7 @@ def write_examples(
                 **files,
             }
         )
-    write_json(folder / MANIFEST, {"schema": SCHEMA, "kind": "examples", "images": listed})
+    write_json(folder / ADVERSARIAL_MANIFEST, {"schema": ADVERSARIAL_SCHEMA, "kind": "examples", "images": listed})
     if (credit := attribution(images.take(shown))) is not None:
         write_text(folder / ATTRIBUTION, credit)
     return {"folder": str(folder.resolve()), "images": listed}

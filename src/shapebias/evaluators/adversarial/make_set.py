@@ -29,10 +29,10 @@ from shapebias.evaluators.adversarial.adversarial_set import (
 from shapebias.evaluators.adversarial.attack_images import AttackLabels
 from shapebias.evaluators.adversarial.batches import attack_batch, image_batches
 from shapebias.evaluators.adversarial.columns import CLEAN, Column, attack_columns, attack_details
-from shapebias.evaluators.adversarial.examples import MANIFEST, SCHEMA
 from shapebias.evaluators.base import EvalConfig
 from shapebias.files import read_json, write_json, write_text
 from shapebias.models.classifier import Classifier
+from shapebias.results.layout import ADVERSARIAL_MANIFEST, ADVERSARIAL_SCHEMA
 
 ZERO_FILE = "zero_gradients.json"  # names of images, written before the images themselves
 TOLERANCE = 1e-4  # levels of 8 bits: far above float32's rounding errors, far below what an attack moves
@@ -67,7 +67,7 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
     identity = _identity(source, images, setting)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = parent / f"transfer-attack-{digest}"
-    head = {"schema": SCHEMA, "kind": "set", **identity}
+    head = {"schema": ADVERSARIAL_SCHEMA, "kind": "set", **identity}
     columns = attack_columns(setting.attacks, setting.epsilons)
     labels = AttackLabels.of(source, images, targeted=setting.targeted)
     unreadable, odd = list[str](), list[str]()
@@ -76,7 +76,7 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
         return [stored_path(folder, column, images.names[row]) for column in columns]
 
     def make(missing: list[int], skip: Skip) -> Iterator[int]:
-        (folder / MANIFEST).unlink(missing_ok=True)  # while it is not there, the set is not finished
+        (folder / ADVERSARIAL_MANIFEST).unlink(missing_ok=True)  # while it is not there, the set is not finished
         if (credit := attribution(images)) is not None:
             write_text(folder / ATTRIBUTION, credit)
         source.to(device=setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -101,7 +101,7 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
             raise UserError(f"the gradient of {source.identity.name} is not finite for any image of {images.root}")
         lists = {"images": manifest_images(images.take(there)), "unreadable": unreadable}
         lists |= {"gradients_not_finite": sorted(odd), ZERO: sorted(_known_zero(folder) - set(odd))}
-        write_json(folder / MANIFEST, {**head, "finished": True, **lists})
+        write_json(folder / ADVERSARIAL_MANIFEST, {**head, "finished": True, **lists})
 
     materialize(
         folder,

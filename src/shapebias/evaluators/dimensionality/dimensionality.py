@@ -40,12 +40,12 @@ from shapebias.models.classifier import Classifier
 from shapebias.models.features import classifying_layer
 from shapebias.models.predict import PredictedBatches
 from shapebias.progress import progress
+from shapebias.results.layout import NEURONS_FILE
 from shapebias.results.results import Result
 from shapebias.stylize.folder import MANIFEST
 
 TEXTURES = 5
 MANY = 5  # pairs per image; more add little
-NEURONS_FILE = "neurons.json"
 
 
 class Dimensionality:

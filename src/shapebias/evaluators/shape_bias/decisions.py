@@ -10,8 +10,6 @@ import numpy as np
 
 from shapebias.files import write_text
 
-FILE = "decisions.json"
-
 
 def shares_of(scores: np.ndarray) -> np.ndarray:
     """Each answer's share of the scores of all answers to an image: rows (N, answers) divided by their sums."""

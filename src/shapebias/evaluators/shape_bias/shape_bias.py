@@ -12,11 +12,11 @@ from shapebias.data.image_set import part
 from shapebias.data.readers.cue_conflict import OTHER, SAME, read_cue_conflict
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
-from shapebias.evaluators.shape_bias.decisions import FILE as DECISIONS
 from shapebias.evaluators.shape_bias.decisions import shares_of, write_decisions
 from shapebias.metrics.functional.shape_bias import shape_bias
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
+from shapebias.results.layout import DECISIONS_FILE
 from shapebias.results.responses import trials_of, write_responses
 from shapebias.results.results import Result
 from shapebias.stats.bootstrap import ratio_interval
@@ -68,13 +68,13 @@ class ShapeBias:
         file = f"cue-conflict_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
         out = self.setting.out / name
         write_responses(out / file, trials_of(name, answers, shapes, images))
-        write_decisions(out / DECISIONS, folder.root, relative, shapes, textures, how.names, scores)
+        write_decisions(out / DECISIONS_FILE, folder.root, relative, shapes, textures, how.names, scores)
         details = {
             "mapping": how.mapping,
             "same_category_left_out": len(folder.skipped[SAME]),
             "other_names_left_out": list(folder.skipped[OTHER]),
             "responses": file,
-            "decisions": DECISIONS,
+            "decisions": DECISIONS_FILE,
             "confidence": {
                 "shape": _mean_of(shares_of(scores), how.names, shapes),
                 "texture": _mean_of(shares_of(scores), how.names, textures),

@@ -14,12 +14,12 @@ from shapebias.report.collect import Collection, Model
 from shapebias.report.format import plain
 from shapebias.report.pictures import Picture, embed_png, inside
 from shapebias.report.values import listing, number, table, text
+from shapebias.results.layout import ADVERSARIAL_MANIFEST, ADVERSARIAL_SCHEMA
 from shapebias.results.results import Result
 
 EVALUATORS = ("white-box", "transfer-attack")
 TITLES = {"fgsm": "FGSM", "pgd": "PGD", "ifgsm": "I-FGSM", "mim": "MIM", "autoattack": "AutoAttack"}
 CLEAN = "none"
-MANIFEST, SCHEMA = "adversarial.json", "shapebias/adversarial/1"
 PICTURES, GALLERIES = 6, 4
 _VIEWS = ("clean", "adversarial", "difference")
 
@@ -108,15 +108,17 @@ def _folder(name: str, home: Path, warnings: list[str]) -> Path | None:
     ways = (Path(name), home / Path(name).name)
     found = next((way for way in ways if _is_ours(way)), None)
     if found is None:
-        warnings.append(f"{name} is no folder of adversarial pictures (no {MANIFEST} in it), so none of it is shown")
+        warnings.append(
+            f"{name} is no folder of adversarial pictures (no {ADVERSARIAL_MANIFEST} in it), so none of it is shown"
+        )
     return found
 
 
 def _is_ours(folder: Path) -> bool:
     """Return whether a folder was written as one of adversarial pictures, by the manifest in it."""
-    path = inside(folder, MANIFEST)
+    path = inside(folder, ADVERSARIAL_MANIFEST)
     try:
-        return path is not None and table(read_json(path)).get("schema") == SCHEMA
+        return path is not None and table(read_json(path)).get("schema") == ADVERSARIAL_SCHEMA
     except UserError:
         return False
 

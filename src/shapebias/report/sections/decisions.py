@@ -16,9 +16,9 @@ from shapebias.report.collect import Collection, Measurement, Model
 from shapebias.report.pictures import Picture, conflict_picture, embed, inside, is_folder
 from shapebias.report.sections import Section
 from shapebias.report.values import listing, number, read_record, table, text
+from shapebias.results.layout import DECISIONS_FILE
 from shapebias.results.responses import read_responses
 
-FILE = "decisions.json"
 CARDS = 12
 SEED = "shapebias"  # of the draw
 _SIDE = 200
@@ -148,7 +148,7 @@ def _may_be_published(folder: Path, files: Sequence[str]) -> bool:
 def _decisions(model: Model, warnings: list[str]) -> Decisions | None:
     """The first decisions beside the model's results, or the raw answers that these name."""
     for measurement in model.measurements:
-        path = inside(measurement.path.parent, FILE)
+        path = inside(measurement.path.parent, DECISIONS_FILE)
         found = _from_json(path, model, warnings) if path else None
         found = found or _from_responses(measurement, model, warnings)
         if found is not None:

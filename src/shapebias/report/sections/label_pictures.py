@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from shapebias.data.pictures import GAP
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_masks import IGNORED, VOC_PALETTE
 from shapebias.report.collect import Collection, Model
 from shapebias.report.format import percent
 from shapebias.report.pictures import Picture, embed_image, embed_png, inside, png_inside, side_by_side
 from shapebias.report.values import listing, number, read_record, table, text
+from shapebias.results.layout import (
+    CAM_INDEX,
+    CAM_SCHEMA,
+    PICTURES_FOLDER,
+    SEGMENTATION_INDEX,
+    SEGMENTATION_SCHEMA,
+)
 from shapebias.results.results import Result
 
-FOLDER = "pictures"  # beside results.json
 IMAGES, MODELS = 6, 6  # shown of a gallery at most, and models of each image
 _ROWS = 100  # of an index, read at most
-_GAP, _LARGEST = 4, 220  # pixels: between the parts of a segmentation picture, and of a side on the page
+_LARGEST = 220  # pixels of a side on the page
 _NAMES = {0: "background"} | dict(enumerate(VOC_CLASSES, 1)) | {IGNORED: "border, ignored"}
 _COLOURS = {tuple(int(part) for part in VOC_PALETTE[index]): index for index in _NAMES}
 
@@ -71,79 +78,74 @@ class LabelGallery:
             self.occurring |= occurring
 
 
-Found = dict[tuple[str, str, float | None], LabelGallery]
-
-
 def label_galleries(collection: Collection) -> list[LabelGallery]:
     """The pictures beside the results that they are of, segmentation first; an image has one card for all models."""
-    found: Found = {}
+    found: dict[tuple[str, str, float | None], LabelGallery] = {}
     for evaluator, index, schema, read in _INDEXES:
         for model in collection.models:
             for home in model.measurements:
-                path = inside(home.path.parent, FOLDER, index)
+                path = inside(home.path.parent, PICTURES_FOLDER, index)
                 results = [result for result in home.results if result.evaluator == evaluator]
                 record = read_record(path, schema, collection.warnings) if path and results else None
                 if path is None or record is None:
                     continue
-                if read(model, results, path.parent, record, found):
+                pictures = list(read(model, results, path.parent, record))
+                for kind, threshold, shown in pictures:
+                    gallery = LabelGallery(evaluator, kind, threshold)
+                    found.setdefault((evaluator, kind, threshold), gallery).add(*shown)
+                if pictures:
                     collection.picture_folders.append(path.parent)
                 else:
                     collection.warnings.append(f"{path} names no picture of {model.name}'s results that can be shown")
-    return [gallery for gallery in found.values() if gallery.images]
+    return list(found.values())
 
 
-def _segmented(model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any], found: Found) -> bool:
-    """Add the rows whose weights are those that were measured; return whether any could be read."""
+Shown = tuple[str, Picture, Picture, Labelled, set[int]]  # the arguments of ``LabelGallery.add``
+
+
+def _segmented(
+    model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any]
+) -> Iterator[tuple[str, float | None, Shown]]:
+    """The pictures of the weights that were measured, with their backbone."""
     measured = {
         (text(result.condition.get("backbone")), text(table(seed).get("weights_sha256")))
         for result in results
         for seed in listing(result.details.get("seeds"))
     }
-    any_read = False
     for row in _rows(record):
         backbone, path = text(row.get("backbone")) or "", png_inside(folder, row.get("file"))
         if path is None or (backbone, text(row.get("weights_sha256"))) not in measured:
             continue
-        if (parts := side_by_side(path, 3, gap=_GAP)) is None:
+        if (parts := side_by_side(path, 3, gap=GAP)) is None:
             continue
         image = embed_image(parts[0], largest=_LARGEST, quality=85)
         truth, predicted = (embed_image(part, largest=_LARGEST, labels=True) for part in parts[1:])
-        gallery = found.setdefault(("segmentation", backbone, None), LabelGallery("segmentation", backbone))
-        occurring = {index for part in parts[1:] for index in _class_numbers(part)}
         answer = Labelled(model, (("prediction", predicted),), _miou(row))
-        gallery.add(text(row.get("image")) or "", image, truth, answer, occurring)
-        any_read = True
-    return any_read
+        occurring = {index for part in parts[1:] for index in _class_numbers(part)}
+        yield backbone, None, (text(row.get("image")) or "", image, truth, answer, occurring)
 
 
 def _pseudo_labelled(
-    model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any], found: Found
-) -> bool:
-    """Add the rows if they are of the settings of a result; return whether any could be read."""
+    model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any]
+) -> Iterator[tuple[str, float | None, Shown]]:
+    """The pictures, if they are of the settings of a result, with its scales and threshold."""
     scales = next((text(r.condition.get("scales")) for r in results if _is_of(r, record)), None)
-    if scales is None:
-        return False
-    threshold = number(record.get("threshold"))
-    any_read = False
-    for row in _rows(record):
+    for row in _rows(record) if scales is not None else []:
         files = [row.get(view) for view in ("image", "truth", "pseudo_label", "heat")]
         views = [view for file in files if (view := embed_png(folder, file, largest=_LARGEST))]
-        if len(views) < len(files):
-            continue
-        image, truth, labels, heat = views
-        best = text(row.get("best_class"))
-        gallery = found.setdefault(("cam", scales, threshold), LabelGallery("cam", scales, threshold))
-        names = {name for name in listing(row.get("classes")) if isinstance(name, str)}
-        occurring = {index for index, name in _NAMES.items() if name in names}
-        answer = Labelled(model, (("labels", labels), (f"map of {best}" if best else "map", heat)), _miou(row))
-        gallery.add(text(row.get("name")) or "", image, truth, answer, occurring)
-        any_read = True
-    return any_read
+        if len(views) == len(files):
+            image, truth, labels, heat = views
+            best = text(row.get("best_class"))
+            answer = Labelled(model, (("labels", labels), (f"map of {best}" if best else "map", heat)), _miou(row))
+            names = {name for name in listing(row.get("classes")) if isinstance(name, str)}
+            occurring = {index for index, name in _NAMES.items() if name in names}
+            shown = text(row.get("name")) or "", image, truth, answer, occurring
+            yield scales or "", number(record.get("threshold")), shown
 
 
 _INDEXES = (
-    ("segmentation", "pictures.json", "shapebias/segmentation-pictures/1", _segmented),
-    ("cam", "cam.json", "shapebias/cam-pictures/1", _pseudo_labelled),
+    ("segmentation", SEGMENTATION_INDEX, SEGMENTATION_SCHEMA, _segmented),
+    ("cam", CAM_INDEX, CAM_SCHEMA, _pseudo_labelled),
 )
 
 

@@ -15,8 +15,8 @@ from shapebias.report.format import counted, plain
 from shapebias.report.pictures import Picture, inside, strip, stylized_copy
 from shapebias.report.sections import Section
 from shapebias.report.values import listing, number, read_record, table, text
+from shapebias.results.layout import NEURONS_FILE
 
-FILE = "neurons.json"
 STRIPS, CROPS, MODELS = 10, 6, 4
 FACTORS = ("shape", "texture", "residual")
 
@@ -81,7 +81,7 @@ def _read_strips(collection: Collection) -> list[NeuronStrips]:
     found: list[NeuronStrips] = []
     for model in collection.models:
         for measurement in model.measurements:
-            path = inside(measurement.path.parent, FILE)
+            path = inside(measurement.path.parent, NEURONS_FILE)
             if path is None:
                 continue
             if len(found) == MODELS:

@@ -18,11 +18,11 @@ from shapebias.data.readers.voc_masks import load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.files import write_json
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
+from shapebias.results.layout import CAM_INDEX, CAM_SCHEMA, PICTURES_FOLDER
 from shapebias.tasks.cam.class_maps import ClassMaps
 from shapebias.tasks.cam.multiscale import CamSettings, normalise, summed_cams
 from shapebias.tasks.cam.pseudo_labels import PseudoLabels, voc_outputs
 
-FOLDER, INDEX, SCHEMA = "pictures", "cam.json", "shapebias/cam-pictures/1"
 VIEWS = ("image", "truth", "pseudo_label", "heat")
 COUNT = 6
 
@@ -51,8 +51,8 @@ def write_pictures(
     The best class is the one whose summed map is highest before each is divided by its maximum; ``heat`` is its map so
     divided.
     """
-    folder, order, rows = out / FOLDER, voc_outputs(maps.model), []
-    head: dict[str, Any] = {"schema": SCHEMA, **settings.to_json(), "seed": seed}
+    folder, order, rows = out / PICTURES_FOLDER, voc_outputs(maps.model), []
+    head: dict[str, Any] = {"schema": CAM_SCHEMA, **settings.to_json(), "seed": seed}
     head["weights_sha256"] = maps.model.identity.weights_sha256
     shown = draw_images(images, made, seed)
     if _is_written(folder, head, [images.names[number] for number in shown]):
@@ -83,7 +83,7 @@ def write_pictures(
                 **files,
             }
         )
-    write_json(folder / INDEX, {**head, "pictures": rows})
+    write_json(folder / CAM_INDEX, {**head, "pictures": rows})
 
 
 def _files(name: str) -> dict[str, str]:
@@ -92,6 +92,6 @@ def _files(name: str) -> dict[str, str]:
 
 def _is_written(folder: Path, head: dict[str, Any], names: Sequence[str]) -> bool:
     """Whether ``folder`` has the pictures of these images by this model and these settings, and their index."""
-    found, rows = read_index(folder / INDEX, SCHEMA)
+    found, rows = read_index(folder / CAM_INDEX, CAM_SCHEMA)
     same = found == head and [row.get("name") for row in rows] == list(names)
     return same and all((folder / file).is_file() for name in names for file in _files(name).values())

@@ -14,12 +14,11 @@ from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask
 from shapebias.data.transforms import to_tensor
 from shapebias.files import write_json
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
+from shapebias.results.layout import SEGMENTATION_INDEX, SEGMENTATION_SCHEMA
 from shapebias.tasks.segmentation.segmenter import Segmenter
 from shapebias.tasks.segmentation.whole_images import predict
 from shapebias.tasks.sweep import draw
 
-SCHEMA = "shapebias/segmentation-pictures/1"
-INDEX = "pictures.json"
 COUNT = 6
 
 
@@ -63,14 +62,25 @@ def write_pictures(
                 "weights_sha256": weights_sha256,
             }
         )
-    others = [row for row in read_index(folder / INDEX, SCHEMA)[1] if row.get("backbone") != backbone]
+    others = [
+        row
+        for row in read_index(folder / SEGMENTATION_INDEX, SEGMENTATION_SCHEMA)[1]
+        if row.get("backbone") != backbone
+    ]
     order = sorted([*others, *rows], key=lambda row: (row["backbone"], row["image"]))
-    write_json(folder / INDEX, {"schema": SCHEMA, "parts": ["image", "truth", "prediction"], "pictures": order})
+    write_json(
+        folder / SEGMENTATION_INDEX,
+        {"schema": SEGMENTATION_SCHEMA, "parts": ["image", "truth", "prediction"], "pictures": order},
+    )
 
 
 def has_pictures(folder: Path, *, backbone: str, weights_sha256: str) -> bool:
     """Return whether the pictures of these weights are there."""
-    rows = [row for row in read_index(folder / INDEX, SCHEMA)[1] if row.get("backbone") == backbone]
+    rows = [
+        row
+        for row in read_index(folder / SEGMENTATION_INDEX, SEGMENTATION_SCHEMA)[1]
+        if row.get("backbone") == backbone
+    ]
     return bool(rows) and all(
         row.get("weights_sha256") == weights_sha256 and (folder / str(row.get("file"))).is_file() for row in rows
     )
