@@ -1,4 +1,4 @@
-"""Files from the network: downloaded once, whole or not at all, and the same file ever after.
+"""Files from the internet: downloaded once, whole or not at all, and checked to stay the same.
 
 Beside each downloaded file NAME lies ``NAME.sha256`` with the hash it had when it came, in the format of
 ``sha256sum``. The file is checked against it whenever it is asked for, and so is one that must be
@@ -52,7 +52,7 @@ def fetch(url: str, path: Path, *, otherwise: str = "connect once") -> Path:
     if recorded is None:
         _record(path, found)
     elif found != recorded:
-        raise UserError(f"{path} has changed since it was downloaded ({_two(recorded, found)}): {_anew(path)}")
+        raise UserError(f"{path} has changed since it was downloaded ({_two(recorded, found)}): {_again(path)}")
     return path
 
 
@@ -66,7 +66,7 @@ def _download(url: str, path: Path, otherwise: str) -> None:
                 digest.update(part)
         found = digest.hexdigest()
         if recorded not in (None, found):
-            raise UserError(f"{url} is another file than the first time ({_two(recorded, found)}): {_anew(path)}")
+            raise UserError(f"{url} is another file than the first time ({_two(recorded, found)}): {_again(path)}")
         _record(path, found)  # before the file takes its name, so that it never stands without its hash
 
 
@@ -88,7 +88,7 @@ def _connect(url: str, otherwise: str) -> HTTPResponse:
 
 
 def _refusal(url: str, response: HTTPResponse) -> str | None:
-    """Why this answer cannot be the file; None where it can."""
+    """Return the reason why this answer cannot be the file; None where it can."""
     if urlsplit(response.url).scheme not in (urlsplit(url).scheme, "https"):
         return f"it leads to {response.url}"
     if response.headers.get_content_type() == "text/html":
@@ -99,7 +99,7 @@ def _refusal(url: str, response: HTTPResponse) -> str | None:
 
 
 def _parts(response: HTTPResponse, url: str, otherwise: str) -> Iterator[bytes]:
-    """The body, a megabyte at a time. Its errors are the network's; the caller's are the disk's."""
+    """The body, a megabyte at a time. Its errors are the connection's; the caller's are the disk's."""
     length, done = int(response.headers["Content-Length"]), 0
     with progress(Path(urlsplit(url).path).name, total=-(-length // MEGABYTE), unit="MB") as bar:
         while True:
@@ -126,7 +126,7 @@ def _recorded(path: Path) -> str | None:
         raise UserError(f"cannot read {sidecar}: {error.strerror}") from error
     match = re.match(r"[0-9a-f]{64}\b", text)
     if not match:
-        raise UserError(f"{sidecar} holds no SHA-256: {_anew(path)}")
+        raise UserError(f"{sidecar} holds no SHA-256: {_again(path)}")
     return match[0]
 
 
@@ -142,8 +142,8 @@ def _two(recorded: str | None, found: str) -> str:
     return f"SHA-256 {str(recorded)[:SHOWN_DIGITS]} then, {found[:SHOWN_DIGITS]} now"
 
 
-def _anew(path: Path) -> str:
-    return f"if you trust the source, delete {path} and {_sidecar(path).name} to download it anew"
+def _again(path: Path) -> str:
+    return f"if you trust the source, delete {path} and {_sidecar(path).name} to download it again"
 
 
 def _cannot(url: str, error: Exception | str, otherwise: str) -> UserError:

@@ -23,7 +23,7 @@ LOCK = ".lock"
 def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes its name, on any failure it goes.
 
-    ``durable`` waits until the bytes are on the disk; leave it out for the many small files that are
+    ``durable`` waits until the bytes are on the disk; not needed for many small files that are
     cheap to make again.
 
     Raises:
@@ -80,7 +80,7 @@ def sha256(path: Path) -> str:
 def claim_folder(
     folder: Path, identity: dict[str, Any], *, marker: str, describe: Callable[[dict[str, Any]], str]
 ) -> bool:
-    """Make ``folder`` ours for the work that ``identity`` describes; whether it already was.
+    """Make ``folder`` ours for the work that ``identity`` describes; return whether it already was.
 
     The identity is kept in ``folder/marker``. A folder that holds other work is refused with the
     difference, a folder of other files is refused, and one that cannot be written is refused now
@@ -125,7 +125,7 @@ def locked(folder: Path) -> Iterator[None]:
             taken = not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat())
         except BlockingIOError:
             taken = True
-        except OSError:  # a file system without locks: go on without one
+        except OSError:  # a file system without locks
             taken = False
         if taken:
             raise UserError(f"another process is at work in {folder}: wait for it, or choose another --out")

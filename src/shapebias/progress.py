@@ -15,7 +15,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class Bar:
-    """How far a long job is, at what rate, and how long it still takes."""
+    """The state of a long job: how much is done, at what rate, and the time left."""
 
     def __init__(self, title: str, total: int, done: int, unit: str) -> None:
         self.title, self.total, self.done, self.unit = title, total, done, unit
@@ -89,7 +89,7 @@ class _Live(Bar):
 
 @contextmanager
 def progress(title: str, *, total: int, done: int = 0, unit: str = "images", shown: bool = True) -> Iterator[Bar]:
-    """A bar for ``total`` units of which ``done`` are already there; one that is not ``shown`` only counts."""
+    """Show a bar for ``total`` units of which ``done`` are there already; one that is not ``shown`` only counts."""
     if not shown:
         yield Bar(title, total, done, unit)
     elif sys.stderr.isatty() and not _Live.shown:

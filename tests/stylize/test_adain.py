@@ -98,7 +98,7 @@ def test_several_views_encode_the_content_once_and_equal_single_calls(stylizer, 
     calls = []
     encode = AdaIN.encode_content
     monkeypatch.setattr(AdaIN, "encode_content", lambda self, images: calls.append(len(images)) or encode(self, images))
-    torch.testing.assert_close(stylizer.stylize(content, codes, 0.7), single, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(stylizer.stylize(content, codes, 0.7), single, atol=1e-5, rtol=1e-4)
     assert calls == [2]
 
 

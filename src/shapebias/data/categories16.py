@@ -69,5 +69,5 @@ def category_probabilities(probabilities: np.ndarray, mapping: str = "mean") -> 
 
 
 def is_imagenet(classes: Sequence[str]) -> bool:
-    """Whether these are the WordNet identifiers of ImageNet's 1000 classes, in its order."""
+    """Return whether these are the WordNet identifiers of ImageNet's 1000 classes, in its order."""
     return len(classes) == 1000 and hashlib.sha256("\n".join(classes).encode()).hexdigest() == IMAGENET_SHA256

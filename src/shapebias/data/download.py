@@ -1,4 +1,4 @@
-"""Photographs to begin with: Imagenette, ten classes of ImageNet, as a folder with ``train/`` and ``val/``."""
+"""Photographs to start with: Imagenette, ten classes of ImageNet, as a folder with ``train/`` and ``val/``."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ TIMEOUT_SECONDS = 30.0
 def download_imagenette(out: Path, *, size: str = "160px") -> bool:
     """Download Imagenette through torchvision, which checks the archive's hash, and unpack it as ``out``.
 
-    The work goes on in a hidden folder beside ``out``, which takes its name when it is whole; an archive
-    that had come is not downloaded again.
+    A hidden folder beside ``out`` is filled and takes its name when it is whole; an archive that is there is not
+    downloaded again.
 
     Args:
         out: the folder that will hold ``train/`` and ``val/`` of class folders.
         size: pixels of the shorter side, one of ``SIZES``.
 
     Returns:
-        False where ``out`` holds it already.
+        False where ``out`` holds it already, else True.
 
     Raises:
         UserError: an unknown size, a folder of other things or that cannot be written, or no download.
@@ -47,7 +47,7 @@ def download_imagenette(out: Path, *, size: str = "160px") -> bool:
     work = out.absolute().with_name(f".{out.absolute().name}.part")
     make_folder(work)
     unpacked = work / Path(url).stem
-    shutil.rmtree(unpacked, ignore_errors=True)  # torchvision takes what a killed process unpacked for the whole
+    shutil.rmtree(unpacked, ignore_errors=True)  # torchvision takes a half-unpacked folder for a whole one
     try:
         with _one_line_errors(url), _timeout(TIMEOUT_SECONDS), warnings.catch_warnings(action="ignore"):
             torchvision.datasets.Imagenette(work, size=size, download=True)
@@ -61,7 +61,7 @@ def download_imagenette(out: Path, *, size: str = "160px") -> bool:
 
 
 def _is_there(out: Path, identity: dict[str, str]) -> bool:
-    """Whether ``out`` holds this download; refuses a folder of anything else."""
+    """Return whether ``out`` holds this download; refuse a folder of anything else."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file: choose another folder")
     if (out / MARKER).is_file():
@@ -81,17 +81,17 @@ def _one_line_errors(url: str) -> Iterator[None]:
     except (OSError, EOFError, RuntimeError, tarfile.TarError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # its answer is an open connection
-        reason = getattr(error, "reason", None) or error  # urllib wraps what the network said
+        reason = getattr(error, "reason", None) or error  # urllib wraps the connection's error
         text = " ".join(str(getattr(reason, "strerror", None) or reason).split()) or type(reason).__name__
         raise UserError(
-            f"imagenette could not be downloaded ({text}): connect to the network and give the same command again, "
+            f"imagenette could not be downloaded ({text}): connect to the internet and run the same command again, "
             f"or unpack {url} from elsewhere and give the folder with train/ and val/ as --data"
         ) from error
 
 
 @contextmanager
 def _timeout(seconds: float) -> Iterator[None]:
-    """Silence on the network ends after ``seconds``; torchvision would wait for ever."""
+    """Give up on a silent connection after ``seconds``; torchvision would wait for ever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

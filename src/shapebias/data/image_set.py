@@ -148,13 +148,13 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this ``name`` is taken for an image: by its ending, hidden files never."""
+    """Return whether a file of this ``name`` is read as an image: by its ending, and hidden files never."""
     stem, dot, ending = name.rpartition(".")
     return bool(stem) and not name.startswith(".") and dot + ending.lower() in IMAGE_SUFFIXES
 
 
 def part(root: Path, names: Sequence[str]) -> Path | None:
-    """The first of the folders ``names`` that ``root`` has, such as its ``train``."""
+    """Return the first of the folders ``names`` that ``root`` has, such as its ``train``."""
     return next((Path(root) / name for name in names if (Path(root) / name).is_dir()), None)
 
 

@@ -57,7 +57,7 @@ def materialize(
         strict: stop at a source that cannot be read; otherwise it is skipped and listed.
         unreadable: sources that were skipped before, "path: reason" each.
         finish: called when all files are there, before ``listing`` is written.
-        listing: the name of the JSON list of skipped sources, which says that the folder is finished; None for none.
+        listing: the name of the JSON list of skipped sources, there once the folder is finished; None for none.
 
     Returns:
         The sources that were skipped, "path: reason" each.

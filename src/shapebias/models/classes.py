@@ -1,4 +1,4 @@
-"""What a network's outputs mean: how many there are, and the names that fit them."""
+"""The number of a model's outputs, and the names of its classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shapebias.models.imagenet import COUNT, wordnet_ids
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """The class names in a text file, one a line, in the order of a network's outputs.
+    """Read the class names in a text file, one a line, in the order of a model's outputs.
 
     Raises:
         UserError: no such file, not UTF-8 text, a blank line, or a name given twice.
@@ -37,7 +37,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 def check_distinct(names: Sequence[str], where: str) -> None:
     """Refuse no names at all, and a name given twice."""
     if not names:
-        raise UserError(f"{where}: there are no class names: give one for each output of the network")
+        raise UserError(f"{where}: there are no class names: give one for each output of the model")
     first: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         if first.setdefault(name, number) != number:
@@ -45,7 +45,7 @@ def check_distinct(names: Sequence[str], where: str) -> None:
 
 
 def outputs_of(model: Classifier) -> int:
-    """How many outputs a network in evaluation mode has, by passing one black image of its own input size.
+    """Count the outputs of a model in evaluation mode, by passing one black image of its own input size.
 
     Raises:
         UserError: it does not take that image, or its output is not (N, classes).
@@ -57,7 +57,7 @@ def outputs_of(model: Classifier) -> int:
     try:
         with torch.no_grad():
             logits: Any = model.network((black - mean) / model.std.to(tensor.device))
-    except Exception as error:  # whatever a stranger's network raises
+    except Exception as error:  # any code may run here
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise UserError(
             f"'{name}' does not take float32 images (1, 3, {size}, {size}): {reason}; "
@@ -70,14 +70,14 @@ def outputs_of(model: Classifier) -> int:
 
 
 def with_classes(model: Classifier, names: Sequence[str] | None, *, where: str = "classes") -> Classifier:
-    """``model`` with the names of its outputs: those given, else its own, else ImageNet's where there are 1000.
+    """Return ``model`` with the names of its outputs: those given, else its own, else ImageNet's where there are 1000.
 
-    ImageNet's are a default, and those given go before them; other names of its own cannot be given anew. Any
+    ImageNet's are a default, which given names replace; other names of its own cannot be replaced. Any
     other number of outputs stays without names, and what needs them asks for them.
 
     Raises:
-        UserError: names given twice, not as many as there are outputs, or not the network's own; ``where`` says
-            where they come from.
+        UserError: names given twice, not as many as there are outputs, or not the model's own; ``where`` names
+            their source.
     """
     own = model.identity.classes
     if names is None and own is not None:

@@ -21,7 +21,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Identity:
-    """Where a network comes from and what its outputs mean; stated in every results file.
+    """The origin of a model and the meaning of its outputs; stated in every results file.
 
     ``classes`` are the names of its outputs in order, or None where they are not known; ImageNet's are its
     WordNet identifiers. ``weights_sha256`` is that of the file that the weights were read from, ours or

@@ -26,7 +26,7 @@ def export_weights(source: str | Path, out: Path, library: Library = "timm") -> 
     """Write the weights of a run or checkpoint of ours to ``out`` as a state dict of ``library``; return its SHA-256.
 
     ``.safetensors`` carries architecture, classes, size and normalisation as JSON strings in its metadata;
-    ``.pth`` and ``.pt`` are the bare state dict. The other library's network of the same name is served
+    ``.pth`` and ``.pt`` are the bare state dict. To the other library's network of the same name weights are exported
     only if names, shapes and outputs agree.
 
     Raises:

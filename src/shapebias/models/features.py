@@ -1,4 +1,4 @@
-"""The pooled latents of a network: where they are taken, and over what they are averaged."""
+"""The pooled latents of a network: the modules they are taken from, and the axes they are averaged over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shapebias.errors import UserError
 def capture_features(network: nn.Module, stages: Sequence[str], *, square: bool) -> Iterator[dict[int, Tensor]]:
     """Collect the pooled latents (N, D) of a pass by the stage's number; the network carries no hooks before and after.
 
-    Without ``stages`` they are the input of the classifying layer. ``square``: whether the images are.
+    Without ``stages`` they are the input of the classifying layer. ``square`` says whether the images are.
 
     Raises:
         UserError: a stage gives something else than one tensor, or no classifying layer is found.
@@ -54,7 +54,7 @@ def pooled(output: Tensor, *, channels_last: bool = False) -> Tensor:
 
 
 def channels_last(network: nn.Module, stage: str, shape: Sequence[int], *, square: bool) -> bool:
-    """Whether maps of this ``shape`` are (N, H, W, C), as Swin's are, rather than (N, C, H, W).
+    """Return whether maps of this ``shape`` are (N, H, W, C), as Swin's are, rather than (N, C, H, W).
 
     timm knows the channels of its stages. For other modules: maps of square images are square, so the
     channels are the side that differs from two equal ones. Where neither decides, the network's own
@@ -69,7 +69,7 @@ def channels_last(network: nn.Module, stage: str, shape: Sequence[int], *, squar
 
 
 def classifying_layer(network: nn.Module) -> nn.Module:
-    """The layer that makes the logits: timm's classifier, else the last linear layer, else the last 1 x 1 convolution.
+    """Find the layer that makes the logits: timm's classifier, else the last linear layer, else the last 1 x 1 convolution.
 
     Raises:
         UserError: there is none.
@@ -88,7 +88,7 @@ def classifying_layer(network: nn.Module) -> nn.Module:
 
 
 def stages_of(network: nn.Module) -> list[str]:
-    """The stages worth naming: timm's own list, else the network's children."""
+    """Name the stages: timm's own list, else the network's children."""
     return list(_channels(network)) or [name for name, _ in network.named_children()]
 
 

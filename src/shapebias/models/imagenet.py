@@ -33,7 +33,7 @@ def described(wnid: str) -> str:
 
 
 def naming_of(names: Sequence[str]) -> str:
-    """How folders that are not called by WordNet identifiers may name ImageNet's classes.
+    """Guess how names that are not WordNet identifiers may name ImageNet's classes.
 
     Returns:
         "indices" where all ``names`` are numbers from 0 to 999, "words" where all are ImageNet's names in

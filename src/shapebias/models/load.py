@@ -1,4 +1,4 @@
-"""A network from what a person types: a run folder, a checkpoint, timm:NAME, torchvision:NAME, module:callable."""
+"""A model by its spec: a run folder, a checkpoint, timm:NAME, torchvision:NAME, module:callable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load_model(
     remap_by_order: bool = False,
     classes: Path | str | Sequence[str] | None = None,
 ) -> Classifier:
-    """The network that ``spec`` names, in evaluation mode.
+    """Return the model that ``spec`` names, in evaluation mode.
 
     Args:
         spec: a run folder or checkpoint of ours, ``timm:NAME`` or only NAME, ``torchvision:NAME`` or

@@ -1,7 +1,7 @@
-"""Pretrained weights: found in the cache, fetched, or said at once that they cannot be had.
+"""Pretrained weights: found in the cache, downloaded, or refused at once where they cannot be had.
 
-The hub client of timm repeats every failed request for most of a minute. So its cache is asked first,
-and then whether the host answers at all, before timm is let loose on it.
+The hub client of timm repeats every failed request for most of a minute. So its cache is searched first,
+and then the host is tried once, before timm downloads from it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CACHED_NAMES = ("model.safetensors", "pytorch_model.bin")
 
 
 def timm_overlay(name: str) -> dict[str, Any]:
-    """What to lay over timm's configuration of ``name`` to load its pretrained weights: a cached file, or nothing.
+    """Return the changes to timm's configuration of ``name`` that load its weights: a cached file, or none.
 
     Raises:
         UserError: timm has no such weights, or they are not in the cache and their host does not answer.
@@ -52,7 +52,7 @@ def timm_overlay(name: str) -> dict[str, Any]:
         found = hub.try_to_load_from_cache(repository, filename, revision=revision or None)
         if isinstance(found, str):
             return {} if config.hf_hub_filename else {"file": found, "custom_load": False}
-    if not hub.constants.HF_HUB_OFFLINE:  # else timm says itself, and at once, that it may not ask
+    if not hub.constants.HF_HUB_OFFLINE:  # else timm itself refuses at once
         check_host(hub.constants.ENDPOINT, name)
     return {}
 
@@ -71,7 +71,7 @@ def check_host(url: str, what: str) -> None:
     """Ask ``url`` for an answer, of whatever kind, within ``PATIENCE`` seconds per address.
 
     Raises:
-        UserError: there is none; ``what`` names the network whose weights were wanted.
+        UserError: there is none; ``what`` names the model whose weights were wanted.
     """
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PATIENCE):
@@ -92,5 +92,5 @@ def no_weights(what: str, reason: object) -> UserError:
     line = (str(reason).strip() or type(reason).__name__).splitlines()[0][:200]
     return UserError(
         f"the pretrained weights of '{what}' could not be loaded ({line}): "
-        "connect to the network once, or give a weights file instead"
+        "connect to the internet once, or give a weights file instead"
     )

@@ -53,7 +53,7 @@ class StyleBank:
         return digest.hexdigest()
 
     def split(self, split: BankSplit) -> StyleBank:
-        """The styles to train with, those held out for measuring (every fifth), or all.
+        """Return the styles to train with, those held out for measuring (every fifth), or all.
 
         A bank of fewer than ten styles is not divided.
         """
@@ -67,7 +67,7 @@ class StyleBank:
     def encode(
         cls, stylizer: Stylizer, stylizer_sha256: str, folders: Sequence[Path], *, size: int = STYLE_SIZE
     ) -> StyleBank:
-        """The styles of every readable image below ``folders``, each cut to its central square of ``size``."""
+        """Encode every readable image below ``folders``, each cut to its central square of ``size``."""
         paths = [(folder, path) for folder in folders for path in list_images(folder)]
         codes, names, unreadable = [], [], []
         with progress("styles", total=len(paths), unit="styles") as bar:
@@ -119,7 +119,7 @@ class StyleBank:
 
 
 def load_styles(source: Path | None, stylizer: Stylizer, stylizer_sha256: str) -> StyleBank:
-    """The bank that ships with the package, one from a file, or the styles of a folder of images.
+    """Load the bank that ships with the package, one from a file, or the styles of a folder of images.
 
     Raises:
         UserError: a bank whose codes another stylizer made.
@@ -169,5 +169,5 @@ def encode_image(stylizer: Stylizer, path: Path, size: int = STYLE_SIZE) -> Tens
 
 
 def packaged(name: str) -> Path:
-    """A weights file that ships with the package."""
+    """Return the path of a weights file that ships with the package."""
     return Path(__file__).parent / "weights" / name

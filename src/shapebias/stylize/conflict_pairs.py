@@ -1,4 +1,4 @@
-"""Which images a cue-conflict set is made of: drawn for each pair of categories, whatever the others get."""
+"""The images of a cue-conflict set, drawn for each pair of categories independently of the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALLEST = 16
 
 @dataclass(frozen=True)
 class CueConflictSettings:
-    """What a set depends on, images and stylizer aside; by default the pairs of the published set."""
+    """Settings of a set; the defaults give the pairs of the published one."""
 
     alpha: float = 0.5
     per_pair: int = 5
@@ -70,7 +70,7 @@ def check_categories(folder: ImageSet, settings: CueConflictSettings) -> None:
 
 
 class Sides(dict[Path, int]):
-    """How many pixels wide each image's square is, looked up by decoding it; 0 where that fails."""
+    """The width in pixels of each image's square, looked up by decoding it; 0 where that fails."""
 
     def __init__(self, size: int, strict: bool) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Sides(dict[Path, int]):
 
 
 def choose(folder: ImageSet, settings: CueConflictSettings, sides: Sides) -> list[Conflict]:
-    """The images of a set: for each pair different images of either category, drawn from (seed, pair).
+    """Draw the images of a set: for each pair different images of either category, drawn from (seed, pair).
 
     An unreadable image's place goes to the next of the pair's draw; the other places stay as they are. In
     a pair of a category with itself, each image lends its texture to the one before it.

@@ -32,7 +32,7 @@ WAITING = 16
 
 @dataclass(frozen=True)
 class StylizeSettings:
-    """What the stylized copies depend on, images and styles aside."""
+    """Settings of stylized copies, images and styles aside."""
 
     per_image: int = 2
     alpha: float = 1.0
@@ -52,7 +52,7 @@ class StylizeSettings:
 
 
 def view_path(folder: Path, source: Path, image: Path, view: int) -> Path:
-    """Where the ``view``-th stylized copy of ``image`` (below ``source``) lies in ``folder``."""
+    """Return the path in ``folder`` of the ``view``-th stylized copy of ``image``, which lies below ``source``."""
     relative = image.relative_to(source)
     return folder / relative.parent / f"{relative.name}-style{view}.png"
 
@@ -71,7 +71,7 @@ def stylized_views(folder: Path) -> int:
     manifest = read_json(path)
     views = manifest.get("per_image") if isinstance(manifest, dict) else None
     if not isinstance(views, int) or isinstance(views, bool) or views < 1:
-        raise UserError(f"{path} does not say how many styles per image there are (per_image): stylize the folder anew")
+        raise UserError(f"{path} does not state the number of styles per image (per_image): stylize the folder again")
     return views
 
 

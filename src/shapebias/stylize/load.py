@@ -1,4 +1,4 @@
-"""A stylizer from what a person types: small, vgg19, a file of the small one, a folder of VGG's two files."""
+"""A stylizer by name or path: small, vgg19, a file of the small one, a folder of VGG's two files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOLDER = f"a folder with {ENCODER} and {DECODER}"
 
 
 def load_stylizer(source: str | Path | None = None, *, url: str = RELEASE) -> tuple[Stylizer, str]:
-    """A stylizer, frozen and in evaluation mode, and the hash by which its style codes are known.
+    """Load a stylizer, frozen and in evaluation mode, and the hash by which its style codes are known.
 
     Args:
         source: None or "small", the AdaIN that ships with the package; "vgg19", the paper's, whose two
@@ -55,7 +55,7 @@ def check_styles(source: str | Path | None, styles: Path | None) -> None:
 
 
 def download_vgg(url: str = RELEASE) -> Path:
-    """The folder of VGG's two files in torch's cache, downloaded from below ``url`` where they are not there yet.
+    """Return the folder of VGG's two files in torch's cache, downloaded from below ``url`` where they are not there yet.
 
     Raises:
         UserError: see ``shapebias.download.fetch``.

@@ -1,4 +1,4 @@
-"""Photographs in the layouts people have: where the classes are, and which class a loose image belongs to.
+"""Images in the usual layouts: class folders, divided or not, and ImageNet as published.
 
 Below ``root``: class folders; ``train/`` and ``val/`` (or ``test/``, ``validation/``) of class folders, which
 is also torchvision's ImageNet; or ImageNet as published, ``ILSVRC/Data/CLS-LOC/train/WNID/`` with all test
@@ -48,7 +48,7 @@ def read_class_folders(root: Path) -> ImageSet:
 
 
 def training_images(root: Path) -> ImageSet:
-    """The images to train with: those of ``train/`` where there is one, else of the class folders in ``root``.
+    """Read the images to train with: those of ``train/`` where there is one, else of the class folders in ``root``.
 
     Raises:
         UserError: no such folder, no class folders, no images, or a single class.
@@ -60,7 +60,7 @@ def training_images(root: Path) -> ImageSet:
 def evaluation_images(
     root: Path, classes: Sequence[str] | None = None, numbered: Sequence[str] = ()
 ) -> ImageSet | None:
-    """The images to test with: those of ``val/``, ``test/`` or ``validation/``; None where there is none of them.
+    """Read the images to test with: those of ``val/``, ``test/`` or ``validation/``; None where there is none of them.
 
     Args:
         root: the folder that ``training_images`` takes, or one whose loose images a file in it or beside it labels.
@@ -123,7 +123,7 @@ def _base(root: Path) -> Path:
 
 
 def _published(names: Collection[str]) -> bool:
-    """Whether images are called as those of ImageNet's published validation set."""
+    """Return whether images are named as in ImageNet's published validation set."""
     return any(name.startswith(VAL_IMAGE) for name in names)
 
 

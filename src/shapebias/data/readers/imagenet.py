@@ -161,9 +161,9 @@ def _read_meta(path: Path) -> dict[str, str]:
         named = isinstance(wnids, list) and all(isinstance(wnid, str) and wnid for wnid in wnids)
     except Exception as error:  # torch.load has many ways to say that a file is not what was looked for
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-        raise UserError(f"{path} cannot be read ({reason}): make it anew with torchvision, or remove it") from error
+        raise UserError(f"{path} cannot be read ({reason}): make it again with torchvision, or remove it") from error
     if not named:
-        raise UserError(f"{path} does not list a WordNet identifier for each image: make it anew, or remove it")
+        raise UserError(f"{path} does not list a WordNet identifier for each image: make it again, or remove it")
     return {f"{VAL_IMAGE}{number:08d}": wnid for number, wnid in enumerate(wnids, 1)}
 
 

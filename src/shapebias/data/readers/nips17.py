@@ -1,9 +1,9 @@
 """The images of the NeurIPS 2017 competition on adversarial attacks (Kurakin et al. 2018), as published.
 
 A folder with a CSV and the images, in ``images/`` or beside it; or a folder with that one, called ``nips17``. The CSV
-is ``images.csv`` or ``dev_dataset.csv``, or the only one that has the columns. A row says of an image what its file is
-called (ImageId), what it shows (TrueLabel) and where targeted attacks go (TargetClass): ImageNet's classes, which
-**count from 1**. Author, OriginalLandingURL and License say whose it is; all are under Creative Commons' CC BY.
+is ``images.csv`` or ``dev_dataset.csv``, or the only one that has the columns. A row gives the name of an image's file
+(ImageId), its class (TrueLabel) and the class that targeted attacks go to (TargetClass), both of ImageNet and **counted
+from 1**. Author, OriginalLandingURL and License are its attribution; all are under Creative Commons' CC BY.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Row = tuple[int, dict[str, str]]  # the line that it ends on, and its fields
 
 
 def find_competition(root: Path) -> Path | None:
-    """The CSV in ``root`` or one level down, None where there is none: a folder of other things is no error.
+    """Find the CSV in ``root`` or one level down, None where there is none: a folder of other things is no error.
 
     Where ``root`` is the ``images/`` with the images themselves, the CSV beside it.
     """
@@ -111,7 +111,7 @@ def attribution(images: ImageSet) -> str | None:
 
 
 def no_table(root: Path) -> UserError | None:
-    """What is wrong with images that lie as the competition's do, without their CSV, or with a file.
+    """Return the error for images that lie as the competition's do, without their CSV, or for a file.
 
     None for any other folder.
     """
@@ -132,7 +132,7 @@ def _table_in(folder: Path) -> Path | None:
     for name in FILES:
         if (folder / name).is_file():
             columns = _header(folder / name)
-            if columns is None or columns & {*NEEDED, TARGET}:  # what else it lacks is said when it is read
+            if columns is None or columns & {*NEEDED, TARGET}:  # reading it names what else it lacks
                 return folder / name
     fitting = [file for file in sorted(folder.glob("*.csv")) if set(NEEDED) <= (_header(file) or set())]
     return fitting[0] if len(fitting) == 1 else None

@@ -41,7 +41,7 @@ _NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # a file's name and never a path
 
 
 def find_voc(root: Path, year: int) -> Path | None:
-    """A year's folder: ``root`` itself, or below it, with or without VOCdevkit and ``voc``; None if it is not there.
+    """Find a year's folder: ``root`` itself, or below it, with or without VOCdevkit and ``voc``; None if it is not there.
 
     Raises:
         UserError: a year other than 2007 and 2012.
@@ -56,7 +56,7 @@ def find_voc(root: Path, year: int) -> Path | None:
 
 
 def year_folder(root: Path, year: int) -> Path:
-    """A year's folder at or below ``root``, see ``find_voc``.
+    """Return a year's folder at or below ``root``, see ``find_voc``.
 
     Raises:
         UserError: it is not there.
@@ -70,7 +70,7 @@ def year_folder(root: Path, year: int) -> Path:
 
 
 def split_names(folder: Path, task: str, split: str) -> tuple[str, ...]:
-    """The names of images in ``ImageSets/TASK/SPLIT.txt`` of a year's folder, in its order.
+    """Return the names of images in ``ImageSets/TASK/SPLIT.txt`` of a year's folder, in its order.
 
     Raises:
         UserError: no such list (those there are named), names twice, or lines that are no names.

@@ -28,7 +28,7 @@ def count(
     conflict_per_pair: int = 1,
     silhouettes_per_class: int = 25,
 ) -> dict[str, int]:
-    """How many images each split will hold, by split name, with their sum as ``total``."""
+    """Count the images that each split will hold, by split name, with their sum as ``total``."""
     k = len(CATEGORIES)
     counts = {
         "train": k * train_per_class,
@@ -55,7 +55,7 @@ def generate(
 
     Every image depends on the seed, its split, its category and its number alone, so larger counts
     add images and change none. A folder that already holds the same data set is left as it is, and
-    an interrupted run goes on to the same end.
+    an interrupted run resumes to the same end.
 
     Args:
         folder: where to write; made if it is not there.
@@ -67,7 +67,7 @@ def generate(
         own: probability that a training or test figure wears its own category's texture; otherwise
             it wears one of the other fifteen.
         seed: the data set's seed.
-        on_image: called after each image; ``count`` says how often that will be.
+        on_image: called after each image; ``count`` gives the number of calls.
 
     Raises:
         UserError: a parameter is out of range, or the folder holds something else.

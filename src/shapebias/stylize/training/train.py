@@ -53,7 +53,7 @@ class ContentAndStyle(Dataset[tuple[Tensor, Tensor]]):
 def train_stylizer(
     content: Path, styles: Sequence[Path], perceptual: str, out: Path, recipe: Recipe, *, workers: int = 1
 ) -> list[Path]:
-    """Train, checkpointing to ``out/state.pt`` so that a killed run goes on.
+    """Train, checkpointing to ``out/state.pt`` so that a killed run resumes.
 
     Args:
         content: folder of photographs.
