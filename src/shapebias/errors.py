@@ -30,3 +30,15 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
     hint = f": did you mean '{near[0]}'?" if near else "."
     few = f" Known: {', '.join(names)}" if len(names) <= A_FEW else f" There are {len(names)}."
     return UserError(f"unknown {kind} '{given}'{hint}{few}")
+
+
+def first_three(names: Iterable[str]) -> str:
+    """Join the first three of ``names``, for messages: ``a, b, c ...``."""
+    listed = list(names)
+    return ", ".join(listed[:3]) + (" ..." if len(listed) > 3 else "")
+
+
+def some(names: Iterable[str]) -> str:
+    """Count ``names`` and give the first three in order: ``5 (a, b, c ...)``, or ``0``."""
+    listed = sorted(names)
+    return f"{len(listed)} ({first_three(listed)})" if listed else "0"

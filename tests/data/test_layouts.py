@@ -289,7 +289,7 @@ def test_differing_classes_are_shown(tmp_path):
     test = read_class_folders(class_folder(tmp_path / "val", ("elk", "Cat"), 1))
     check_same_classes(train, train)
     text = message(lambda: check_same_classes(train, test))
-    assert "4 (ant, bee, cat, ...) missing, 1 (Cat) surplus in val" in text
+    assert "4 (ant, bee, cat ...) missing, 1 (Cat) surplus in val" in text
     assert str(train.root) in text and str(test.root) in text
 
 

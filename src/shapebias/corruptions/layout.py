@@ -19,7 +19,7 @@ from shapebias.data.decode import UnreadableImage, image_size
 from shapebias.data.image_set import ImageSet
 from shapebias.data.materialize import UNREADABLE, read_unreadable
 from shapebias.data.readers.class_folders import read_class_folders
-from shapebias.errors import UserError
+from shapebias.errors import UserError, some
 from shapebias.progress import progress
 
 MANIFEST = "corruptions.json"  # in folders of ``shapebias corrupt``
@@ -178,9 +178,7 @@ def _severities(folder: Path) -> list[tuple[int, Path]]:
 def _different(path: Path, found: Sequence[str], first: Path, wanted: Sequence[str]) -> UserError:
     lacking, surplus = sorted({*wanted} - {*found}), sorted({*found} - {*wanted})
     difference = " and ".join(
-        f"{word} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''} ({len(names)})"
-        for word, names in (("lacks", lacking), ("also has", surplus))
-        if names
+        f"{word} {some(names)}" for word, names in (("lacks", lacking), ("also has", surplus)) if names
     )
     return UserError(
         f"{path} {difference}, unlike {first}: give every severity the same class folders, with images in each"

@@ -69,7 +69,7 @@ def channels_last(network: nn.Module, stage: str, shape: Sequence[int], *, squar
 
 
 def classifying_layer(network: nn.Module) -> nn.Module:
-    """Find the layer that makes the logits: timm's classifier, else the last linear layer, else the last 1 x 1 convolution.
+    """Find the layer of the logits: timm's classifier, else the last linear layer, else the last 1 x 1 convolution.
 
     Raises:
         UserError: there is none.

@@ -55,7 +55,7 @@ def check_styles(source: str | Path | None, styles: Path | None) -> None:
 
 
 def download_vgg(url: str = RELEASE) -> Path:
-    """Return the folder of VGG's two files in torch's cache, downloaded from below ``url`` where they are not there yet.
+    """Return the folder of VGG's two files in torch's cache, downloaded from ``url`` where they are not there yet.
 
     Raises:
         UserError: see ``shapebias.download.fetch``.

@@ -15,8 +15,8 @@ import numpy as np
 
 from shapebias.data.decode import IMAGE_SUFFIXES
 from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet, images_below, is_image_name, part
-from shapebias.data.readers.imagenet import VAL_IMAGE, labels_file, read_loose, some
-from shapebias.errors import UserError
+from shapebias.data.readers.imagenet import VAL_IMAGE, labels_file, read_loose
+from shapebias.errors import UserError, some
 
 PUBLISHED = "ILSVRC/Data/CLS-LOC"
 

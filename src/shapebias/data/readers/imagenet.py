@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from shapebias.data.image_set import TRAIN_NAMES, ImageSet, fingerprint, from_labels, is_image_name
-from shapebias.errors import UserError
+from shapebias.errors import UserError, some
 
 SOLUTION = "LOC_val_solution.csv"
 INDEXED = ("val.txt", "ILSVRC2012_val.txt")
@@ -101,12 +101,6 @@ def digest_labels(images: ImageSet) -> str:
     named = "\n".join(images.labels)
     files = fingerprint(images.root, images.paths)
     return hashlib.sha256(f"{files}\n{named}".encode(errors="surrogateescape")).hexdigest()
-
-
-def some(names: Collection[str]) -> str:
-    """Count the names and give the first three: ``5 (a, b, c, ...)``."""
-    first = sorted(names)[:3]
-    return f"{len(names)} ({', '.join(first)}{', ...' if len(names) > 3 else ''})" if first else "0"
 
 
 def key_of(name: str) -> str:

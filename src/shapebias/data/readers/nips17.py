@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from shapebias.data.image_set import ImageSet, fingerprint, from_labels, is_image_name
-from shapebias.errors import UserError
+from shapebias.errors import UserError, some
 
 FOLDERS = ("nips17", "nips2017", "nips-2017")
 FILES = ("images.csv", "dev_dataset.csv")
@@ -75,7 +75,7 @@ def read_competition(table: Path, classes: Sequence[str], *, strict: bool = Fals
         if strict:
             raise UserError(f"{table}, line {line}: no image {name}.png in {folder} (add it, or leave out --strict)")
     if unlisted := sorted(file.name for name, file in files.items() if name not in seen):
-        raise UserError(f"{table} has no row for {_some(unlisted)} in {folder}: add rows or remove the images")
+        raise UserError(f"{table} has no row for images in {folder}: {some(unlisted)}: add rows or remove the images")
     if not kept:
         raise UserError(f"none of the {len(rows)} images of {table} is in {folder}: put the PNG files there")
     labels, *target = (
@@ -192,8 +192,3 @@ def _images_in(folder: Path) -> dict[str, Path]:
                 raise UserError(f"{folder} has {files[path.stem].name} and {path.name}: keep one image of each name")
             files[path.stem] = path
     return files
-
-
-def _some(names: Collection[str]) -> str:
-    """The first three, and how many there are."""
-    return f"{', '.join(sorted(names)[:3])}{f' ... ({len(names)} images)' if len(names) > 3 else ''}"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from shapebias.errors import UserError
+from shapebias.errors import UserError, first_three
 
 VOC_CLASSES = (
     "aeroplane",
@@ -41,7 +41,7 @@ _NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # a file's name and never a path
 
 
 def find_voc(root: Path, year: int) -> Path | None:
-    """Find a year's folder: ``root`` itself, or below it, with or without VOCdevkit and ``voc``; None if it is not there.
+    """Find a year's folder: ``root``, or one below it with or without VOCdevkit and ``voc``; None if it is not there.
 
     Raises:
         UserError: a year other than 2007 and 2012.
@@ -116,5 +116,4 @@ def check_present(folder: Path, task: str, split: str, names: Collection[str], t
 def count_missing(names: Collection[str], there: Collection[str]) -> str | None:
     """Count the names that are not ``there`` and give the first three; None without any."""
     missing = [name for name in names if name not in there]
-    some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
-    return f"{len(missing)} of the {len(names)} images ({some})" if missing else None
+    return f"{len(missing)} of the {len(names)} images ({first_three(missing)})" if missing else None

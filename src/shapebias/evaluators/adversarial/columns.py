@@ -11,6 +11,7 @@ import numpy as np
 from shapebias.attacks.attack import ATTACKS
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.nips17 import NO_IMAGE
+from shapebias.errors import first_three
 from shapebias.evaluators.adversarial.attack_images import AttackLabels
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.results.results import Result
@@ -115,16 +116,12 @@ def gradient_details(not_finite: Sequence[str], zero: Sequence[str], model: str)
     if not_finite:
         warnings.append(
             f"the gradient of {model} is not finite for {len(not_finite)} of the images, skipped everywhere: "
-            f"{_first(not_finite)}"
+            f"{first_three(not_finite)}"
         )
     if zero:
         warnings.append(
             f"the gradient of {model} is exactly zero for {len(zero)} of the images: the attack cannot move them "
-            f"along it, which is no robustness: {_first(zero)}"
+            f"along it, which is no robustness: {first_three(zero)}"
         )
     found = {"gradients_not_finite": list(not_finite), "zero_gradients": {"count": len(zero), "names": list(zero)}}
     return {**found, "warning": "; ".join(warnings)} if warnings else found
-
-
-def _first(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"

@@ -12,7 +12,7 @@ from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet, digest_t
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.data.readers.classification import fetch_caltech101, fetch_voc, read_cifar100, read_dtd
 from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_multilabel
-from shapebias.errors import UserError, unknown
+from shapebias.errors import UserError, first_three, unknown
 from shapebias.tasks.sweep import SHARE
 
 FOLDER = "folder"
@@ -206,8 +206,8 @@ def _divided(name: str, train: ImageSet, test: ImageSet) -> Task:
     """Number the test images by the training images' classes, of which they may lack some."""
     if strange := [label for label in test.classes if label not in train.classes]:
         raise UserError(
-            f"{test.root} has classes that {train.root} has no image of: {', '.join(strange[:3])}"
-            f"{' ...' if len(strange) > 3 else ''}: add training images, or remove them"
+            f"{test.root} has classes that {train.root} has no image of: {first_three(strange)}: "
+            "add training images, or remove them"
         )
     lacking = [label for label in train.classes if label not in test.classes]
     notes = (f"classes without a test image: {len(lacking)}, first {lacking[0]}",) if lacking else ()
