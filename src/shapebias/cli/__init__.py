@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: the commands by purpose, their options and parser, and models as they are typed."""

@@ -22,7 +22,7 @@ def setup_fabric(config: LoopConfig) -> Fabric:
     Raises:
         UserError: devices or a precision that are not available here.
     """
-    device = choose_device(None if config.device == "auto" else config.device)
+    device = choose_device(config.device)
     if device == "cpu" and config.precision == "16-mixed":
         raise UserError("--precision 16-mixed needs a GPU, and there is none here: use bf16-mixed or 32-true")
     try:
