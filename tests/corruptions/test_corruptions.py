@@ -247,15 +247,15 @@ def test_bytes_are_the_same_by_any_processes_and_in_any_order(tmp_path):
 @needs_library
 def test_a_killed_run_resumes_and_each_image_is_read_once(tmp_path, monkeypatch):
     source, out = photographs(tmp_path / "in"), tmp_path / "out"
-    made, read = [], []
+    made, read, library_corrupt = [], [], library.corrupt
 
     def killed_at_the_fifth(*arguments, **options):
         made.append(1)
         if len(made) == 5:
             raise KeyboardInterrupt
-        return corrupt(*arguments, **options)
+        return library_corrupt(*arguments, **options)
 
-    monkeypatch.setattr(module, "corrupt", killed_at_the_fifth)
+    monkeypatch.setattr(library, "corrupt", killed_at_the_fifth)
     with pytest.raises(KeyboardInterrupt):
         corrupt_folder(source, out, corruptions=FAST, severities=(1,))
     monkeypatch.undo()

@@ -63,28 +63,25 @@ def attack_batch(
     Raises:
         UserError: a gradient that is not finite, under strict; or a model that cannot be attacked.
     """
-    rows = list(range(len(names)))
+    rows, found = list(range(len(names))), list[T]()
     before = bar.done if bar else 0
 
-    def pass_on(column: Column, perturbed: Tensor) -> T:
-        if bar:
-            bar.advance(len(rows))
-        return use(column, perturbed, rows)
+    def attempt() -> Iterator[T]:
+        clean = images[rows].to(setting.device).contiguous(memory_format=torch.channels_last)
+        chosen = labels.take(rows)
+        gradient = loss_gradient(model, clean, chosen.labels if chosen.targets is None else chosen.targets)
+        zero = (~gradient.flatten(1).any(dim=1)).nonzero().flatten().tolist()  # NaN is not zero
+        if zero and note_zero:
+            note_zero([rows[index] for index in zero])
+        yield use(CLEAN, clean, rows)
+        for column, perturbed in _perturbed(model, clean, [names[row] for row in rows], chosen, setting, gradient):
+            if bar:
+                bar.advance(len(rows))
+            yield use(column, perturbed, rows)
 
-    while rows:
-        if bar:
-            bar.done = before
+    while rows and not found:
         try:
-            clean = images[rows].to(setting.device).contiguous(memory_format=torch.channels_last)
-            called, classes = [names[row] for row in rows], labels.take(rows)
-            gradient = loss_gradient(model, clean, classes.labels if classes.targets is None else classes.targets)
-            zero = (~gradient.flatten(1).any(dim=1)).nonzero().flatten().tolist()  # NaN is not zero
-            if zero and note_zero:
-                note_zero([rows[index] for index in zero])
-            found = [pass_on(CLEAN, clean)]
-            for column, perturbed in _perturbed(model, clean, called, classes, setting, gradient):
-                found.append(pass_on(column, perturbed))
-            break
+            found = list(attempt())
         except GradientNotFinite as error:
             odd = {rows[index] for index in error.indices}
             if setting.strict:
@@ -93,10 +90,9 @@ def attack_batch(
                     "(remove the image, or omit --strict)"
                 ) from error
             rows = [row for row in rows if row not in odd]
-    else:
-        found = []
+        if bar:
+            bar.done = before
     if bar:
-        bar.done = before
         bar.advance(len(names) * (1 + len(setting.attacks) * len(setting.epsilons)))
     return rows, found
 
