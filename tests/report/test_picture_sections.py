@@ -257,12 +257,9 @@ def test_a_detail_is_a_third_around_its_place_and_inside() -> None:
 
 
 @pytest.mark.parametrize("name", ["../../secret/a.png", "link/a.png", "nul\0", "", "/etc/passwd"])
-def test_no_detail_from_outside(two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_no_detail_from_outside(two: Path, tmp_path: Path, opened: list[str], name: str) -> None:
     picture(tmp_path / "secret" / "a.png", 1)
     (two / "link").symlink_to(tmp_path / "secret")
-    opened: list[Path] = []
-    real = Image.open
-    monkeypatch.setattr(Image, "open", lambda path: opened.append(Path(path)) or real(path))
     for image in (name, str(tmp_path / "secret" / "a.png")):
         neurons(two / "ours", [{"image": image, "x": 0.5, "y": 0.5}])
         decided = {"image": image, "shape": "cat", "texture": "dog", "decision": "cat"}

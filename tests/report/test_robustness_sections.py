@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from testkit.report_fixture import (
     CORRUPTIONS,
@@ -193,9 +192,7 @@ def test_attacked_pictures_move_with_the_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "case", ["no manifest", "other manifest", "broken manifest", "gone", "a number", "linked manifest"]
 )
-def test_only_folders_of_attacked_pictures_are_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
+def test_only_folders_of_attacked_pictures_are_opened(tmp_path: Path, opened: list[str], case: str) -> None:
     folder = tmp_path / "adv"
     examples = adversarial(folder, manifest=False)
     if case == "linked manifest":
@@ -207,9 +204,6 @@ def test_only_folders_of_attacked_pictures_are_opened(
         examples["folder"] += "-gone"
     elif case == "a number":
         examples["folder"] = 7
-    opened: list[Path] = []
-    real = Image.open
-    monkeypatch.setattr(Image, "open", lambda path: opened.append(Path(path)) or real(path))
     biased(tmp_path / "in", "a", 0.2, *attacked(examples=examples))
     page, warnings = report(tmp_path / "in")
     assert not page.named("img") and opened == []
@@ -217,7 +211,7 @@ def test_only_folders_of_attacked_pictures_are_opened(
 
 
 @pytest.mark.parametrize("name", ["../secret/a.png", "link.png", "link/a.png", "nul\0.png", "", "adversarial.json", 7])
-def test_no_attacked_picture_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
+def test_no_attacked_picture_from_outside(tmp_path: Path, opened: list[str], name: Any) -> None:
     picture(tmp_path / "secret" / "a.png", 1)
     examples = adversarial(tmp_path / "adv")
     (tmp_path / "adv" / "link.png").symlink_to(tmp_path / "secret" / "a.png")
@@ -225,9 +219,6 @@ def test_no_attacked_picture_from_outside(tmp_path: Path, monkeypatch: pytest.Mo
     for where in (name, str(tmp_path / "secret" / "a.png")):
         examples["images"] += [examples["images"][0] | {"adversarial": where}]
     examples["images"] = [*examples["images"][1:], 7, [], {}]
-    opened: list[str] = []
-    real = Image.open
-    monkeypatch.setattr(Image, "open", lambda path: opened.append(str(path)) or real(path))
     biased(tmp_path / "in", "a", 0.2, *attacked(examples=examples))
     page, warnings = report(tmp_path / "in")
     assert not page.named("img") and not [path for path in opened if "secret" in path]

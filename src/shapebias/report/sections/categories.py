@@ -14,6 +14,7 @@ from shapebias.report.charts import LANES, PERCENT, Axis, Dot, Total, row_chart
 from shapebias.report.collect import Collection, Model
 from shapebias.report.format import MISSING, percent, plain
 from shapebias.report.sections import Section
+from shapebias.report.sections.decisions import cue_of
 from shapebias.report.values import number, table
 
 _PERSON = re.compile(r"(subject|subj|human|person|participant)s?([-_ ]?\w{1,4})?", re.IGNORECASE)
@@ -108,8 +109,7 @@ def _answered(collection: Collection) -> list[Respondent]:
     for trial in collection.trials:
         shape, texture = trial.cues
         if shape != texture:
-            cue = {shape: "shape", texture: "texture"}.get(trial.response, "other")
-            counts[trial.observer][shape][cue] += 1
+            counts[trial.observer][shape][cue_of(trial.response, shape, texture)] += 1
     for name in sorted(known & set(counts)):
         collection.warnings.append(f"the responses of {name} were skipped: results of that name are on the page")
     names = sorted(set(counts) - known, key=lambda name: (_is_person(name), name))  # so that models take the colours

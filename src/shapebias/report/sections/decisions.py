@@ -193,9 +193,14 @@ def _from_responses(measurement: Measurement, model: Model, warnings: list[str])
     return Decisions(Path(folders[0]), answers) if answers else None
 
 
+def cue_of(answer: str, shape: str, texture: str) -> str:
+    """The cue that an answer follows: shape, texture, or other."""
+    return {shape: "shape", texture: "texture"}.get(answer, "other")
+
+
 def _add(answers: dict[Conflict, Answer], conflict: Conflict, model: Model, answer: str, share: float | None) -> None:
     if conflict.shape != conflict.texture:
-        cue = {conflict.shape: "shape", conflict.texture: "texture"}.get(answer, "other")
+        cue = cue_of(answer, conflict.shape, conflict.texture)
         answers[conflict] = Answer(model, answer, cue, share)
 
 
