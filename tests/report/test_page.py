@@ -20,7 +20,7 @@ from testkit.report_page import ATTRIBUTE, EVIL, Page, report
 
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
-    """Two trained and measured networks that disagree, and one of someone else's."""
+    """Two trained and measured models that disagree, and one of someone else's."""
     pictures = conflicts(tmp_path / "pictures")
     root = tmp_path / "all"
     for name, rule, bias in (("plain", "texture", 0.2), ("ours", "shape", 0.875)):
@@ -199,7 +199,7 @@ def test_results_join_their_run_by_weights_only(tmp_path: Path) -> None:
     assert any("belong to other weights" in w for w in warnings)
 
 
-def test_measurements_of_one_network_in_parts_are_joined(tmp_path: Path) -> None:
+def test_measurements_of_one_model_in_parts_are_joined(tmp_path: Path) -> None:
     measured(tmp_path / "in" / "a", "net", results=[result("accuracy", "top1", 0.5)])
     measured(tmp_path / "in" / "b", "net", results=[result("shape-bias", "shape_bias", 0.5)])
     assert "1 model " in report(tmp_path / "in")[0].text
@@ -229,7 +229,7 @@ def test_doubtful_inputs_are_named(tmp_path: Path) -> None:
         assert shown in page.text, shown
 
 
-def test_hidden_folders_are_left_out(tmp_path: Path) -> None:
+def test_hidden_folders_are_skipped(tmp_path: Path) -> None:
     measured(tmp_path / "in" / "a", "seen")
     measured(tmp_path / "in" / ".cache" / "b", "unseen")
     assert "unseen" not in report(tmp_path / "in")[0].text

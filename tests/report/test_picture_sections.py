@@ -34,7 +34,7 @@ def responses(path: Path, observer: str, rule: str) -> Path:
 
 
 def decisions(folder: Path, pictures: Path, rule: str, confidence: Any = 0.75) -> None:
-    """``decisions.json`` of a network that goes by ``rule`` everywhere."""
+    """``decisions.json`` of a model that goes by ``rule`` everywhere."""
     rows = [
         {
             "image": f"{s}/{s}1-{t}2.png",
@@ -59,13 +59,13 @@ def neurons(folder: Path, images: list[dict[str, Any]], neuron: Any = 7) -> None
 
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
-    """Two measured networks, one going by shape and one by texture."""
+    """Two measured models, one going by shape and one by texture."""
     for name, bias in (("plain", 0.2), ("ours", 0.875)):
         measured(tmp_path / "in" / name, name, weights=name, bias=bias)
     return tmp_path / "in"
 
 
-def test_people_and_networks_of_response_files_join_the_chart(two: Path, tmp_path: Path) -> None:
+def test_people_and_models_of_response_files_join_the_chart(two: Path, tmp_path: Path) -> None:
     for observer, rule in (("subject-01", "shape"), ("subject-02", "shape"), ("alexnet", "texture"), ("silent", "na")):
         responses(tmp_path / "csv" / f"{observer}.csv", observer, rule)
     (tmp_path / "csv" / "other.csv").write_text("a,b\n1,2\n")
@@ -87,7 +87,7 @@ def test_response_files_alone_make_a_page(tmp_path: Path) -> None:
     assert page.classed("rows") and page.classed("ring")
 
 
-def test_twenty_observers_fit(two: Path, tmp_path: Path) -> None:
+def test_twenty_respondents_fit(two: Path, tmp_path: Path) -> None:
     for number in range(18):
         responses(tmp_path / "csv" / f"{number}.csv", f"net{number}", "shape")
     page, _ = report(two, tmp_path / "csv")
@@ -107,7 +107,7 @@ def test_broken_response_files(two: Path, tmp_path: Path) -> None:
         build_report([tmp_path / "gone.csv"], tmp_path / "page.html")
 
 
-def test_responses_of_a_measured_network_are_not_drawn_twice(two: Path, tmp_path: Path) -> None:
+def test_responses_of_a_measured_model_are_not_drawn_twice(two: Path, tmp_path: Path) -> None:
     page, warnings = report(two, responses(tmp_path / "csv" / "ours.csv", "ours", "shape"))
     assert len(page.classed("mean")) == 2
     assert any("responses of ours were skipped" in w for w in warnings)
@@ -186,7 +186,7 @@ def test_unknown_confidence_has_no_bar(two: Path, tmp_path: Path, confidence: An
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"folder": 7, "images": 3}', '{"folder": "x", "images": [3, {}]}'])
-def test_odd_decisions_and_neurons_are_left_out(two: Path, content: str) -> None:
+def test_odd_decisions_and_neurons_are_skipped(two: Path, content: str) -> None:
     before = len(report(two)[0].classed("card"))
     for file in ("decisions.json", "neurons.json"):
         (two / "ours" / file).write_text(content)
@@ -195,7 +195,7 @@ def test_odd_decisions_and_neurons_are_left_out(two: Path, content: str) -> None
     assert any("decisions.json" in w for w in warnings) and any("neurons.json" in w for w in warnings)
 
 
-def test_networks_are_compared_with_the_first(two: Path, tmp_path: Path) -> None:
+def test_models_are_compared_with_the_first(two: Path, tmp_path: Path) -> None:
     measured(two / "near", "near", weights="near", bias=0.85)
     measured(two / "alone", "alone", weights="alone", bias=0.5)
     assert "Side by side" not in report(two)[0].text
@@ -293,7 +293,7 @@ def test_a_results_folder_from_outside_shows_no_other_picture(two: Path, tmp_pat
     assert any("neurons.json" in w for w in warnings) and any("no cue-conflict picture" in w for w in warnings)
 
 
-def test_hostile_names_are_escaped_in_every_new_part(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped_in_every_picture_section(tmp_path: Path) -> None:
     root, pictures = tmp_path / "in", conflicts(tmp_path / "pictures")
     for name, bias in ((EVIL, 0.5), (ATTRIBUTE, 0.25)):
         folder = measured(root / str(bias), name, weights=name, bias=bias)

@@ -1,4 +1,4 @@
-"""The report's parts on attacks, corruptions, the glance over all, and what an audit left out."""
+"""The report's parts on attacks, corruptions, the overview, and what an audit skipped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_sections_are_absent_where_nothing_was_measured(tmp_path: Path) -> None:
     assert not [w for w in warnings if "audit" in w or "attack" in w]
 
 
-def test_glance_has_a_panel_for_each_kind_that_was_measured(tmp_path: Path) -> None:
+def test_overview_has_a_panel_for_each_kind_that_was_measured(tmp_path: Path) -> None:
     few = {"answers": "120 of 1000 classes"}
     results = [
         result("accuracy", "top1", 0.5, condition=few),
@@ -66,7 +66,7 @@ def test_glance_has_a_panel_for_each_kind_that_was_measured(tmp_path: Path) -> N
     assert glance.count('class="halo"') == 6  # an interval each, but for the one without
 
 
-def test_one_kind_alone_is_no_glance(tmp_path: Path) -> None:
+def test_one_kind_alone_is_no_overview(tmp_path: Path) -> None:
     measured(tmp_path / "in" / "a", "a", results=[result("accuracy", "top1", 0.5), result("stylized", "top1", None)])
     assert not report(tmp_path / "in")[0].section("overview")
 
@@ -154,7 +154,7 @@ def test_conditions_that_make_no_sense_stay_out_of_charts(tmp_path: Path, condit
     assert "50.0\u202f%" in page.section("results")
 
 
-def test_attacked_pictures_are_shown_with_their_answers(tmp_path: Path) -> None:
+def test_adversarial_pictures_are_shown_with_their_answers(tmp_path: Path) -> None:
     for name, bias in (("a", 0.2), ("b", 0.6)):
         own = adversarial(tmp_path / "adv" / name, ("fgsm", "mim"))
         common = adversarial(tmp_path / "adv" / "common", ("pgd",))
@@ -179,7 +179,7 @@ def warnings_about(warnings: list[str]) -> list[str]:
     return [w for w in warnings if "adversarial pictures" in w]
 
 
-def test_attacked_pictures_move_with_the_results(tmp_path: Path) -> None:
+def test_adversarial_pictures_move_with_the_results(tmp_path: Path) -> None:
     folder = biased(tmp_path / "in", "a", 0.2)
     examples = adversarial(folder / "white-box")
     record = json.loads((folder / "results.json").read_text())
@@ -192,7 +192,7 @@ def test_attacked_pictures_move_with_the_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "case", ["no manifest", "other manifest", "broken manifest", "gone", "a number", "linked manifest"]
 )
-def test_only_folders_of_attacked_pictures_are_opened(tmp_path: Path, opened: list[str], case: str) -> None:
+def test_only_folders_of_adversarial_pictures_are_opened(tmp_path: Path, opened: list[str], case: str) -> None:
     folder = tmp_path / "adv"
     examples = adversarial(folder, manifest=False)
     if case == "linked manifest":
@@ -211,7 +211,7 @@ def test_only_folders_of_attacked_pictures_are_opened(tmp_path: Path, opened: li
 
 
 @pytest.mark.parametrize("name", ["../secret/a.png", "link.png", "link/a.png", "nul\0.png", "", "adversarial.json", 7])
-def test_no_attacked_picture_from_outside(tmp_path: Path, opened: list[str], name: Any) -> None:
+def test_no_adversarial_picture_from_outside(tmp_path: Path, opened: list[str], name: Any) -> None:
     picture(tmp_path / "secret" / "a.png", 1)
     examples = adversarial(tmp_path / "adv")
     (tmp_path / "adv" / "link.png").symlink_to(tmp_path / "secret" / "a.png")
@@ -291,7 +291,7 @@ def test_single_numbers_are_folded_away(tmp_path: Path) -> None:
     assert "white-box, attack by attack: 20 rows" in folded[0] and "corruptions, one by one: 90 rows" in folded[1]
 
 
-def test_records_of_single_numbers_are_told_together(tmp_path: Path) -> None:
+def test_records_of_single_numbers_are_shown_together(tmp_path: Path) -> None:
     singles = [one | {"details": {"shown": "as they are", "right": i}} for i, one in enumerate(corrupted()[:90])]
     biased(tmp_path / "in", "a", 0.2, *singles, *attacked(examples=adversarial(tmp_path / "adv")))
     made = report(tmp_path / "in")[0].source.split('id="provenance"')[1]
@@ -322,7 +322,7 @@ def audit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(record | changes))
 
 
-def test_what_an_audit_left_out_is_listed_once(tmp_path: Path) -> None:
+def test_what_an_audit_skipped_is_listed_once(tmp_path: Path) -> None:
     biased(tmp_path / "in", "a", 0.2)
     audit(tmp_path / "in" / "audit.json")
     page, warnings = report(tmp_path / "in", tmp_path / "in" / "a")
@@ -350,7 +350,7 @@ def test_data_that_differ_everywhere_are_one_warning(tmp_path: Path) -> None:
     assert said == ["the models were measured on different data for corruptions: their results are not comparable"]
 
 
-def test_hostile_names_are_escaped_in_every_part(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped_in_every_robustness_section(tmp_path: Path) -> None:
     root = tmp_path / "in"
     for name, bias in ((EVIL, 0.2), (ATTRIBUTE, 0.6)):
         examples = adversarial(tmp_path / "adv" / str(bias))

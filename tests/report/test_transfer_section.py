@@ -58,7 +58,7 @@ def segmentation_pictures(home: Path, shown: list[int], weights: str = "w", seed
 
 
 def cam_pictures(home: Path, threshold: float = 0.15, count: int = 1, first: int = 0, **row: Any) -> None:
-    """Images, equal for all networks, and labels and maps of a network's own."""
+    """Images, equal for all models, and labels and maps of a model's own."""
     folder, rows = home / "pictures", []
     for number in range(count):
         files = {view: f"cam-{number}-{view}.png" for view in VIEWS}
@@ -131,7 +131,7 @@ def test_only_another_kind_of_mean_ap_is_shown_and_named(tmp_path: Path) -> None
     assert "11 points" in report(tmp_path / "in")[0].section("transfer")
 
 
-def test_segmentation_pictures_of_all_networks_share_image_truth_and_legend(tmp_path: Path) -> None:
+def test_segmentation_pictures_of_all_models_share_image_truth_and_legend(tmp_path: Path) -> None:
     for name, shown in (("a", [0, 15]), ("b", [1, 255])):
         segmentation_pictures(model(tmp_path / "in", name, segmented()), shown)
     page, warnings = report(tmp_path / "in")
@@ -170,7 +170,7 @@ def test_other_images_of_the_same_name_are_not_mixed(tmp_path: Path) -> None:
     assert [a["alt"] for a in report(tmp_path / "in")[0].named("img")].count("Image one as it is") == 2
 
 
-def test_pictures_of_other_weights_or_another_threshold_are_left_out(tmp_path: Path) -> None:
+def test_pictures_of_other_weights_or_another_threshold_are_skipped(tmp_path: Path) -> None:
     segmentation_pictures(model(tmp_path / "in", "a", segmented()), [0], weights="older")
     cam_pictures(model(tmp_path / "in", "b", *pseudo([])), threshold=0.3)
     page, warnings = report(tmp_path / "in")
@@ -283,7 +283,7 @@ def test_hostile_and_malformed_records_are_escaped_or_ignored(tmp_path: Path) ->
     assert {colour for _, colour in legend(page.source)} == {"#400000", "#800000"}
 
 
-def test_seeds_and_trials_below_a_measured_network_are_parts_of_it(tmp_path):
+def test_seeds_and_trials_below_a_measured_model_are_parts_of_it(tmp_path):
     model(tmp_path, "in", transferred("caltech101", "top1", 0.5))
     task = {"scheme": None, "task": "caltech101"}
     trained(tmp_path / "in/caltech101/seed-0", "seed-0", weights="seed", **task)
