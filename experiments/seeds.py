@@ -14,8 +14,8 @@ from pathlib import Path
 
 from shapebias.demo import FULL, measure, prepare, recipe
 from shapebias.results.results import Results
-from shapebias.train.config import update
 from shapebias.train.run import train
+from shapebias.train.settings import update
 
 MODELS = {
     "in": ("in", {}),

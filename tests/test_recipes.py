@@ -8,8 +8,9 @@ import yaml
 
 from shapebias.demo import FULL, recipe
 from shapebias.tasks.classification.task import TASKS
-from shapebias.train.config import TrainConfig, update
+from shapebias.train.config import TrainConfig
 from shapebias.train.schemes import SCHEMES
+from shapebias.train.settings import update
 from testkit.commands import read_command
 
 RECIPES = Path(__file__).parents[1] / "recipes"

@@ -20,8 +20,9 @@ from shapebias.results.results import Results
 from shapebias.results.table import print_table
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
-from shapebias.train.config import TrainConfig, configure
+from shapebias.train.config import TrainConfig
 from shapebias.train.run import train
+from shapebias.train.settings import configure
 
 MODEL = "test_resnet"  # timm's smallest ResNet: minutes instead of hours on a CPU
 EVALUATORS = ["accuracy", "stylized", "shape-bias", "silhouettes", "dimensionality"]

@@ -13,7 +13,7 @@ from shapebias.models.checkpoint import load_classifier, save_classifier
 from shapebias.models.init_from import init_from
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.train import initial_model
-from shapebias.train.config import configure
+from shapebias.train.settings import configure
 from testkit.timm_networks import tiny
 
 

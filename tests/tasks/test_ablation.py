@@ -20,8 +20,8 @@ from shapebias.tasks.ablation.table import cells
 from shapebias.tasks.ablation.train import initial_model
 from shapebias.tasks.classification.outputs import task_loss
 from shapebias.tasks.classification.task import find_task
-from shapebias.train.config import configure
 from shapebias.train.samples import Batch, TrainingSamples
+from shapebias.train.settings import configure
 from shapebias.train.step import forward_step
 from testkit.devkit import write_devkit
 

@@ -24,7 +24,7 @@ from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.classification.outputs import KINDS
 from shapebias.train import samples as samples_module
-from shapebias.train.config import configure
+from shapebias.train.settings import configure
 from testkit.commands import run_command
 from testkit.devkit import write_devkit
 from testkit.runs import same, weights

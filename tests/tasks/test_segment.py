@@ -23,8 +23,8 @@ from shapebias.tasks.segmentation.segmenter import CLASSES, Segmenter, load_segm
 from shapebias.tasks.segmentation.train import pixel_loss
 from shapebias.tasks.segmentation.whole_images import confusions, predict
 from shapebias.tasks.sweep import Measured
-from shapebias.train.config import configure
 from shapebias.train.samples import Batch
+from shapebias.train.settings import configure
 from testkit.commands import run_command
 from testkit.runs import rows, same, weights
 from testkit.segmentation_data import small_voc, start

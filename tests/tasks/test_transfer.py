@@ -28,7 +28,7 @@ from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.run import transfer
 from shapebias.tasks.classification.task import Task, find_task
 from shapebias.tasks.sweep import Measured
-from shapebias.train.config import configure
+from shapebias.train.settings import configure
 from testkit.images import class_folder
 from testkit.runs import same, weights
 from testkit.stopped_runs import die_at_step, forbid_images

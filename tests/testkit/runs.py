@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from shapebias.train.config import TrainConfig, configure
+from shapebias.train.config import TrainConfig
+from shapebias.train.settings import configure
 
 WALL_CLOCK = {"seconds", "images_per_second"}
 NORM_FREE = "test_vit"  # layer norm alone: what one image gives does not depend on the others of its batch

@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 
 import docstring_parser
 
-from shapebias.train.config import GROUPS as SETTINGS
+from shapebias.train.settings import GROUPS as SETTINGS
 
 Groups = dict[str, tuple[str, ...]]
 REQUIRED: Any = inspect.Parameter.empty
 # The groups in which help lists the parameters of commands, in this order. Those of a command with a ``config`` are
-# first looked for in shapebias.train.config.
+# first looked for in shapebias.train.settings.
 GROUPS: Groups = {
     "data": (
         *("images", "content", "files", "runs", "what", "data", "split", "out", "limit", "size"),

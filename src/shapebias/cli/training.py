@@ -12,7 +12,8 @@ from shapebias.errors import UserError
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.segmentation.config import SegmentConfig
-from shapebias.train.config import TrainConfig, update
+from shapebias.train.config import TrainConfig
+from shapebias.train.settings import update
 
 
 def train(config: TrainConfig, *, out: Path, resume: bool = False) -> None:

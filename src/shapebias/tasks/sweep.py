@@ -24,8 +24,8 @@ from shapebias.files import read_json
 from shapebias.results.results import Result, Results
 from shapebias.results.warnings import print_warnings
 from shapebias.stats.seeds import seed_interval
-from shapebias.train.config import update
 from shapebias.train.distributed import on_rank_zero
+from shapebias.train.settings import update
 
 OutputsT = TypeVar("OutputsT")  # a model's outputs on the test images
 HELD_OUT = ("held_out", "held_out_loss")  # the columns of metrics.csv that a trial is scored by

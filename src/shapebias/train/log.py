@@ -19,8 +19,8 @@ from torch import Tensor
 from shapebias.data.image_set import ImageSet
 from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
 from shapebias.results.runs import METRICS_FILE, RUN_FILE, SCHEMA
-from shapebias.train.config import plain
 from shapebias.train.samples import Batch
+from shapebias.train.settings import plain
 
 CONFIG_FILE = "config.json"
 PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by its hash

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from shapebias.errors import UserError
-from shapebias.train.config import LoopConfig, ObjectiveConfig, ViewsConfig, check_ranges
+from shapebias.train.config import LoopConfig, ObjectiveConfig, ViewsConfig
+from shapebias.train.settings import check_ranges
 
 
 @dataclass(frozen=True)

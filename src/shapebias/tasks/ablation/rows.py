@@ -10,8 +10,8 @@ from torch import nn
 from shapebias.errors import UserError, unknown
 from shapebias.models.features import stages_of
 from shapebias.tasks.ablation.config import AblationConfig
-from shapebias.train.config import update
 from shapebias.train.schemes import Phase
+from shapebias.train.settings import update
 
 MOST_STAGES = 4  # S5 + S4 + S3 + S2 of the paper
 

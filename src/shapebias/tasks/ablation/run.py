@@ -28,9 +28,9 @@ from shapebias.tasks.classification.outputs import load_or_predict, logits_of
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
 from shapebias.tasks.sweep import Measured, Sweep, check_settings, run_sweep
-from shapebias.train.config import plain, update
 from shapebias.train.distributed import on_rank_zero, rank_zero_first, setup_fabric
 from shapebias.train.log import FREE
+from shapebias.train.settings import plain, update
 from shapebias.train.views import BANK_FILE, Views, find_views
 
 MARKER = "ablation.json"

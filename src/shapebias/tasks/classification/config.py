@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from shapebias.train.config import LoopConfig, check_ranges
+from shapebias.train.config import LoopConfig
+from shapebias.train.settings import check_ranges
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import UserError
-from shapebias.train.config import LoopConfig, check_ranges
+from shapebias.train.config import LoopConfig
+from shapebias.train.settings import check_ranges
 
 
 @dataclass(frozen=True)

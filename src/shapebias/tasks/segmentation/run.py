@@ -24,8 +24,8 @@ from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter
 from shapebias.tasks.segmentation.train import build, train_segmenter
 from shapebias.tasks.segmentation.whole_images import Confusions, shared_confusions
 from shapebias.tasks.sweep import SHARE, Measured, Sweep, check_settings, draw, run_sweep, write_results
-from shapebias.train.config import plain
 from shapebias.train.distributed import on_rank_zero, setup_fabric
+from shapebias.train.settings import plain
 
 YEAR, VALIDATION = 2012, "val"
 STATED = ("epochs", "batch_size", "optimizer", "weight_decay", "size", "train_split")
