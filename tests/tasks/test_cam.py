@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.transforms import pad_to_multiple
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix
 from shapebias.models.build import build_classifier
@@ -19,7 +20,6 @@ from shapebias.tasks.cam.multiscale import (
     apply_threshold,
     best_classes,
     normalise,
-    pad,
     resize,
     resize_cams,
     summed_cams,
@@ -148,7 +148,7 @@ def test_maps_lie_on_the_image_at_any_scale(scale, size):
     image = torch.zeros(3, 90, 131)
     image[:, 55:65, 95:105] = 1.0
     scaled = resize(image, scale, size)
-    cams = pad(scaled[None], torch.zeros(1, 3, 1, 1)).mean(1, keepdim=True)
+    cams = pad_to_multiple(scaled[None], 32, torch.zeros(1, 3, 1, 1)).mean(1, keepdim=True)
     found = resize_cams(cams, scaled.shape[1:], (90, 131))[0, 0]
     assert found.shape == (90, 131)
     rows, columns = torch.meshgrid(torch.arange(90.0), torch.arange(131.0), indexing="ij")
@@ -157,7 +157,7 @@ def test_maps_lie_on_the_image_at_any_scale(scale, size):
 
 
 def test_padding_is_the_mean_colour_to_the_right_and_below():
-    found = pad(torch.ones(1, 3, 40, 32), torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1))
+    found = pad_to_multiple(torch.ones(1, 3, 40, 32), 32, torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1))
     assert found.shape == (1, 3, 64, 32)
     assert (found[:, :, :40] == 1).all() and torch.equal(found[0, :, 50, 9], torch.tensor([0.1, 0.2, 0.3]))
 

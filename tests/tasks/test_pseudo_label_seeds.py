@@ -18,13 +18,14 @@ from shapebias.data.readers.voc_labelled import read_labelled
 from shapebias.data.readers.voc_masks import load_mask
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
-from shapebias.report import build_report
 from shapebias.results.results import Results, read_comparison
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.cam.evaluate import pseudo_label
 from shapebias.tasks.cam.pseudo_labels import label_image
-from shapebias.tasks.cam.results import SeedCounts, miou_results
+from shapebias.tasks.cam.results import cam_results
 from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
+from shapebias.tasks.sweep import Measured
+from testkit.report_page import report
 from testkit.voc_labels import FAST, SIZE, save_seeds, write_voc
 
 
@@ -76,8 +77,8 @@ def test_the_figure_is_the_mean_over_seeds_with_students_interval(voc: Path, tmp
     assert [row["ci95"] for row in rows] == [miou_interval(one.numpy(), seed=0) for one in matrices]
     for number, name in enumerate(("background", *VOC_CLASSES)):
         there = [one.per_class[number] for one in each if not np.isnan(one.per_class[number])]
-        expected = sum(there) / len(there) if there else float("nan")
-        assert entry.details["per_class"][name] == pytest.approx(expected, nan_ok=True)
+        expected = sum(there) / len(there) if there else None
+        assert entry.details["per_class"][name] == pytest.approx(expected)
     assert entry.details["pixel_accuracy"] == pytest.approx(np.mean([one.pixel_accuracy for one in each]))
     saved = Results.load(home / "results.json")
     assert saved.model["name"] == "mmsi" and saved.get("cam", "miou").details["per_class"]["train"] is None
@@ -181,7 +182,7 @@ def test_what_was_made_stays_after_a_kill_and_when_seeds_are_added(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "shapebias.tasks.cam.evaluate.miou_results", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+            "shapebias.tasks.cam.evaluate.cam_results", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         with pytest.raises(KeyboardInterrupt):
             label([spec], voc, out)
@@ -257,26 +258,24 @@ def test_networks_are_called_after_the_folder_above_their_task(tmp_path: Path, m
 
 
 def test_a_figure_needs_no_pixel(tmp_path: Path) -> None:
-    runs = [SeedCounts(0, "a", {}), SeedCounts(1, "b", {})]
-    at, best = miou_results(runs, FAST, {}, seed=0)
+    runs = {seed: {"weights_sha256": str(seed)} for seed in (0, 1)}
+    at, best = cam_results(Measured("net", {0: {}, 1: {}}, {}, runs), FAST, {}, seed=0)
     assert np.isnan(at.value) and np.isnan(best.value) and best.details["threshold"] == 0.15 and at.ci95 is None
 
 
 def test_the_report_shows_curve_pictures_and_figures_of_several_seeds(voc: Path, tmp_path: Path) -> None:
     specs = [save_seeds(tmp_path / "t/in", {0: 0, 1: 1}), save_seeds(tmp_path / "t/mmsi", {0: 2, 1: 3, 2: 4})]
     results = label(specs, voc, tmp_path / "out")
-    warnings = build_report([tmp_path / "out"], tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    sections = (rf'<section id="{name}".*?</section>' for name in ("starts", "numbers"))
-    source, numbers = (re.findall(pattern, page, re.DOTALL)[0] for pattern in sections)
+    page, warnings = report(tmp_path / "out")
+    source, numbers = page.section("transfer"), page.section("results")
     told = "in: mean of 2 seeds, 4 images, interval over seeds; mmsi: mean of 3 seeds, 4 images, interval over seeds"
     assert told in source
-    assert len(re.findall(r'<polyline points="[^"]+" class="line net-\d"', source)) == 2
-    label_ = re.search(r'<svg[^>]*class="[^"]*\bcurve\b[^>]*>', page)[0]
+    assert len(re.findall(r'<polyline points="[^"]+" class="line model-\d"', source)) == 2
+    label_ = page.classed("curve")[0]["aria-label"]
     for result in results:
         best = result.get("cam", "miou_best")
         assert f"{result.model['name']} best at {best.details['threshold']:g} with {100 * best.value:.1f}" in label_
-    shown = re.findall(r'<img[^>]*alt="([^"]*)"', page)
+    shown = [image["alt"] for image in page.named("img")]
     assert len(shown) == 3 * 6 and "Image a1, labels of in" in shown and "Image a3, labels of mmsi" in shown
     rows = re.findall(r'<th scope="row">([\w-]+)<small>(\w+)', numbers)
     assert rows == [("cam", "miou"), ("cam", "miou_best")]

@@ -15,9 +15,10 @@ from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Results
 from shapebias.stats.seeds import t_interval
+from shapebias.tasks.miou import miou_differences
 from shapebias.tasks.segmentation import whole_images
 from shapebias.tasks.segmentation.config import SegmentConfig
-from shapebias.tasks.segmentation.results import all_background, differences, segmentation_result
+from shapebias.tasks.segmentation.results import all_background, segmentation_result
 from shapebias.tasks.segmentation.run import divided, segment
 from shapebias.tasks.segmentation.segmenter import CLASSES, Segmenter, load_segmenter, segmenter_from
 from shapebias.tasks.segmentation.train import pixel_loss
@@ -328,7 +329,7 @@ def measured(name, **images):
 
 def test_only_images_that_all_answered_are_compared():
     models = [measured("a", s1=range(12)), measured("b", s2=range(3, 20)), measured("c", s3=range(12))]
-    rows_ = differences(models, backbone="b", seed=0)
+    rows_ = miou_differences("segmentation", {}, models, 4, seed=0)
     assert [(row["a"], row["b"], row["n"]) for row in rows_] == [("a", "b", 9), ("a", "c", 12), ("b", "c", 9)]
     found = measured("a", s1=range(12), s2=range(4, 12))
     assert segmentation_result(found, "wxyz", backbone="b", details={}).n == 8

@@ -64,6 +64,15 @@ def centre_crop(width: int, height: int, *, fraction: float = 1.0) -> Crop:
     return Crop(((1 - w) / 2, (1 - h) / 2, (1 + w) / 2, (1 + h) / 2))
 
 
+def pad_to_multiple(images: Tensor, multiple: int, colour: Tensor, *, least: int = 0) -> Tensor:
+    """Pad (N, 3, H, W) with ``colour`` at the right and below, to a ``multiple`` of pixels and at least ``least``."""
+    count, channels, height, width = images.shape
+    sides = (max(least, math.ceil(side / multiple) * multiple) for side in (height, width))
+    padded = colour.to(images).expand(count, channels, *sides).clone()
+    padded[:, :, :height, :width] = images
+    return padded
+
+
 def to_tensor(image: Image.Image) -> Tensor:
     """Return an RGB image as float32 (3, H, W) in [0, 1]."""
     return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1).float().div_(255)

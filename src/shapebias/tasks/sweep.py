@@ -213,12 +213,18 @@ def paired_rows(
     metric: str,
     condition: dict[str, Any],
     models: Mapping[str, OutputsT],
-    difference: Callable[[OutputsT, OutputsT], tuple[float, tuple[float, float] | None, int]],
+    difference: Callable[[OutputsT, OutputsT], tuple[float, tuple[float, float] | None, int] | None],
 ) -> list[dict[str, Any]]:
-    """Return a comparison's rows: the ``difference`` of every two ``models``, its interval, and the count of images."""
+    """Return a comparison's rows: the ``difference`` of every two ``models``, its interval, and the count of images.
+
+    Two models without a difference (None) get no row.
+    """
     rows = []
     for (a, one), (b, other) in combinations(models.items(), 2):
-        value, interval, count = difference(one, other)
+        found = difference(one, other)
+        if found is None:
+            continue
+        value, interval, count = found
         named = {"evaluator": evaluator, "metric": metric, "condition": condition, "a": a, "b": b}
         rows.append({**named, "difference": value, "ci95": interval, "n": count})
     return rows

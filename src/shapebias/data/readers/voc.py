@@ -35,6 +35,7 @@ VOC_CLASSES = (
     "train",
     "tvmonitor",
 )
+MASK_CLASSES = ("background", *VOC_CLASSES)  # by their numbers in masks
 YEARS = (2007, 2012)
 IMAGES, MASKS, MORE_MASKS = "JPEGImages", "SegmentationClass", "SegmentationClassAug"
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # a file's name and never a path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,22 @@ import torch
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc_labelled import read_labelled
-from shapebias.data.transforms import to_tensor
+from shapebias.data.transforms import pad_to_multiple, to_tensor
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, data_details
 from shapebias.evaluators.evaluate import check_descriptions, record
-from shapebias.metrics.functional.segmentation import miou_difference
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
 from shapebias.results.warnings import print_warnings
 from shapebias.tasks.cam.class_maps import ClassMaps, find_class_maps
-from shapebias.tasks.cam.multiscale import CamSettings, pad, resize
+from shapebias.tasks.cam.multiscale import MULTIPLE, CamSettings, resize
 from shapebias.tasks.cam.pictures import write_pictures
 from shapebias.tasks.cam.pseudo_labels import voc_outputs, write_pseudo_labels
-from shapebias.tasks.cam.results import EVALUATOR, SeedCounts, confusions_at_threshold, miou_results, shared_images
+from shapebias.tasks.cam.results import SeedCounts, cam_differences, cam_results
 from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
+from shapebias.tasks.miou import shared_images
+from shapebias.tasks.sweep import Measured
 
 LEAST_PROBE = 128  # pixels: gives a map of several places, which finding the class maps needs
 
@@ -44,25 +44,31 @@ class CamEvaluator:
         voc_outputs(model)
         self._maps(model.to("cpu").eval(), "cpu")
 
-    def run(self, ensemble: SeedEnsemble) -> tuple[list[Result], list[SeedCounts]]:
+    def run(self, ensemble: SeedEnsemble) -> tuple[list[Result], Measured[SeedCounts]]:
         """Write the masks of every seed and pictures by the first one, and score them."""
         setting, settings, images = self.setting, self.settings, self.images
-        runs: list[SeedCounts] = []
+        outputs: dict[int | None, SeedCounts] = {}
         places: list[str] = []
         unreadable: dict[str, None] = {}
         for seed, model in ensemble.models.items():
             model.to(device=setting.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
             maps, folder = self._maps(model, setting.device), setting.out / model.identity.name
             made = write_pseudo_labels(maps, images, settings, folder, device=setting.device, strict=setting.strict)
-            if not runs:
+            if not outputs:
                 home = setting.out / ensemble.name
                 write_pictures(maps, images, made, settings, home, device=setting.device, seed=setting.seed)
-            runs.append(SeedCounts(seed, model.identity.weights_sha256, made.counts))
+            outputs[seed] = made.counts
             places.append(f"{'input' if maps.is_input else 'output'} of {maps.place}")
             unreadable |= dict.fromkeys(made.unreadable)
             model.to("cpu")
-        details = self._details(list(unreadable), places[0], scored=bool(shared_images(runs)))
-        return miou_results(runs, settings, details, seed=setting.seed), runs
+        runs = {
+            seed: {"weights_sha256": model.identity.weights_sha256}
+            for seed, model in ensemble.models.items()
+            if seed is not None
+        }
+        measured = Measured(ensemble.name, outputs, {}, runs)
+        details = self._details(list(unreadable), places[0], scored=bool(shared_images([measured])))
+        return cam_results(measured, settings, details, seed=setting.seed), measured
 
     def _maps(self, model: Classifier, device: str) -> ClassMaps:
         """Find the class maps of ``model``, checked on the first readable image."""
@@ -73,7 +79,8 @@ class CamEvaluator:
             except UnreadableImage as error:
                 reason = reason or str(error)
                 continue
-            probe = pad(resize(image, 1.0, self.settings.size)[None], model.mean.cpu(), least=LEAST_PROBE)[0]
+            batch = resize(image, 1.0, self.settings.size)[None]
+            probe = pad_to_multiple(batch, MULTIPLE, model.mean.cpu(), least=LEAST_PROBE)[0]
             return find_class_maps(model, probe.to(device))
         raise UserError(f"none of the {len(self.images)} images could be read, first {reason}")
 
@@ -92,27 +99,6 @@ class CamEvaluator:
             "map": place,
             "seed": self.setting.seed,
             **({} if scored else {"warning": warning}),
-        }
-
-    def difference(self, a: tuple[str, list[SeedCounts]], b: tuple[str, list[SeedCounts]]) -> dict[str, Any] | None:
-        """Return the row of two models' difference over the images that all of their seeds were scored on.
-
-        Each model's mIoU is the mean over its seeds; the interval resamples the images of both. None without images.
-        """
-        images = shared_images([*a[1], *b[1]])
-        if not images:
-            return None
-        both = [confusions_at_threshold(runs, self.settings, images) for _, runs in (a, b)]
-        difference, interval = miou_difference(*both, seed=self.setting.seed)
-        return {
-            "evaluator": EVALUATOR,
-            "metric": "miou",
-            "condition": {"threshold": self.settings.threshold, "scales": self.settings.kind},
-            "a": a[0],
-            "b": b[0],
-            "difference": difference,
-            "ci95": interval,
-            "n": len(images),
         }
 
 
@@ -143,13 +129,13 @@ def pseudo_label(
         for model in ensemble.models.values():
             evaluator.check(model)
     results: list[Results] = []
-    measured: list[tuple[str, list[SeedCounts]]] = []
+    measured: list[Measured[SeedCounts]] = []
     for ensemble, description in zip(models, described, strict=True):
-        found, runs = evaluator.run(ensemble)
+        found, outputs = evaluator.run(ensemble)
         results.append(record(description, {**environment(device), "seed": seed}, found, out))
         print_warnings(found)
-        measured.append((ensemble.name, runs))
+        measured.append(outputs)
     if len(results) > 1:
-        rows = [evaluator.difference(a, b) for a, b in combinations(measured, 2)]
-        write_comparison(out / COMPARISON_FILE, [row for row in rows if row is not None], results)
+        rows = cam_differences(measured, evaluator.settings, seed=seed)
+        write_comparison(out / COMPARISON_FILE, rows, results)
     return results

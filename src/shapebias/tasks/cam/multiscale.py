@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from shapebias.data.transforms import pad_to_multiple
 from shapebias.errors import UserError
 from shapebias.tasks.cam.class_maps import ClassMaps
 
@@ -89,7 +90,8 @@ def summed_cams(maps: ClassMaps, image: Tensor, classes: Sequence[int], settings
     for scale in settings.scales:
         scaled = resize(image, scale, settings.size)
         batch = torch.stack([scaled, scaled.flip(2)]) if settings.flip else scaled[None]
-        cams = resize_cams(maps(pad(batch, maps.model.mean), classes).relu(), scaled.shape[1:], (height, width))
+        raw = maps(pad_to_multiple(batch, MULTIPLE, maps.model.mean), classes)
+        cams = resize_cams(raw.relu(), scaled.shape[1:], (height, width))
         total += cams[0]
         if settings.flip:
             total += cams[1].flip(2)
@@ -104,15 +106,6 @@ def resize(image: Tensor, scale: float, size: int | None) -> Tensor:
     if wanted == (height, width):
         return image
     return functional.interpolate(image[None], wanted, mode="bicubic", antialias=True)[0].clamp(0, 1)
-
-
-def pad(images: Tensor, colour: Tensor, least: int = MULTIPLE) -> Tensor:
-    """Pad (N, 3, H, W) with ``colour`` at the right and below, to multiples of 32 pixels and at least ``least``."""
-    count, channels, height, width = images.shape
-    whole = (max(least, math.ceil(side / MULTIPLE) * MULTIPLE) for side in (height, width))
-    found = colour.to(images).expand(count, channels, *whole).clone()
-    found[:, :, :height, :width] = images
-    return found
 
 
 def resize_cams(cams: Tensor, seen: Sequence[int], size: tuple[int, int]) -> Tensor:

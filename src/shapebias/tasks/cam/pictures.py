@@ -12,7 +12,7 @@ import torch
 from shapebias.data.decode import load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.data.pictures import overlay_heat, overlay_labels, read_index, save_picture
-from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc import MASK_CLASSES
 from shapebias.data.readers.voc_labelled import shown_classes
 from shapebias.data.readers.voc_masks import load_mask
 from shapebias.data.transforms import to_tensor
@@ -73,12 +73,12 @@ def write_pictures(
         files = _files(name)
         for file, view in zip(files.values(), views, strict=True):
             save_picture(folder / file, view)
-        score = iou(confusion_matrix(torch.from_numpy(truth), torch.from_numpy(predicted), len(VOC_CLASSES) + 1)).mean
+        score = iou(confusion_matrix(torch.from_numpy(truth), torch.from_numpy(predicted), len(MASK_CLASSES))).mean
         rows.append(
             {
                 "name": name,
-                "classes": [VOC_CLASSES[number - 1] for number in classes],
-                "best_class": VOC_CLASSES[classes[best] - 1],
+                "classes": [MASK_CLASSES[number] for number in classes],
+                "best_class": MASK_CLASSES[classes[best]],
                 "miou": score if np.isfinite(score) else None,
                 **files,
             }

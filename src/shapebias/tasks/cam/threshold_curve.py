@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc import MASK_CLASSES
 from shapebias.errors import UserError
 from shapebias.files import atomic
 from shapebias.metrics.functional.segmentation import IGNORED
 
-CLASSES = len(VOC_CLASSES) + 1  # with the background
+CLASSES = len(MASK_CLASSES)
 STEPS = 100
 
 

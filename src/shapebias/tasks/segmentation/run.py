@@ -17,12 +17,13 @@ from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
 from shapebias.results.batch_cache import BatchCache
 from shapebias.results.results import COMPARISON_FILE, Results, write_comparison
+from shapebias.tasks.miou import Confusions, miou_differences
 from shapebias.tasks.segmentation.config import SegmentConfig
 from shapebias.tasks.segmentation.pictures import has_pictures, write_pictures
-from shapebias.tasks.segmentation.results import METRIC, differences, segmentation_result
+from shapebias.tasks.segmentation.results import EVALUATOR, METRIC, segmentation_result
 from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter
 from shapebias.tasks.segmentation.train import build, train_segmenter
-from shapebias.tasks.segmentation.whole_images import Confusions, shared_confusions
+from shapebias.tasks.segmentation.whole_images import shared_confusions
 from shapebias.tasks.sweep import SHARE, Measured, Sweep, check_settings, draw, run_sweep, write_results
 from shapebias.train.distributed import on_rank_zero, setup_fabric
 from shapebias.train.settings import plain
@@ -76,7 +77,8 @@ def segment(
         written.append(write_results(config, fabric, source.describe(), [result]))
         on_rank_zero(fabric, lambda m=found: _show(config, m, seeds[0], val, fabric))
     if len(sources) > 1:
-        rows = differences(measured, backbone=config.backbone, seed=seeds[0])
+        condition = {"backbone": config.backbone}
+        rows = miou_differences(EVALUATOR, condition, measured, len(CLASSES), seed=seeds[0])
         on_rank_zero(fabric, lambda: write_comparison(out / COMPARISON_FILE, rows, written))
     return written
 

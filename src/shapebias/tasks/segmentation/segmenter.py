@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shapebias.data.readers.voc import VOC_CLASSES
+from shapebias.data.readers.voc import MASK_CLASSES
 from shapebias.errors import UserError
 from shapebias.libraries import torchvision
 from shapebias.models.checkpoint import read_header, save_with_header
@@ -19,7 +19,7 @@ from shapebias.models.init_from import architecture_of
 from shapebias.models.state_dict import fill_all_but, load_weights
 from shapebias.tasks.segmentation.backbone import Backbone, bare_network
 
-CLASSES = ("background", *VOC_CLASSES)
+CLASSES = MASK_CLASSES
 Head = Literal["fcn", "deeplab", "convolution"]
 SCHEMA = "shapebias/segmenter/1"
 DEEPLAB_REACH = 96  # pixels that the first dilated convolution reaches: rates 12 at stride 8, 6 at stride 16

@@ -18,7 +18,7 @@ from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.data.loaders import batches_of, ignore_signals
 from shapebias.data.readers.voc_masks import load_mask
-from shapebias.data.transforms import to_tensor
+from shapebias.data.transforms import pad_to_multiple, to_tensor
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix
 from shapebias.progress import progress
@@ -27,8 +27,6 @@ from shapebias.train.checkpoints import Interruption
 from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import everywhere
 
-Confusions = dict[int, np.ndarray]  # (classes, classes) int64 by the image's number
-
 
 def predict(segmenter: Segmenter, image: Tensor) -> Tensor:
     """Return the class number of every pixel, (H, W) int64, of one ``image`` (3, H, W) on the segmenter's device.
@@ -36,9 +34,7 @@ def predict(segmenter: Segmenter, image: Tensor) -> Tensor:
     The image is seen whole, padded below and to the right with the mean colour to a multiple of the stride.
     """
     height, width = image.shape[1:]
-    below, right = -height % segmenter.stride, -width % segmenter.stride
-    padded = segmenter.mean.to(image).expand(1, 3, height + below, width + right).clone()
-    padded[0, :, :height, :width] = image
+    padded = pad_to_multiple(image[None], segmenter.stride, segmenter.mean)
     return segmenter(padded)[0, :, :height, :width].argmax(0)
 
 
@@ -72,7 +68,7 @@ def confusions(
     interruption: Interruption | None = None,
     title: str = "",
     note: Callable[[Sequence[str]], None] = lambda _reasons: None,
-) -> Confusions:
+) -> dict[int, np.ndarray]:
     """Return the confusion matrix of each readable image of ``chosen``.
 
     One image passes at a time, at its own size. ``note`` is given the unreadable ones. Once ``interruption`` has come
@@ -81,7 +77,7 @@ def confusions(
     Raises:
         UserError: a mask that does not fit, or an unreadable image under ``strict``.
     """
-    found: Confusions = {}
+    found: dict[int, np.ndarray] = {}
     classes = len(segmenter.design.classes)
     segmenter.eval()
     with torch.inference_mode(), progress(title, total=len(chosen), shown=bool(title)) as bar:
@@ -112,7 +108,7 @@ def _loaded(images: ImageSet, chosen: Sequence[int], workers: int) -> DataLoader
 
 def shared_confusions(
     segmenter: Segmenter, images: ImageSet, fabric: Fabric, config: LoopConfig, **options: Any
-) -> Confusions:
+) -> dict[int, np.ndarray]:
     """Return the confusion matrix of each readable image, computed by all ranks and known to all."""
     own = range(len(images))[fabric.global_rank :: fabric.world_size]
     given: dict[str, Any] = {"device": fabric.device, "workers": config.workers, "strict": config.strict, **options}

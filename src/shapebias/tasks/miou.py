@@ -1,0 +1,72 @@
+"""Mean IoU of several trainings of a model, and its difference between models, over the images that all have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shapebias.metrics.functional.segmentation import IoU, defined_mean, iou, miou_difference, miou_interval
+from shapebias.stats.intervals import Interval
+from shapebias.tasks.sweep import Measured, paired_rows
+
+Confusions = Mapping[int, np.ndarray]  # (classes, classes) by the image's number
+
+
+class SeedIoU(NamedTuple):
+    """One training's IoU over all images together, and the interval of its mean over the images."""
+
+    seed: int | None
+    iou: IoU
+    interval: Interval | None
+    confusion: np.ndarray
+
+
+def shared_images(models: Iterable[Measured[Any]]) -> list[int]:
+    """Return the numbers of the images that every seed of the ``models`` has an output for, rising."""
+    return sorted(set.intersection(*(set(outputs) for model in models for outputs in model.outputs.values())))
+
+
+def seed_ious(measured: Measured[Confusions], classes: int, *, resampling_seed: int | None = None) -> list[SeedIoU]:
+    """Return the IoU of each of a model's seeds over the images that all of them have.
+
+    The interval resamples images by ``resampling_seed``, or by the training's own seed where that is None.
+    """
+    images, found = shared_images([measured]), []
+    for seed, outputs in measured.outputs.items():
+        stack = stacked(outputs, images, classes)
+        resampling = seed if resampling_seed is None else resampling_seed
+        assert resampling is not None
+        total = stack.sum(0)
+        found.append(SeedIoU(seed, iou(total), miou_interval(stack, seed=resampling), total))
+    return found
+
+
+def class_means(found: Sequence[SeedIoU], classes: Sequence[str]) -> dict[str, float | None]:
+    """Return the mean over seeds of each class's IoU, None for a class that no seed has."""
+    means = defined_mean(np.stack([one.iou.per_class for one in found], axis=1)).tolist()
+    return {name: None if np.isnan(mean) else mean for name, mean in zip(classes, means, strict=True)}
+
+
+def miou_differences(
+    evaluator: str, condition: dict[str, Any], models: Sequence[Measured[Confusions]], classes: int, *, seed: int
+) -> list[dict[str, Any]]:
+    """Return a comparison's rows: every two models' difference in the mean over seeds, where they share images.
+
+    The interval resamples the images of both by ``seed``, the same ones for all trainings.
+    """
+
+    def difference(one: Measured[Confusions], other: Measured[Confusions]) -> tuple[float, Interval | None, int] | None:
+        images = shared_images([one, other])
+        if not images:
+            return None
+        a, b = (np.stack([stacked(o, images, classes) for o in model.outputs.values()]) for model in (one, other))
+        return *miou_difference(a, b, seed=seed), len(images)
+
+    return paired_rows(evaluator, "miou", condition, {model.name: model for model in models}, difference)
+
+
+def stacked(outputs: Confusions, images: Sequence[int], classes: int) -> np.ndarray:
+    """Return the matrices (n, classes, classes) of ``images``."""
+    return np.array([outputs[image] for image in images], dtype=np.int64).reshape(len(images), classes, classes)
