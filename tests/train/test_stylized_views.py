@@ -1,4 +1,4 @@
-"""What a run's views are made from: copies of just these images, styles that differ, codes that are kept."""
+"""The views of a run: copies of its own images, styles that differ, codes that are kept."""
 
 import json
 import os
