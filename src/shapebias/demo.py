@@ -84,7 +84,8 @@ def prepare(out: Path, *, seed: int = 0, size: DemoSize = FULL) -> None:
 def measure(runs: Sequence[Path], out: Path, *, seed: int = 0) -> list[Results]:
     """Evaluate the runs by everything that shapes16 has images for; results go to ``out/results``."""
     models = [load_model(str(run)) for run in runs]
-    return evaluate_all(models, evaluators=EVALUATORS, data={"": out / "shapes16"}, out=out / "results", seed=seed)
+    data = {"": out / "shapes16"}
+    return evaluate_all(models, evaluators=EVALUATORS, data=data, out=out / "results", seed=seed).results
 
 
 def recipe(scheme: str, out: Path, *, seed: int = 0, size: DemoSize = FULL) -> TrainConfig:

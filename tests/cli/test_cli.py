@@ -106,7 +106,7 @@ MISTAKES = [
     ("evaluate net.safetensors --evaluators accuracy --data one --out r", "one class only"),
     (
         "evaluate net.safetensors --evaluators shape-bias --data accuracy=photos --out r",
-        "evaluator 'shape-bias' has no data",
+        "is not among --evaluators",
     ),
     ("evaluate net.safetensors --evaluators shape-bias --data photos --out r", "no cue-conflict images"),
     ("evaluate net.safetensors --evaluators accuracy --data photos --out file", "is a file: choose another --out"),

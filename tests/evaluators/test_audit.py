@@ -10,8 +10,7 @@ import pytest
 from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.accuracy import Accuracy
-from shapebias.evaluators.audit import Refused, audit
-from shapebias.evaluators.evaluate import evaluate_all
+from shapebias.evaluators.evaluate import audit, evaluate_all
 from shapebias.evaluators.names import EVALUATORS
 from shapebias.models.load import load_model
 from testkit.fixed_networks import by_colour
@@ -36,11 +35,11 @@ def test_what_there_is_data_for_is_measured_and_the_rest_named(data, tmp_path):
     found = audit(networks, data={"": data}, out=tmp_path / "out", evaluators=SOME, device="cpu")
     measured = {entry.evaluator for entry in found.results[0].results}
     assert measured == {"accuracy", "shape-bias", "silhouettes"}
-    (missing,) = found.missing
+    (missing,) = found.skipped
+    assert missing.model == ""
     assert missing.evaluator == "edges"
     assert "--data edges=DIR" in missing.reason
     assert "contours" in missing.needs
-    assert found.refused == []
     written = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert written["schema"] == "shapebias/audit/1"
     assert written["missing"] == [{"evaluator": "edges", "reason": missing.reason, "needs": missing.needs}]
@@ -53,7 +52,7 @@ def test_its_figures_are_those_of_evaluate(data, tmp_path):
     folders = {"accuracy": data / "val", "shape-bias": data / "cue-conflict", "silhouettes": data / "silhouettes"}
     (evaluated,) = evaluate_all(
         [by_colour("a")], evaluators=list(folders), data=folders, out=tmp_path / "two", device="cpu"
-    )
+    ).results
     figures = [{entry.key: (entry.value, entry.ci95, entry.n) for entry in r.results} for r in (audited, evaluated)]
     assert figures[0] == figures[1]
 
@@ -98,16 +97,15 @@ def test_it_goes_on_where_it_was_killed(data, tmp_path, monkeypatch):
 def test_a_network_that_an_evaluator_is_not_for_is_left_out_of_it(data, tmp_path):
     networks = [by_colour("a"), by_colour("other", classes=("x", "y", "z"))]
     found = audit(networks, data={"": data}, out=tmp_path / "out", evaluators=SOME[:2], device="cpu")
-    assert {(r.evaluator, r.model) for r in found.refused} == {("accuracy", "other"), ("shape-bias", "other")}
-    assert isinstance(found.refused[0], Refused)
-    assert "different classes" in found.refused[0].reason
+    assert {(s.evaluator, s.model) for s in found.skipped} == {("accuracy", "other"), ("shape-bias", "other")}
+    assert "different classes" in found.skipped[0].reason
     assert [r.model["name"] for r in found.results] == ["a"]
 
 
 def test_data_that_do_not_fit_an_evaluator_are_its_reason(data, tmp_path):
     (data / "edges").mkdir()
     found = audit([by_colour("a")], data={"": data}, out=tmp_path / "out", evaluators=SOME, device="cpu")
-    assert "no class folders" in found.missing[0].reason
+    assert "no class folders" in found.skipped[0].reason
 
 
 def test_nothing_at_all_is_an_error_that_says_why(tmp_path):

@@ -28,7 +28,7 @@ from shapebias.evaluators.corruption.corruption_scores import (
 from shapebias.evaluators.corruption.corruptions import Corruptions
 from shapebias.models import Classifier, Identity
 from shapebias.models.imagenet import wordnet_ids
-from shapebias.results.comparison import paired
+from shapebias.results.pairing import paired
 from shapebias.results.results import Results
 from shapebias.stats.intervals import wilson
 from testkit.images import class_folder, noise_image
@@ -386,9 +386,9 @@ def test_two_models_are_compared_by_images(tmp_path):
         measured.append((Results({"name": model.identity.name}, {}, outcome.results), {"corruptions": outcome}))
     rows = paired(measured, seed=0)
     assert len(rows) == 16
-    (mean,) = (row for row in rows if row["metric"] == "mean_top1")
-    assert mean["difference"] == pytest.approx(right.mean() - 1 / 3)
-    assert mean["n"] == 6
+    (mean,) = (row for row in rows if row.metric == "mean_top1")
+    assert mean.value == pytest.approx(right.mean() - 1 / 3)
+    assert mean.n == 6
 
 
 @needs_library

@@ -79,11 +79,11 @@ def test_sketchys_names_are_their_categories(tmp_path):
 def test_folders_of_other_things_are_left_out_and_counted(tmp_path, capsys):
     data = class_folder(tmp_path / "data", ("bear", "church", "oven"), 2)
     network = fixed(saying("bear", "bear", "oven", "bear"), None)
-    (found,) = evaluate_all([network], evaluators=["edges"], data={"": data}, out=tmp_path / "out")
+    (found,) = evaluate_all([network], evaluators=["edges"], data={"": data}, out=tmp_path / "out").results
     (entry,) = found.results
     assert (entry.n, entry.value) == (4, 0.75)
     assert entry.details["other_categories_left_out"] == {"church": 2}
-    assert "left out 2 images of other things than the categories: church (2)" in capsys.readouterr().err
+    assert "skipped 2 images of other things than the categories: church (2)" in capsys.readouterr().err
 
 
 def test_folders_and_networks_that_do_not_fit_are_refused(tmp_path):
@@ -114,7 +114,7 @@ def test_networks_are_compared_and_parts_found_below_one_root(tmp_path):
     ]
     found = evaluate_all(
         networks, evaluators=["silhouettes", "edges"], data={"": tmp_path / "data"}, out=tmp_path / "out"
-    )
+    ).results
     assert [[entry.value for entry in one.results] for one in found] == [[0.5, 0.5], [1.0, 1.0]]
     assert {entry.details["data"]["folder"] for entry in found[0].results} == {
         str(tmp_path / "data" / name) for name in ("silhouettes", "edges")

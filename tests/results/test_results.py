@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.evaluators.base import EvalResult
-from shapebias.results.comparison import paired
-from shapebias.results.results import Result, Results, changed, drop_rows, read_comparison, write_comparison
+from shapebias.results.results import Result, Results
 from shapebias.results.table import print_table, rows
 
 
@@ -126,122 +122,6 @@ def test_undefined_numbers_of_a_file_are_none(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(record))
     first, second = Results.load(tmp_path / "results.json").results
     assert (first.value, first.ci95, second.ci95) == (None, (0.4, 0.6), None)
-
-
-def test_comparison_names_the_networks(tmp_path):
-    rows_given = [{"metric": "top1", "difference": math.nan, "ci95": (0.0, 1.0)}]
-    write_comparison(tmp_path / "c.json", rows_given, [results(name="x"), results(name="y")])
-    found = json.loads((tmp_path / "c.json").read_text())
-    assert found["schema"] == "shapebias/comparison/1"
-    assert found["models"] == ["x", "y"]
-    assert found["paired"] == [{"metric": "top1", "difference": None, "ci95": [0.0, 1.0]}]
-
-
-def test_a_comparison_keeps_rows_of_unchanged_networks(tmp_path):
-    def write(evaluator, a, b, **more):
-        networks = [results(name=name) for name in (a[0], b[0])]
-        for network, name in zip(networks, (a, b), strict=True):
-            network.model["weights_sha256"] = None if name.endswith("?") else name
-            network.save(tmp_path / network.model["name"] / "results.json")
-        row = {"evaluator": evaluator, "metric": "top1", "condition": {}, "a": a[0], "b": b[0], **more}
-        write_comparison(tmp_path / "comparison.json", [row], networks)
-        found = json.loads((tmp_path / "comparison.json").read_text())
-        return [(r["evaluator"], r["a"], r["b"]) for r in found["paired"]], found["models"]
-
-    assert write("one", "x", "y") == ([("one", "x", "y")], ["x", "y"])
-    assert write("two", "x", "z") == ([("one", "x", "y"), ("two", "x", "z")], ["x", "z", "y"])
-    assert write("one", "y", "x")[0] == [("two", "x", "z"), ("one", "y", "x")]  # measured again, in either order
-    apart = {"condition_a": {"m": 1}, "condition_b": {"m": 2}}
-    assert len(write("one", "y", "x", **apart)[0]) == 3
-    assert write("three", "y2", "z")[0] == [("two", "x", "z"), ("three", "y", "z")]
-    assert write("four", "x", "z?")[0] == [("four", "x", "z")]
-
-
-def test_a_difference_goes_with_the_figure_that_it_was_of(tmp_path):
-    def row(a, b, metric="top1", **conditions):
-        return {"evaluator": "x", "metric": metric, "condition": {}, "a": a, "b": b, **conditions}
-
-    own = {"condition_a": {"m": 1}, "condition_b": {"m": 2}}
-    rows_given = [row("p", "q"), row("q", "r"), row("p", "r", "top5"), row("r", "p", **own)]
-    path = tmp_path / "comparison.json"
-    write_comparison(path, rows_given, [results(name=name) for name in "pqr"])
-    drop_rows(tmp_path / "absent.json", "p", {("x", "top1", "{}")})
-
-    def left(*keys):
-        drop_rows(path, "p", set(keys))
-        return read_comparison(path)["paired"]
-
-    assert left() == rows_given
-    assert left(("x", "top1", "{}")) == rows_given[1:]
-    assert left(("x", "top1", '{"m": 1}')) == rows_given[1:]  # that is r's
-    assert left(("x", "top1", '{"m": 2}')) == rows_given[1:3]
-
-
-def test_what_changed_is_what_is_another_figure_now():
-    entries = [Result("x", "a", 0.5, 3, (0.1, 0.9)), Result("x", "b", math.nan, 3), Result("x", "c", 0.5, 3)]
-    assert changed(entries, entries) == set()
-    again = [replace(entries[0], ci95=(0.1, 0.8)), replace(entries[1], value=None), Result("x", "d", 0.5, 3)]
-    assert changed(entries, again) == {entries[0].key, entries[2].key}
-
-
-def test_networks_with_different_conditions_state_both():
-    def outcome(condition):
-        entry = Result("shape-bias", "shape_bias", 0.5, 2, None, condition)
-        return EvalResult([entry], ("a", "b"), {entry.key: np.array([[1, 1], [0, 1]])})
-
-    own, mean = {"mapping": "own", "x": 1}, {"mapping": "mean", "x": 1}
-    both = [(results(name="x"), {"s": outcome(own)}), (results(name="y"), {"s": outcome(mean)})]
-    (row,) = paired(both, seed=0)
-    assert (row["condition"], row["condition_a"], row["condition_b"]) == ({"x": 1}, own, mean)
-    (row,) = paired([both[0], both[0]], seed=0)
-    assert row["condition"] == own
-    assert "condition_a" not in row
-
-
-def test_figures_of_several_conditions_are_compared_each_with_its_own():
-    def outcome(values, *conditions):
-        entries = [Result("white-box", "top1", 0.5, 2, None, {"epsilon": condition}) for condition in conditions]
-        return EvalResult(entries, ("a", "b"), {entry.key: np.array(values)[:, None] for entry in entries})
-
-    x = (results(name="x"), {"s": outcome([1, 1], 1, 2, 4)})
-    y = (results(name="y"), {"s": outcome([0, 1], 1, 4, 8)})
-    assert [(row["condition"], row["difference"]) for row in paired([x, y], seed=0)] == [
-        ({"epsilon": 1}, 0.5),
-        ({"epsilon": 4}, 0.5),
-    ]
-    assert paired([x, (results(name="z"), {})], seed=0) == []
-
-
-def of_conditions(*conditions):
-    entries = [Result("accuracy", "top1", 0.5, 2, None, condition) for condition in conditions]
-    return EvalResult(entries, ("a", "b"), {entry.key: np.array([[n], [n]]) for n, entry in enumerate(entries)})
-
-
-FEW = {"answers": "10 of 1000 classes"}
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "pairs"),
-    [
-        (({}, FEW), ({},), [(FEW, {})]),  # 1000 outputs against 10, on ten classes
-        (({},), ({}, FEW), [({}, FEW)]),
-        (({}, FEW), ({}, FEW), [({}, {}), (FEW, FEW)]),
-        ((FEW,), ({},), [(FEW, {})]),
-        (({},), ({},), [({}, {})]),
-        ((FEW,), ({"answers": "10 of 20 classes"},), [(FEW, {"answers": "10 of 20 classes"})]),
-        (
-            ({"c": 1, **FEW}, {"c": 2, **FEW}),
-            ({"c": 1}, {"c": 2}),
-            [({"c": 1, **FEW}, {"c": 1}), ({"c": 2, **FEW}, {"c": 2})],
-        ),
-    ],
-)
-def test_answers_among_some_classes_are_never_compared_with_answers_among_more(one, other, pairs):
-    rows = paired(
-        [(results(name="x"), {"s": of_conditions(*one)}), (results(name="y"), {"s": of_conditions(*other)})], seed=0
-    )
-    found = [(r.get("condition_a", r["condition"]), r.get("condition_b", r["condition"])) for r in rows]
-    assert found == pairs
 
 
 def test_table_in_percent_with_dashes_for_what_is_not_there(capsys):

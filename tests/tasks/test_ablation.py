@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from shapebias.errors import UserError
 from shapebias.losses import MMSILoss, Weights, objective
 from shapebias.models.checkpoint import save_classifier
 from shapebias.models.classifier import check_size
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result, Results
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS, find_rows, settings_of, stages_for
@@ -270,8 +272,8 @@ def result(name, value, lambda_m):
 
 def test_the_tables_difference_has_its_sign_whichever_way_it_was_written():
     rows = [result("baseline", 0.2, 0.0), result("mmsi", 0.5, 0.8), result("style", None, 0.8)]
-    paired = [{"a": "baseline", "b": "mmsi", "difference": -0.3, "ci95": (-0.4, -0.1), "condition": {"kind": "ap"}}]
-    paired.insert(0, {**paired[0], "difference": 0.9, "condition": {"kind": "ap_voc2007"}})
+    paired = [Difference("ablation-voc12", "map", "baseline", "mmsi", -0.3, (-0.4, -0.1), 9, {"kind": "ap"})]
+    paired.insert(0, replace(paired[0], value=0.9, condition={"kind": "ap_voc2007"}))
     baseline, mmsi, style = cells(rows, paired)
     assert baseline == ["baseline", "-", "-", "-", "0.02", "4", "1,200", "1", *["20.0 [10.0, 50.0]"] * 3, "-"]
     assert mmsi[:4] == ["mmsi", "0.8", "0.1", "layer4+layer3"]

@@ -18,7 +18,8 @@ from shapebias.data.readers.voc_labelled import read_labelled
 from shapebias.data.readers.voc_masks import load_mask
 from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
-from shapebias.results.results import Results, read_comparison
+from shapebias.results.comparison import read_comparison
+from shapebias.results.results import Results
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.cam.evaluate import pseudo_label
 from shapebias.tasks.cam.pseudo_labels import label_image
@@ -156,9 +157,9 @@ def test_only_images_that_every_seed_was_scored_on_count(voc: Path, tmp_path: Pa
 def test_differences_are_of_the_means_and_resample_the_same_images(voc: Path, tmp_path: Path) -> None:
     specs = [save_seeds(tmp_path / "t/in", {0: 0, 1: 1}), save_seeds(tmp_path / "t/mmsi", {0: 2, 1: 3, 2: 4})]
     a, b = label(specs, voc, tmp_path / "out")
-    (row,) = read_comparison(tmp_path / "out/comparison.json")["paired"]
-    assert (row["a"], row["b"], row["metric"], row["n"]) == ("in", "mmsi", "miou", 4)
-    assert row["difference"] == pytest.approx(a.get("cam", "miou").value - b.get("cam", "miou").value)
+    (row,) = read_comparison(tmp_path / "out/comparison.json").differences
+    assert (row.a, row.b, row.metric, row.n) == ("in", "mmsi", "miou", 4)
+    assert row.value == pytest.approx(a.get("cam", "miou").value - b.get("cam", "miou").value)
     stacks = [
         [scored(voc, tmp_path / "out" / name / f"seed-{seed}/masks").numpy() for seed in range(count)]
         for name, count in (("in", 2), ("mmsi", 3))
@@ -168,8 +169,8 @@ def test_differences_are_of_the_means_and_resample_the_same_images(voc: Path, tm
         rows = rng.integers(0, 4, 4)
         one, other = (np.mean([iou(stack[rows].sum(0)).mean for stack in of]) for of in stacks)
         drawn.append(one - other)
-    low, high = np.percentile(drawn, [2.5, 97.5]) - (np.mean(drawn) - row["difference"])
-    assert row["ci95"] == pytest.approx([low, high], abs=0.15 * (high - low))
+    low, high = np.percentile(drawn, [2.5, 97.5]) - (np.mean(drawn) - row.value)
+    assert row.ci95 == pytest.approx([low, high], abs=0.15 * (high - low))
 
 
 def test_what_was_made_stays_after_a_kill_and_when_seeds_are_added(
@@ -199,7 +200,7 @@ def test_what_was_made_stays_after_a_kill_and_when_seeds_are_added(
     assert [row["seed"] for row in more.get("cam", "miou").details["seeds"]] == [0, 1, 2] and len(more.results) == 2
     assert pictures == {path: path.stat().st_mtime_ns for path in (out / "net/pictures").iterdir()} and pictures
     other = save_seeds(tmp_path / "elsewhere/net", {0: 7, 1: 1})
-    with pytest.raises(UserError, match="holds results of another network of that name"):
+    with pytest.raises(UserError, match="holds results of another model of that name"):
         label([other], voc, out)
 
 

@@ -20,7 +20,8 @@ from shapebias.errors import UserError
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.models.classifier import Classifier
 from shapebias.models.load import load_model
-from shapebias.results.results import Results, read_comparison
+from shapebias.results.comparison import read_comparison
+from shapebias.results.results import Results
 from shapebias.tasks.cam import evaluate
 from shapebias.tasks.cam.class_maps import find_class_maps
 from shapebias.tasks.cam.multiscale import CamSettings, apply_threshold
@@ -109,7 +110,7 @@ def test_masks_of_other_settings_or_of_another_network_are_refused(voc, model, t
     with pytest.raises(UserError, match=r"threshold: 0.15 there, 0.2 now.*choose another --out"):
         pseudo_label([model], data=voc, out=out, settings=CamSettings(FAST.scales, threshold=0.2))
     other = load_model(str(save_model(tmp_path / "b" / "net", seed=1) / "model.safetensors"))
-    with pytest.raises(UserError, match="another network of that name"):
+    with pytest.raises(UserError, match="another model of that name"):
         pseudo_label([other], data=voc, out=out, settings=FAST)
 
 
@@ -136,9 +137,9 @@ def test_pictures_are_of_scored_images_with_classes_and_the_index_names_them(voc
 def test_two_networks_are_compared_over_the_same_images(voc, model, tmp_path):
     other = load_model(str(save_model(tmp_path / "other", seed=1) / "model.safetensors"))
     a, b = pseudo_label([model, other], data=voc, out=tmp_path / "out", settings=FAST)
-    (row,) = read_comparison(tmp_path / "out" / "comparison.json")["paired"]
-    assert (row["a"], row["b"], row["metric"], row["n"]) == ("net", "other", "miou", 4)
-    assert row["difference"] == pytest.approx(a.get("cam", "miou").value - b.get("cam", "miou").value)
+    (row,) = read_comparison(tmp_path / "out" / "comparison.json").differences
+    assert (row.a, row.b, row.metric, row.n) == ("net", "other", "miou", 4)
+    assert row.value == pytest.approx(a.get("cam", "miou").value - b.get("cam", "miou").value)
 
 
 def test_outputs_in_another_order_make_the_same_masks(voc, tmp_path):

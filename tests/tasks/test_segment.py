@@ -157,7 +157,7 @@ def test_what_is_finished_is_not_done_again(both, data, monkeypatch):
     assert (both / "one/pictures/pictures.json").stat().st_mtime_ns == written
     with pytest.raises(UserError, match=r"holds another run \(segmentation\) \(lr: 0.02 there, 0.5 now\)"):
         segment([start(name="one", seed=1)], config(data, both), seeds=[0], rates=[0.5])
-    with pytest.raises(UserError, match="another network of that name"):
+    with pytest.raises(UserError, match="another model of that name"):
         segment([start(name="one", seed=9)], config(data, both), seeds=[0], rates=[0.02])
 
 
@@ -330,7 +330,7 @@ def measured(name, **images):
 def test_only_images_that_all_answered_are_compared():
     models = [measured("a", s1=range(12)), measured("b", s2=range(3, 20)), measured("c", s3=range(12))]
     rows_ = miou_differences("segmentation", {}, models, 4, seed=0)
-    assert [(row["a"], row["b"], row["n"]) for row in rows_] == [("a", "b", 9), ("a", "c", 12), ("b", "c", 9)]
+    assert [(row.a, row.b, row.n) for row in rows_] == [("a", "b", 9), ("a", "c", 12), ("b", "c", 9)]
     found = measured("a", s1=range(12), s2=range(4, 12))
     assert segmentation_result(found, "wxyz", backbone="b", details={}).n == 8
 

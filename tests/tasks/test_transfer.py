@@ -17,7 +17,8 @@ from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.predict import Predictions
 from shapebias.models.state_dict import weights_sha256
-from shapebias.results.results import Results, read_comparison
+from shapebias.results.comparison import read_comparison
+from shapebias.results.results import Results
 from shapebias.stats.intervals import wilson
 from shapebias.stats.seeds import t_interval
 from shapebias.tasks.classification import task as task_module
@@ -132,7 +133,7 @@ def test_other_settings_in_the_same_folder_are_refused(data, finetuned):
     out, _ = finetuned
     with pytest.raises(UserError, match=r"holds another run .*epochs"):
         transfer([network()], config(data, out, epochs=3), seeds=(0,), rates=(0.01,))
-    with pytest.raises(UserError, match="results of another network of that name"):
+    with pytest.raises(UserError, match="results of another model of that name"):
         transfer([network(seed=1)], config(data, out), seeds=(0,), rates=(0.01,))
 
 
@@ -186,12 +187,12 @@ def test_several_classes_per_image_give_three_kinds_of_mean_ap_and_differences(d
     found = [entry for entry in results[0].results if entry.evaluator == "transfer-voc12"]
     assert [entry.condition["kind"] for entry in found] == ["ap", "ap_voc2010", "ap_voc2007"]
     assert all(entry.metric == "map" and entry.ci95 is not None for entry in found)
-    rows = read_comparison(tmp_path / "comparison.json")["paired"]
-    assert [row["condition"]["kind"] for row in rows] == ["ap", "ap_voc2010", "ap_voc2007"]
+    rows = read_comparison(tmp_path / "comparison.json").differences
+    assert [row.condition["kind"] for row in rows] == ["ap", "ap_voc2010", "ap_voc2007"]
     other = results[1].get("transfer-voc12", "map", kind="ap", method=method)
     assert found[0].value is not None and other.value is not None
-    assert rows[0]["difference"] == pytest.approx(found[0].value - other.value)
-    assert rows[0]["ci95"][0] <= rows[0]["difference"] <= rows[0]["ci95"][1]
+    assert rows[0].value == pytest.approx(found[0].value - other.value)
+    assert rows[0].ci95[0] <= rows[0].value <= rows[0].ci95[1]
 
 
 def test_figures_of_hand_made_answers(data):
@@ -206,7 +207,7 @@ def test_figures_of_hand_made_answers(data):
     assert found.value == pytest.approx(np.mean(each)) and found.ci95 == t_interval(each)
     assert found.details["absent_classes"] == 0 and found.details["lr"] == 0.1
     (row,) = differences(task, "finetune", [measured, replace(measured, name="same")], seed=0)[:1]
-    assert row["difference"] == 0 and row["ci95"] == (0.0, 0.0) and row["n"] == 12
+    assert row.value == 0 and row.ci95 == (0.0, 0.0) and row.n == 12
 
 
 def test_differences_are_over_the_images_that_both_answered(data):
@@ -215,7 +216,7 @@ def test_differences_are_over_the_images_that_both_answered(data):
     one = Measured("one", {"": Predictions(np.arange(12), right)}, {})
     other = Measured("two", {"": Predictions(np.arange(2, 12), np.roll(right[2:], 1, axis=1))}, {})
     (row,) = differences(task, "knn", [one, other], seed=0)
-    assert (row["difference"], row["n"], row["a"], row["b"]) == (1.0, 10, "one", "two")
+    assert (row.value, row.n, row.a, row.b) == (1.0, 10, "one", "two")
 
 
 def test_seeds_that_agree_leave_the_interval_to_the_images(data):
@@ -233,7 +234,7 @@ def test_an_unreadable_test_image_is_left_out_and_named_or_refused(data, tmp_pat
     (results,) = transfer([network()], config(root, tmp_path / "out"), method="knn")
     entry = results.get("transfer-broken", "top1")
     assert entry.n == 8 and len(entry.details["data"]["unreadable"]) == 1
-    assert "left out unreadable image" in capsys.readouterr().err
+    assert "skipped unreadable image" in capsys.readouterr().err
     with pytest.raises(UserError, match="unreadable image"):
         transfer([network()], config(root, tmp_path / "out", strict=True), method="knn")
 

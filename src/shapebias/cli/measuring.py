@@ -115,8 +115,8 @@ def evaluate(
     folders = parse_data(data)
     settings = evaluation.settings()
     measured, source = load_measured(models, evaluation.source, loading)
-    results = evaluate_all(measured, evaluators=evaluators, data=folders, out=out, source=source, **settings)
-    show_results(results, out, json=evaluation.json)
+    found = evaluate_all(measured, evaluators=evaluators, data=folders, out=out, source=source, **settings)
+    show_results(found.results, out, json=evaluation.json)
 
 
 def audit(
@@ -151,7 +151,7 @@ def audit(
         shapebias audit resnet50 --data shape-bias=cue-conflict \\
             --data corruptions=imagenet-c --out audit
     """
-    from shapebias.evaluators.audit import audit as measure
+    from shapebias.evaluators.evaluate import audit as measure
     from shapebias.evaluators.names import EVALUATORS, check_evaluators
     from shapebias.report import build_report
 
@@ -162,10 +162,10 @@ def audit(
     measured, source = load_measured(models, evaluation.source, loading)
     found = measure(measured, data=folders, out=out, evaluators=names, source=source, **settings)
     show_results(found.results, out, json=evaluation.json)
-    for missing in found.missing:
-        say(f"not measured: {missing.evaluator}: {missing.reason}; it takes {missing.needs}")
-    for refused in found.refused:
-        say(f"not measured: {refused.evaluator} of {refused.model}: {refused.reason}")
+    for skipped in found.skipped:
+        of_one = f" of {skipped.model}" if skipped.model else ""
+        needs = f"; it takes {skipped.needs}" if skipped.needs else ""
+        say(f"not measured: {skipped.evaluator}{of_one}: {skipped.reason}{needs}")
     page = out / "report.html"
     for warning in build_report([out], page):
         say(f"warning: {warning}")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
-
-import numpy as np
 
 from shapebias.errors import UserError, unknown
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Loading
-from shapebias.results.results import Result, ResultKey
+from shapebias.results.results import EvalResult
 
 CategoryMapping = Literal["mean", "sum", "max"]
 ATTACKS = ("fgsm", "pgd", "ifgsm", "mim")
@@ -77,19 +75,6 @@ class EvalConfig:
     def loading(self) -> Loading:
         """How images are read."""
         return Loading(self.batch_size, self.workers, self.strict)
-
-
-@dataclass
-class EvalResult:
-    """An evaluator's figures, and per-image values (by image name) for paired comparisons.
-
-    ``per_image[result.key]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
-    order of ``images``.
-    """
-
-    results: list[Result]
-    images: tuple[str, ...] = ()
-    per_image: dict[ResultKey, np.ndarray] = field(default_factory=dict)
 
 
 class Evaluator(Protocol):

@@ -1,38 +1,41 @@
-"""Measure networks: evaluators by name, one results file each, paired differences between them."""
+"""Evaluate models: evaluators by name, a results file each, and the differences between models."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from shapebias.environment import choose_device, environment
 from shapebias.errors import UserError
-from shapebias.evaluators.base import EvalConfig, EvalResult, Evaluator
-from shapebias.evaluators.names import build
+from shapebias.evaluators.base import EvalConfig, Evaluator
+from shapebias.evaluators.names import COSTLY, EVALUATORS, build, check_data, check_evaluators
 from shapebias.evaluators.resume import load_or_run
-from shapebias.files import make_folder
 from shapebias.models.classifier import Classifier
 from shapebias.models.load import load_model, wrap
-from shapebias.results.comparison import paired
-from shapebias.results.results import (
-    COMPARISON_FILE,
-    Result,
-    Results,
-    changed,
-    drop_rows,
-    read_comparison,
-    write_comparison,
-)
-from shapebias.results.warnings import print_warnings
+from shapebias.results.audit import FILE as AUDIT_FILE
+from shapebias.results.audit import Skipped, write_audit
+from shapebias.results.pairing import paired
+from shapebias.results.results import EvalResult, Results
+from shapebias.results.store import ResultStore
+from shapebias.results.table import print_warnings
 
 BATCH_SIZE = 64
-Run = Callable[[str, Evaluator, Classifier], EvalResult | None]
+COSTLY_LIMIT = 1000  # images of an audit for each of the costly evaluators, where no limit is given
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Each model's results, and what was skipped."""
+
+    results: list[Results]
+    skipped: list[Skipped]
 
 
 def evaluate(
@@ -41,46 +44,34 @@ def evaluate(
     evaluators: Sequence[str],
     data: Path | str | Mapping[str, Path | str],
     out: Path | str | None = None,
-    device: str | None = None,
-    batch_size: int | None = None,
     classes: Sequence[str] | None = None,
     **options: Any,
 ) -> Results:
-    """Measure one network.
+    """Evaluate one model.
 
     Args:
         model: an ``nn.Module`` (its inputs normalised as ImageNet's unless it is a ``Classifier`` or a timm
-            network), or what ``shapebias evaluate`` takes as MODEL.
-        evaluators: names of measurements, those of ``shapebias evaluate --help``.
+            model), or what ``shapebias evaluate`` takes as MODEL.
+        evaluators: their names, those of ``shapebias evaluate --help``.
         data: one folder for all evaluators, or a folder per evaluator; the key "" serves those without their own.
-        out: folder for the results file and what belongs to it (raw responses, pictures); by default they go.
-        device: "cpu", "cuda" or "mps"; by default cuda if there, else cpu. The network is moved there; whether
-            its modules were in training mode is put back.
-        batch_size: images per forward pass.
-        classes: the names of the network's outputs in order, where it has none of its own and is not ImageNet's.
-        options: any other field of ``EvalConfig``: seed, workers, strict, mapping, stage, pairs, limit, attacks,
-            epsilons, targeted, source.
+        out: folder for the results file and what belongs to it (raw responses, pictures); by default nothing is kept.
+        classes: the names of the model's outputs in order, where it has none of its own and is not ImageNet's.
+        options: of ``evaluate_all``. The model is moved to ``device``; whether its modules were in training mode is
+            restored.
 
     Returns:
-        The figures; ``Results.save`` writes them.
+        The results; ``Results.save`` writes them.
 
     Raises:
-        UserError: unknown evaluators, unusable data or networks.
+        UserError: unknown evaluators, unusable data or models.
     """
     modes = [(module, module.training) for module in ([] if isinstance(model, str) else model.modules())]
     folders = {"": data} if isinstance(data, str | Path) else data
     try:
-        network = load_model(model, classes=classes) if isinstance(model, str) else wrap(model, classes=classes)
+        loaded = load_model(model, classes=classes) if isinstance(model, str) else wrap(model, classes=classes)
         with tempfile.TemporaryDirectory(prefix="shapebias-") if out is None else nullcontext(out) as place:
-            return evaluate_all(
-                [network],
-                evaluators=evaluators,
-                data={key: Path(folder) for key, folder in folders.items()},
-                out=Path(place),
-                device=device,
-                batch_size=batch_size,
-                **options,
-            )[0]
+            given = {key: Path(folder) for key, folder in folders.items()}
+            return evaluate_all([loaded], evaluators=evaluators, data=given, out=Path(place), **options).results[0]
     finally:
         for module, training in modes:
             module.training = training
@@ -92,152 +83,135 @@ def evaluate_all(
     evaluators: Sequence[str],
     data: Mapping[str, Path],
     out: Path,
+    missing: Literal["error", "skip"] = "error",
+    done: Literal["redo", "reuse"] = "redo",
+    costly_limit: int | None = None,
     device: str | None = None,
     batch_size: int | None = None,
     **options: Any,
-) -> list[Results]:
-    """Measure networks on the same data and write ``out/NAME/results.json`` and, for several, a comparison.
+) -> Evaluation:
+    """Evaluate models on the same data, and write ``out/NAME/results.json`` and, for several, a comparison.
 
-    What earlier calls left there stays, save for figures of the same evaluator, metric and condition, or of the same
-    evaluator on other images. Killed and called again, it goes on where it was; finished, it measures anew.
-    ``data`` maps evaluator names to folders; the key "" serves evaluators without their own. Each network's file is
-    written as soon as it is measured. ``options`` are the other fields of ``EvalConfig``.
+    What earlier calls left there stays, save for results of the same evaluator, metric and condition, or of the same
+    evaluator on other images. Killed and called again, it resumes behind the last evaluator that was finished.
+
+    Args:
+        models: the models.
+        evaluators: their names.
+        data: folders by evaluator; under "" a folder that serves the others, or has their data below it by the usual
+            names.
+        out: the folder to write in.
+        missing: "error" refuses evaluators without data and models that an evaluator cannot measure; "skip" measures
+            the rest, and writes what was skipped, and why, to ``out/audit.json``.
+        done: "redo" measures anew what an earlier call finished; "reuse" takes it where model, images and settings are
+            the same.
+        costly_limit: ``limit`` of attacks and corruptions, where none is given.
+        device: "cpu", "cuda" or "mps"; by default cuda if there, else cpu.
+        batch_size: images per forward pass.
+        options: any other field of ``EvalConfig``: seed, workers, strict, mapping, stage, pairs, limit, attacks,
+            epsilons, targeted, source.
+
+    Raises:
+        UserError: unknown evaluators, models of one name, a folder that cannot be written; what cannot be measured
+            unless it is skipped; or nothing that could be.
     """
-    check_networks(models, out)
-    chosen = build(evaluators, data, settings(out, device, batch_size, options))
-    for model in models:
-        for evaluator in chosen.values():
-            evaluator.check(model)
+    check_evaluators(evaluators)
+    check_data(evaluators, data)
+    store, where, skip = ResultStore(out), choose_device(device), missing == "skip"
+    store.claim([model.describe() for model in models])
 
-    def unfinished(model: Classifier) -> Path:
-        return out / model.identity.name / "unfinished"
+    def config(name: str, folder: Path) -> EvalConfig:
+        size = BATCH_SIZE if batch_size is None else batch_size
+        told = dict(options)
+        if name in COSTLY and told.get("limit") is None:
+            told["limit"] = costly_limit
+        return EvalConfig(folder, out, device=where, batch_size=size, **told)
 
-    def run(name: str, evaluator: Evaluator, model: Classifier) -> EvalResult:
-        return load_or_run(unfinished(model) / f"{name}.json", evaluator, model)
-
-    results = measure(models, chosen, run, out=out, device=device, seed=options.get("seed", 0))
-    for model in models:  # what is finished is measured anew the next time
-        for name in chosen:
-            (unfinished(model) / f"{name}.json").unlink(missing_ok=True)
-        with suppress(OSError):  # not empty: another command's
-            unfinished(model).rmdir()
-    return results
-
-
-def settings(
-    out: Path, device: str | None, batch_size: int | None, options: Mapping[str, Any]
-) -> Callable[[Path], EvalConfig]:
-    """The setting for a folder of data, with these options."""
-    where = choose_device(device)
-    size = BATCH_SIZE if batch_size is None else batch_size
-    return lambda folder: EvalConfig(folder, out, device=where, batch_size=size, **options)
-
-
-def check_networks(models: Sequence[Classifier], out: Path) -> None:
-    """Refuse networks of one name, and a folder that cannot be written or holds other networks' results."""
-    check_descriptions([model.describe() for model in models], out)
-
-
-def check_descriptions(models: Sequence[dict[str, Any]], out: Path) -> None:
-    """The same by the networks' descriptions."""
-    names = [model["name"] for model in models]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"two models are called '{twice[0]}': their results would overwrite each other")
-    make_folder(out)
-    if len(models) > 1:
-        read_comparison(out / COMPARISON_FILE)  # one that cannot be added to is refused now
-    for model in models:
-        _earlier(out, model)
-
-
-def measure(
-    models: Sequence[Classifier],
-    evaluators: Mapping[str, Evaluator],
-    run: Run,
-    *,
-    out: Path,
-    device: str | None,
-    seed: int,
-) -> list[Results]:
-    """Run every evaluator on every network (``run`` may leave one out), write the files, and say what is doubtful."""
-    where = choose_device(device)
-    measured: list[tuple[Results, dict[str, EvalResult]]] = []
+    chosen, skipped = build(evaluators, data, config, skip=skip)
+    skipped += _refused(models, chosen, skip=skip)
+    seed, measured = options.get("seed", 0), list[tuple[Results, dict[str, EvalResult]]]()
     for model in models:
         model.to(device=where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        outcomes: dict[str, EvalResult] = {}
-        results = Results(model.describe(), {**environment(where), "seed": seed}, [])
-        for name, evaluator in evaluators.items():
-            outcome = run(name, evaluator, model)
-            if outcome is None:
-                continue
-            outcomes[name] = outcome
-            entries = [entry for found in outcomes.values() for entry in found.results]
-            results = record(results.model, results.environment, entries, out)
-            print_warnings(outcome.results)
-        measured.append((results, outcomes))
+        about, made_with = model.describe(), {**environment(where), "seed": seed}
+        given: dict[str, EvalResult] = {}
+        results = Results(about, made_with, [])
+        try:
+            for name, evaluator in chosen.items():
+                if any((s.evaluator, s.model) == (name, model.identity.name) for s in skipped):
+                    continue
+                try:
+                    given[name] = load_or_run(_kept(out, model, name, done), evaluator, model)
+                except UserError as error:
+                    if not skip or options.get("strict"):
+                        raise
+                    skipped.append(Skipped(name, str(error), model=model.identity.name))
+                    continue
+                print_warnings(given[name].results)
+        finally:  # also what was measured before an interruption
+            if given:
+                results = store.merge(about, made_with, [result for one in given.values() for result in one.results])
+        measured.append((results, given))
     if len(measured) > 1:
-        write_comparison(out / COMPARISON_FILE, paired(measured, seed), [results for results, _ in measured])
-    return [results for results, _ in measured]
+        store.compare(paired(measured, seed), [results for results, _ in measured])
+    if done == "redo":
+        _forget(out, models, chosen)
+    if not skip:
+        return Evaluation([results for results, _ in measured], skipped)
+    return _audited(Evaluation([results for results, _ in measured if results.results], skipped), out)
 
 
-def record(model: dict[str, Any], environment: dict[str, Any], entries: Sequence[Result], out: Path) -> Results:
-    """Write a described network's new figures to ``out/NAME/results.json``, behind the earlier ones that stay.
+def audit(
+    models: Sequence[Classifier],
+    *,
+    data: Mapping[str, Path],
+    out: Path,
+    evaluators: Sequence[str] = tuple(EVALUATORS),
+    **options: Any,
+) -> Evaluation:
+    """Evaluate models by every evaluator that there is data for, skip the rest, and reuse what is done.
 
-    Differences of figures that are others now, or no more there, go from ``out/comparison.json``.
+    See ``evaluate_all``; without a ``limit``, attacks and corruptions get 1000 images at most.
     """
-    earlier = _earlier(out, model)
-    results = Results(model, environment, [*_staying(earlier, entries), *entries])
-    results.save(out / model["name"] / "results.json")
-    drop_rows(out / COMPARISON_FILE, model["name"], changed(earlier, results.results))
-    return results
+    preset: dict[str, Any] = {"missing": "skip", "done": "reuse", "costly_limit": COSTLY_LIMIT}
+    return evaluate_all(models, evaluators=evaluators, data=data, out=out, **preset, **options)
 
 
-def _staying(earlier: Sequence[Result], new: Sequence[Result]) -> list[Result]:
-    """The earlier figures but those measured again, and those of an evaluator that is now measured on other images."""
-    keys = {entry.key for entry in new}
-    images = {(entry.evaluator, data) for entry in new for data in _images(entry)}
-    again = {evaluator for evaluator, _ in images}
-    moved = {
-        entry.evaluator
-        for entry in earlier
-        for data in _images(entry)
-        if entry.evaluator in again and (entry.evaluator, data) not in images
-    }
-    return [entry for entry in earlier if entry.key not in keys and entry.evaluator not in moved]
+def _refused(models: Sequence[Classifier], evaluators: Mapping[str, Evaluator], *, skip: bool) -> list[Skipped]:
+    """Ask every evaluator about every model before anything is measured."""
+    found = []
+    for name, evaluator in evaluators.items():
+        for model in models:
+            try:
+                evaluator.check(model)
+            except UserError as error:
+                if not skip:
+                    raise
+                found.append(Skipped(name, str(error), model=model.identity.name))
+    return found
 
 
-def _images(entry: Result) -> list[tuple[Any, ...]]:
-    """What images a figure says it is of: none where it leaves that to the evaluator's first one."""
-    data = entry.details.get("data")
-    return [(data.get("fingerprint"), data.get("images"))] if data else []
+def _kept(out: Path, model: Classifier, evaluator: str, done: str) -> Path:
+    """Where an evaluator's results are kept: for good, or until all are there."""
+    return out / model.identity.name / ("audit" if done == "reuse" else "unfinished") / f"{evaluator}.json"
 
 
-def _earlier(out: Path, now: dict[str, Any]) -> list[Result]:
-    """The figures that an earlier call left of this network; those of another one of its name are refused.
+def _forget(out: Path, models: Sequence[Classifier], evaluators: Mapping[str, Evaluator]) -> None:
+    """Remove what was kept to resume: the next call measures anew."""
+    for model in models:
+        for name in evaluators:
+            _kept(out, model, name, "redo").unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: another command's
+            (out / model.identity.name / "unfinished").rmdir()
 
-    Those over other seeds of it, which describe its mean no more, are as good as none.
+
+def _audited(found: Evaluation, out: Path) -> Evaluation:
+    """Write what was skipped.
+
+    Raises:
+        UserError: everything was.
     """
-    path = out / now["name"] / "results.json"
-    if not path.is_file():
-        return []
-    found = Results.load(path)
-    if found.model.get("weights_sha256") != now["weights_sha256"]:
-        if _other_seeds(found.model.get("seeds"), now.get("seeds")):
-            return []
-        raise UserError(f"{path} holds results of another network of that name: choose another --out")
-    for name in ("architecture", "preprocessing", "mean", "std"):
-        if found.model.get(name, now[name]) != now[name]:
-            raise UserError(
-                f"{path} holds results of this network with another {name} ({found.model[name]} there, {now[name]} "
-                "now): choose another --out"
-            )
-    return found.results
-
-
-def _other_seeds(then: Any, now: Any) -> bool:
-    """Whether two sets of seeds (the SHA-256 of each one's weights) overlap, and agree where they do."""
-    if not isinstance(then, dict) or not isinstance(now, dict):
-        return False
-    both = then.keys() & now.keys()
-    return bool(both) and all(then[seed] == now[seed] for seed in both)
+    write_audit(out / AUDIT_FILE, found.skipped)
+    if not found.results:
+        reasons = "; ".join(f"{s.evaluator}: {s.reason}" for s in found.skipped[:3])
+        raise UserError(f"nothing could be measured; {reasons} ({out / AUDIT_FILE} has all reasons)")
+    return found

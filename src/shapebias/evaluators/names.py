@@ -1,4 +1,4 @@
-"""Measurements by name, and building those that are asked for."""
+"""The evaluators by name, and building those that are asked for."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from shapebias.evaluators.corruption.corruptions import Corruptions
 from shapebias.evaluators.dimensionality.dimensionality import Dimensionality
 from shapebias.evaluators.shape_bias.shape_bias import ShapeBias
 from shapebias.evaluators.shape_bias.texture_free import Edges, Silhouettes, Sketches
+from shapebias.results.audit import Skipped
 
 EVALUATORS: dict[str, type[Evaluator]] = {
     "accuracy": Accuracy,
@@ -31,46 +32,74 @@ EVALUATORS: dict[str, type[Evaluator]] = {
     "corruptions": Corruptions,
     "dimensionality": Dimensionality,
 }
+COSTLY = ("white-box", "transfer-attack", "corruptions")  # a hundred passes for each image
 
 
-def check_evaluators(evaluators: Sequence[str]) -> None:
+def check_evaluators(names: Sequence[str]) -> None:
     """Refuse evaluators that do not exist, with the nearest name."""
-    if not evaluators:
+    if not names:
         raise UserError(f"no evaluators given: choose from {', '.join(EVALUATORS)}")
-    for name in evaluators:
+    for name in names:
         if name not in EVALUATORS:
             raise unknown("evaluator", name, EVALUATORS)
 
 
+def check_data(names: Sequence[str], data: Mapping[str, Path]) -> None:
+    """Refuse data of evaluators that are not asked for, and folders that do not exist."""
+    for name, folder in data.items():
+        if name and name not in names:
+            check_evaluators([name])
+            raise UserError(f"--data {name}={folder}: '{name}' is not among --evaluators: add it, or leave this out")
+    for name, folder in data.items():
+        if not folder.exists():
+            raise UserError(f"--data {name + '=' if name else ''}{folder}: there is no such folder")
+
+
 def build(
-    evaluators: Sequence[str],
-    data: Mapping[str, Path],
-    setting: Callable[[Path], EvalConfig],
-) -> dict[str, Evaluator]:
-    """Build the evaluators of these names; ``data`` maps names to folders, "" serves those without their own.
+    names: Sequence[str], data: Mapping[str, Path], config: Callable[[str, Path], EvalConfig], *, skip: bool
+) -> tuple[dict[str, Evaluator], list[Skipped]]:
+    """Build the evaluators of these names.
+
+    Args:
+        names: of the evaluators.
+        data: folders by name; under "" a folder that serves the others, or has theirs below it by the usual names.
+        config: from a name and its folder to what its evaluator is told.
+        skip: skip evaluators without data of their own, and those whose data do not fit, instead of refusing them.
+
+    Returns:
+        The evaluators, and what was skipped.
 
     Raises:
-        UserError: unknown evaluators, one without data, data for one that is not asked for, or data that do not fit.
+        UserError: without ``skip``, an evaluator without data, or data that do not fit.
     """
-    check_evaluators(evaluators)
-    for name in data:
-        if name:
-            check_evaluators([name])
-    for name in evaluators:
-        if name not in data and "" not in data:
-            raise UserError(f"evaluator '{name}' has no data: add --data {name}=DIR, or --data DIR for all evaluators")
-    for name in data:
-        if name and name not in evaluators:
-            raise UserError(
-                f"--data {name}={data[name]}: '{name}' is not among --evaluators: add it, or leave this out"
-            )
-    folders = {name: data[name] if name in data else _below(EVALUATORS[name], data[""]) for name in evaluators}
-    return {name: EVALUATORS[name](setting(folder)) for name, folder in folders.items()}
+    folders = {name: data.get(name) or _below(EVALUATORS[name], data.get(""), strict=skip) for name in names}
+    without = [name for name, folder in folders.items() if folder is None]
+    if without and not skip:
+        name = without[0]
+        raise UserError(f"evaluator '{name}' has no data: add --data {name}=DIR, or --data DIR for all evaluators")
+    evaluators: dict[str, Evaluator] = {}
+    skipped = []
+    for name, folder in folders.items():
+        kind = EVALUATORS[name]
+        if folder is None:
+            where = f"not found in {data['']}" if "" in data else "no folder was given"
+            skipped.append(Skipped(name, f"{where}: add --data {name}=DIR", kind.needs))
+            continue
+        told = config(name, folder)
+        try:
+            evaluators[name] = kind(told)
+        except UserError as error:
+            if not skip:
+                raise
+            skipped.append(Skipped(name, str(error), kind.needs))
+    return evaluators, skipped
 
 
-def _below(evaluator: type[Evaluator], root: Path) -> Path:
-    """Where in a folder of several data sets an evaluator's own is by its usual name, else the folder itself."""
+def _below(kind: type[Evaluator], root: Path | None, *, strict: bool) -> Path | None:
+    """Where in a folder of several data sets an evaluator's own is; elsewhere the folder itself, under strict None."""
+    if root is None:
+        return None
     try:
-        return evaluator.find(root) or root
+        return kind.find(root) or (None if strict else root)
     except UserError:  # the evaluator says it better
         return root

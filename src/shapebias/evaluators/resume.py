@@ -1,4 +1,4 @@
-"""An evaluator's outcome as a file, so that a measurement that goes on does not begin with it again."""
+"""What an evaluator gave as a file, so that a measurement that was killed resumes behind it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from shapebias.errors import UserError
-from shapebias.evaluators.base import EvalResult, Evaluator
+from shapebias.evaluators.base import Evaluator
 from shapebias.files import read_json, write_json
 from shapebias.models.classifier import Classifier
-from shapebias.results.results import Result, without_nan
+from shapebias.results.results import EvalResult, read_result, without_nan
 
-_APART = ("data", "out", "batch_size", "device", "workers", "source")  # not in a key, or not as they are
+_NOT_IN_KEY = ("data", "out", "batch_size", "device", "workers", "source")  # or not as they are
 
 
 def load_or_run(path: Path, evaluator: Evaluator, model: Classifier) -> EvalResult:
-    """What ``evaluator`` measures of ``model``, from the file at ``path`` where it holds just that, else measured now.
+    """Return what ``evaluator`` gives for ``model``: from the file at ``path`` where it holds just that, else run now.
 
-    Of a callable's network nothing is taken from a file: its code could have changed.
+    Nothing is taken from a file for the network of a callable: its code could have changed.
     """
     kind, sign, _ = model.identity.spec.partition(":")
     key = _key(evaluator, model)
@@ -34,38 +34,38 @@ def load_or_run(path: Path, evaluator: Evaluator, model: Classifier) -> EvalResu
     return found
 
 
-def _key(evaluator: Evaluator, model: Classifier) -> dict[str, Any]:
-    """All that an outcome depends on, as JSON."""
-    setting = evaluator.setting
-    chosen = {f.name: getattr(setting, f.name) for f in fields(setting) if f.name not in _APART}
-    return {
-        "evaluator": evaluator.name,
-        "version": version("shapebias"),
-        "data": evaluator.fingerprint,
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
-        "source": setting.source.cache_key() if setting.source else None,
-        "model": model.cache_key(),
-    }
-
-
-def save_result(path: Path, key: Mapping[str, Any], outcome: EvalResult) -> None:
-    """Write ``outcome`` with the ``key`` of all that it depends on; NaN becomes null."""
-    values = [{"of": list(of), "values": rows.tolist()} for of, rows in outcome.per_image.items()]
-    entries = [asdict(entry) for entry in outcome.results]
-    content = {"key": key, "results": entries, "images": list(outcome.images), "per_image": values}
+def save_result(path: Path, key: Mapping[str, Any], given: EvalResult) -> None:
+    """Write what an evaluator gave with the ``key`` of all that it depends on; NaN becomes null."""
+    values = [{"of": list(of), "values": rows.tolist()} for of, rows in given.per_image.items()]
+    results = [asdict(result) for result in given.results]
+    content = {"key": key, "results": results, "images": list(given.images), "per_image": values}
     write_json(path, without_nan(content))
 
 
 def load_result(path: Path, key: Mapping[str, Any]) -> EvalResult | None:
-    """The outcome in ``path`` if it was measured under the same ``key``; None otherwise, or where it is damaged."""
+    """Return what was kept in ``path`` under the same ``key``; None otherwise, or where it is damaged."""
     if not path.is_file():
         return None
     try:
         content = read_json(path)
         if content["key"] != json.loads(json.dumps(key)):
             return None
-        entries = [Result(**{**entry, "ci95": entry["ci95"] and tuple(entry["ci95"])}) for entry in content["results"]]
+        results = [read_result(item, f"results[{number}]") for number, item in enumerate(content["results"])]
         found = {tuple(row["of"]): np.array(row["values"], dtype=np.float64) for row in content["per_image"]}
-        return EvalResult(entries, tuple(content["images"]), found)
+        return EvalResult(results, tuple(content["images"]), found)
     except (UserError, KeyError, TypeError, ValueError):
         return None
+
+
+def _key(evaluator: Evaluator, model: Classifier) -> dict[str, Any]:
+    """All that an evaluator's results depend on, as JSON."""
+    config = evaluator.setting
+    told = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in _NOT_IN_KEY}
+    return {
+        "evaluator": evaluator.name,
+        "version": version("shapebias"),
+        "data": evaluator.fingerprint,
+        **{name: list(value) if isinstance(value, tuple) else value for name, value in told.items()},
+        "source": config.source.cache_key() if config.source else None,
+        "model": model.cache_key(),
+    }

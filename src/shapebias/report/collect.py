@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from shapebias.errors import UserError
-from shapebias.report.values import Interval, count, interval, number, table, text
+from shapebias.report.values import text
+from shapebias.results.audit import FILE as AUDIT_FILE
+from shapebias.results.comparison import Difference, read_comparison
 from shapebias.results.responses import Trial, check_once, is_response_file, read_responses
-from shapebias.results.results import COMPARISON_FILE, Result, Results, read_comparison
+from shapebias.results.results import Result, Results
 from shapebias.results.runs import RUN_FILE, Run
-
-RESULTS_FILE, AUDIT_FILE = "results.json", "audit.json"
+from shapebias.results.store import COMPARISON_FILE, RESULTS_FILE
 
 
 @dataclass(frozen=True)
@@ -63,35 +63,6 @@ class Model:
         """Share of shape among the decisions by either cue."""
         result = self.result("shape-bias", "shape_bias")
         return result.value if result else None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One paired difference, ``a`` minus ``b``, on the same images."""
-
-    evaluator: str
-    metric: str
-    condition: dict[str, Any]
-    a: str
-    b: str
-    value: float | None
-    ci95: Interval | None
-    n: int | None
-
-    @property
-    def clear(self) -> bool | None:
-        """True if the interval excludes zero, None without an interval."""
-        return None if self.ci95 is None else self.ci95[0] > 0 or self.ci95[1] < 0
-
-    def between(self, model: str, other: str) -> bool:
-        """Return whether it is of these two models."""
-        return {self.a, self.b} == {model, other}
-
-    def of(self, model: str) -> tuple[float | None, Interval | None]:
-        """Value and interval of ``model`` minus the other one."""
-        if self.value is None or self.a == model:
-            return self.value, self.ci95
-        return -self.value, None if self.ci95 is None else (-self.ci95[1], -self.ci95[0])
 
 
 @dataclass(frozen=True)
@@ -232,21 +203,18 @@ def _distinct(models: list[Model]) -> Iterator[tuple[Model, str]]:
 
 
 def _differences(paths: Sequence[Path], known: set[str], warnings: list[str]) -> list[Difference]:
-    """The paired differences of all comparisons between models on the page."""
+    """The paired differences of all comparisons between models on the page, each once."""
     found: dict[str, Difference] = {}
     for path in paths:
         try:
-            rows = read_comparison(path)["paired"]
+            differences = read_comparison(path).differences
         except UserError as error:
             warnings.append(f"{error} (skipped)")
             continue
-        shown = [row for row in rows if {row["a"], row["b"]} <= known]
-        if len(shown) < len(rows):
+        shown = [difference for difference in differences if {difference.a, difference.b} <= known]
+        if len(shown) < len(differences):
             warnings.append(f"{path} compares models that are not on this page (skipped)")
-        for row in shown:
-            value, ends, n = number(row.get("difference")), interval(row.get("ci95")), count(row.get("n"))
-            names = row["evaluator"], row["metric"], table(row.get("condition")), row["a"], row["b"]
-            found.setdefault(repr((*names, value, ends, n)), Difference(*names, value, ends, n))
+        found |= {repr(difference): difference for difference in shown if repr(difference) not in found}
     return list(found.values())
 
 

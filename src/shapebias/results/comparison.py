@@ -1,91 +1,166 @@
-"""Differences between networks or observers over the images that both answered."""
+"""The comparison file: differences between two models' results over the images that both answered."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+from shapebias.errors import UserError
+from shapebias.files import read_json, write_json
+from shapebias.results.results import ResultKey, is_number, read_interval, without_nan
 
-from shapebias.evaluators.base import EvalResult
-from shapebias.results.results import ResultKey, Results
-from shapebias.stats.bootstrap import paired_difference, ratio_difference
+SCHEMA = "shapebias/comparison/1"
 
 
-def paired(measured: Sequence[tuple[Results, dict[str, EvalResult]]], seed: int) -> list[dict[str, Any]]:
-    """Differences of every two networks over the images that both answered, with paired intervals.
+@dataclass(frozen=True)
+class Difference:
+    """A result of model ``a`` minus that of ``b``, with its 95 % interval, over ``n`` images.
 
-    ``condition`` is what holds for both; where theirs differ, ``condition_a`` and ``condition_b`` are each one's own.
-    ``n`` counts images, those without a decision for either cue among them.
+    ``condition`` is what holds for both results; where theirs differ, ``condition_a`` and ``condition_b`` are each
+    one's own.
     """
-    found = []
-    for (first, outcomes_a), (second, outcomes_b) in combinations(measured, 2):
-        for evaluator, a in outcomes_a.items():
-            b = outcomes_b.get(evaluator, EvalResult([]))
-            for key, values in a.per_image.items():
-                other_key = _same(key, a, b)
-                if other_key is None:
-                    continue
-                rows_b = {image: row for row, image in enumerate(b.images)}
-                both = [(row, rows_b[image]) for row, image in enumerate(a.images) if image in rows_b]
-                if not both:
-                    continue
-                left, right = values[[i for i, _ in both]], b.per_image[other_key][[j for _, j in both]]
-                if values.shape[1] == 1:
-                    difference, interval = paired_difference(left[:, 0], right[:, 0], seed=seed)
-                else:
-                    difference, interval = ratio_difference(left, right, seed=seed)
-                entry = next(e for e in a.results if e.key == key)
-                other = next(e for e in b.results if e.key == other_key)
-                found.append(
-                    {
-                        "evaluator": entry.evaluator,
-                        "metric": entry.metric,
-                        **_conditions(entry.condition, other.condition),
-                        "a": first.model["name"],
-                        "b": second.model["name"],
-                        "difference": float(np.float64(difference)),
-                        "ci95": interval,
-                        "n": len(both),
-                    }
-                )
-    return found
+
+    evaluator: str
+    metric: str
+    a: str
+    b: str
+    value: float | None
+    ci95: tuple[float, float] | None
+    n: int | None
+    condition: Mapping[str, Any] = field(default_factory=dict)
+    condition_a: Mapping[str, Any] | None = None
+    condition_b: Mapping[str, Any] | None = None
+
+    @property
+    def keys(self) -> tuple[ResultKey, ResultKey]:
+        """The keys of the results of ``a`` and of ``b``."""
+        conditions = (self.condition if own is None else own for own in (self.condition_a, self.condition_b))
+        first, second = (json.dumps(condition, sort_keys=True) for condition in conditions)
+        return (self.evaluator, self.metric, first), (self.evaluator, self.metric, second)
+
+    @property
+    def pair(self) -> frozenset[tuple[str, ResultKey]]:
+        """What is compared, in either order."""
+        first, second = self.keys
+        return frozenset({(self.a, first), (self.b, second)})
+
+    @property
+    def clear(self) -> bool | None:
+        """Whether the interval excludes zero, None without an interval."""
+        return None if self.ci95 is None else self.ci95[0] > 0 or self.ci95[1] < 0
+
+    def between(self, model: str, other: str) -> bool:
+        """Whether it is of these two models."""
+        return {self.a, self.b} == {model, other}
+
+    def of(self, model: str) -> tuple[float | None, tuple[float, float] | None]:
+        """Value and interval of ``model`` minus the other one."""
+        if self.value is None or self.a == model:
+            return self.value, self.ci95
+        return -self.value, None if self.ci95 is None else (-self.ci95[1], -self.ci95[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the difference as a row of the file; NaN becomes null."""
+        own = {"condition_a": self.condition_a, "condition_b": self.condition_b}
+        row = {
+            **{"evaluator": self.evaluator, "metric": self.metric, "condition": self.condition},
+            **{name: condition for name, condition in own.items() if condition is not None},
+            **{"a": self.a, "b": self.b, "difference": self.value, "ci95": self.ci95, "n": self.n},
+        }
+        return without_nan(row)
 
 
-def _same(key: ResultKey, a: EvalResult, b: EvalResult) -> ResultKey | None:
-    """The figure of ``b`` to set against ``key`` of ``a``, None where there is none.
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison file: the weights of the models in it, and the differences.
 
-    Answers among a folder's classes (``answers`` in the condition) go with those of a network that has no other
-    classes, never with answers among more of them. Figures that differ in their mapping are compared where each
-    network has the one alone.
+    ``unnamed`` counts rows of the file that do not state what they compare: they are ignored.
     """
-    (all_a, few_a), (all_b, few_b) = (_alike(key, outcome) for outcome in (a, b))
-    if key in few_a:
-        rest = few_b or all_b
-        return key if key in few_b else rest[0] if len(rest) == 1 else None
-    if few_a:
-        return key if few_b and key in all_b else None
-    if few_b:
-        return few_b[0]
-    return key if key in all_b else all_b[0] if len(all_a) == len(all_b) == 1 else None
+
+    weights_sha256: Mapping[str, str | None] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
+    unnamed: int = 0
 
 
-def _alike(key: ResultKey, outcome: EvalResult) -> tuple[list[ResultKey], list[ResultKey]]:
-    """The figures that differ from ``key`` in how the network answers at most: among all its classes, among fewer."""
-    alike = [k for k in outcome.per_image if k[:2] == key[:2] and _but(k) == _but(key)]
-    return [k for k in alike if "answers" not in json.loads(k[2])], [k for k in alike if "answers" in json.loads(k[2])]
+def read_comparison(path: Path) -> Comparison:
+    """Read a comparison file; without a file the comparison is empty.
+
+    Raises:
+        UserError: broken, or of another schema.
+    """
+    if not path.is_file():
+        return Comparison()
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        raise UserError(f"{path} is not a comparison of this version (schema {SCHEMA}): delete it")
+    digests, rows = value.get("weights_sha256", {}), value.get("paired", [])
+    if not isinstance(digests, dict) or not isinstance(rows, list):
+        raise UserError(f"{path} is a damaged comparison: delete it, and compare again")
+    found = tuple(difference for row in rows if (difference := _difference(row)) is not None)
+    return Comparison(digests, found, len(rows) - len(found))
 
 
-def _but(key: ResultKey) -> str:
-    """A condition without how the network answers: among which classes, by which mapping."""
-    condition = {name: value for name, value in json.loads(key[2]).items() if name not in ("answers", "mapping")}
-    return json.dumps(condition, sort_keys=True)
+def write_comparison(path: Path, comparison: Comparison) -> None:
+    """Write a comparison file, whole or not at all."""
+    content = {
+        "schema": SCHEMA,
+        "models": list(comparison.weights_sha256),
+        "weights_sha256": dict(comparison.weights_sha256),
+        "paired": [difference.to_json() for difference in comparison.differences],
+    }
+    write_json(path, content)
 
 
-def _conditions(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    if a == b:
-        return {"condition": a}
-    shared = {key: value for key, value in a.items() if key in b and b[key] == value}
-    return {"condition": shared, "condition_a": a, "condition_b": b}
+def merged(
+    earlier: Comparison,
+    differences: Sequence[Difference],
+    weights_sha256: Mapping[str, str | None],
+    names: Sequence[str],
+) -> Comparison:
+    """Return ``earlier`` with new differences behind those that stay.
+
+    An earlier difference stays where it is not given anew and both of its models have the weights that they had; one of
+    a model without a known hash goes.
+
+    Args:
+        earlier: what stands in the file.
+        differences: the new ones.
+        weights_sha256: of every model in either, now.
+        names: the models that are compared now.
+    """
+    same = {
+        name
+        for name, digest in earlier.weights_sha256.items()
+        if digest is not None and weights_sha256.get(name) == digest
+    }
+    given = {difference.pair for difference in differences}
+    kept = [d for d in earlier.differences if {d.a, d.b} <= same and d.pair not in given]
+    others = sorted({name for d in kept for name in (d.a, d.b)} - set(names))
+    digests = {name: weights_sha256.get(name) for name in (*names, *others)}
+    return Comparison(digests, (*kept, *differences))
+
+
+def _difference(row: Any) -> Difference | None:
+    """The difference in a row of the file, None where it does not state what it compares."""
+    fields = row if isinstance(row, dict) else {}
+    evaluator, metric, a, b = (fields.get(name) for name in ("evaluator", "metric", "a", "b"))
+    if not all(isinstance(name, str) for name in (evaluator, metric, a, b)):
+        return None
+    conditions = (fields.get(f"condition{side}") for side in ("", "_a", "_b"))
+    shared, own_a, own_b = (condition if isinstance(condition, dict) else None for condition in conditions)
+    value, n = fields.get("difference"), fields.get("n")
+    return Difference(
+        evaluator=str(evaluator),
+        metric=str(metric),
+        a=str(a),
+        b=str(b),
+        value=without_nan(value) if is_number(value) else None,
+        ci95=read_interval(fields.get("ci95")),
+        n=n if type(n) is int else None,
+        condition=shared or {},
+        condition_a=own_a,
+        condition_b=own_b,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -67,3 +68,26 @@ def _cell(entry: Result) -> str:
     if entry.ci95 is not None:
         text += f" [{100 * entry.ci95[0]:.1f}, {100 * entry.ci95[1]:.1f}]"
     return text
+
+
+def print_warnings(results: Sequence[Result]) -> None:
+    """Print the warnings of results to standard error, those that several share once."""
+    for text in dict.fromkeys(text for result in results for text in warnings_of(result)):
+        print(f"warning: {text}", file=sys.stderr)
+
+
+def warnings_of(result: Result) -> list[str]:
+    """One line each: images that were skipped, and the result's own ``details.warning``."""
+    own = result.details.get("warning")
+    return [f"skipped {text}" for text in _skipped(result)] + ([f"{result.evaluator}: {own}"] if own else [])
+
+
+def _skipped(result: Result) -> list[str]:
+    found = [f"unreadable image {reason}" for reason in result.details.get("data", {}).get("unreadable", [])]
+    if names := result.details.get("other_names_left_out"):
+        found.append(f"{len(names)} images whose names are not SHAPE/shapeN-textureM, first {names[0]}")
+    if other := result.details.get("other_categories_left_out"):
+        named = ", ".join(f"{name} ({count})" for name, count in list(other.items())[:5])
+        more = " ..." if len(other) > 5 else ""
+        found.append(f"{sum(other.values())} images of other things than the categories: {named}{more}")
+    return found

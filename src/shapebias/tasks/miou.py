@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shapebias.metrics.functional.segmentation import IoU, defined_mean, iou, miou_difference, miou_interval
+from shapebias.results.comparison import Difference
 from shapebias.stats.intervals import Interval
 from shapebias.tasks.sweep import Measured, paired_rows
 
@@ -51,7 +52,7 @@ def class_means(found: Sequence[SeedIoU], classes: Sequence[str]) -> dict[str, f
 
 def miou_differences(
     evaluator: str, condition: dict[str, Any], models: Sequence[Measured[Confusions]], classes: int, *, seed: int
-) -> list[dict[str, Any]]:
+) -> list[Difference]:
     """Return a comparison's rows: every two models' difference in the mean over seeds, where they share images.
 
     The interval resamples the images of both by ``seed``, the same ones for all trainings.

@@ -19,10 +19,11 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import ImageSet
 from shapebias.environment import environment
 from shapebias.errors import NotFinite, UserError
-from shapebias.evaluators.evaluate import record
 from shapebias.files import read_json
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result, Results
-from shapebias.results.warnings import print_warnings
+from shapebias.results.store import ResultStore
+from shapebias.results.table import print_warnings
 from shapebias.stats.seeds import seed_interval
 from shapebias.train.distributed import on_rank_zero
 from shapebias.train.settings import update
@@ -214,7 +215,7 @@ def paired_rows(
     condition: dict[str, Any],
     models: Mapping[str, OutputsT],
     difference: Callable[[OutputsT, OutputsT], tuple[float, tuple[float, float] | None, int] | None],
-) -> list[dict[str, Any]]:
+) -> list[Difference]:
     """Return a comparison's rows: the ``difference`` of every two ``models``, its interval, and the count of images.
 
     Two models without a difference (None) get no row.
@@ -225,8 +226,7 @@ def paired_rows(
         if found is None:
             continue
         value, interval, count = found
-        named = {"evaluator": evaluator, "metric": metric, "condition": condition, "a": a, "b": b}
-        rows.append({**named, "difference": value, "ci95": interval, "n": count})
+        rows.append(Difference(evaluator, metric, a, b, value, interval, count, condition))
     return rows
 
 
@@ -235,7 +235,7 @@ def write_results(config: Any, fabric: Fabric, model: dict[str, Any], results: S
     made = {**environment(str(fabric.device)), "seed": config.split_seed}
 
     def write() -> Results:
-        written = record(model, made, results, config.loop.out)
+        written = ResultStore(config.loop.out).merge(model, made, results)
         print_warnings(results)
         return written
 

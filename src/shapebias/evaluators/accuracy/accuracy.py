@@ -15,10 +15,10 @@ from shapebias.errors import NotFinite, UserError
 from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
 from shapebias.evaluators.accuracy.class_order import order_warning
 from shapebias.evaluators.accuracy.class_subset import ClassSubset, answering_among
-from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
+from shapebias.evaluators.base import EvalConfig, data_details
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
-from shapebias.results.results import Result
+from shapebias.results.results import EvalResult, Result
 from shapebias.stats.intervals import wilson
 
 Answering = tuple[Tensor | None, dict[str, Any]]  # the outputs that can be the answer (None: all), the condition

@@ -10,9 +10,10 @@ from shapebias.data.image_set import TEST_NAMES, ImageSet, part
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy.class_images import class_images
 from shapebias.evaluators.accuracy.out_of_distribution import OutOfDistribution
-from shapebias.evaluators.base import EvalConfig, EvalResult
+from shapebias.evaluators.base import EvalConfig
 from shapebias.files import read_json
 from shapebias.models.classifier import Classifier
+from shapebias.results.results import EvalResult
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import (
     MANIFEST,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.evaluators.base import EvalResult
 from shapebias.evaluators.shape_bias.shape_bias import score
-from shapebias.results.comparison import paired
+from shapebias.results.pairing import paired
 from shapebias.results.responses import UNDECIDED, Trial, check_once, read_responses, safe_name
-from shapebias.results.results import Results, write_comparison
+from shapebias.results.results import EvalResult, Results
+from shapebias.results.store import ResultStore
 
 MAPPING = "as given"
 
@@ -104,8 +104,9 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
     if len(scored) == 1:
         return list(places)
     measured = [(one.results, {"shape-bias": one.outcome}) for one in scored]
-    write_comparison(out / "comparison.json", paired(measured, seed), [one.results for one in scored])
-    return [*places, out / "comparison.json"]
+    store = ResultStore(out)
+    store.compare(paired(measured, seed), [one.results for one in scored])
+    return [*places, store.comparison_file]
 
 
 def print_observers(scored: Sequence[Scored]) -> None:

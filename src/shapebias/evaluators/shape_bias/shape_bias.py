@@ -10,7 +10,7 @@ import numpy as np
 
 from shapebias.data.image_set import part
 from shapebias.data.readers.cue_conflict import OTHER, SAME, read_cue_conflict
-from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
+from shapebias.evaluators.base import EvalConfig, data_details
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.evaluators.shape_bias.decisions import shares_of, write_decisions
 from shapebias.metrics.functional.shape_bias import shape_bias
@@ -18,7 +18,7 @@ from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
 from shapebias.results.layout import DECISIONS_FILE
 from shapebias.results.responses import trials_of, write_responses
-from shapebias.results.results import Result
+from shapebias.results.results import EvalResult, Result
 from shapebias.stats.bootstrap import ratio_interval
 from shapebias.stats.intervals import wilson
 

@@ -16,12 +16,12 @@ from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.image_set import part
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
-from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
+from shapebias.evaluators.base import EvalConfig, data_details
 from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
 from shapebias.results.responses import trials_of, write_responses
-from shapebias.results.results import Result
+from shapebias.results.results import EvalResult, Result
 from shapebias.stats.intervals import wilson
 
 SKETCHY = {

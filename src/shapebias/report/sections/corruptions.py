@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from shapebias.report.charts import LANES, Axis, Dot, row_chart
-from shapebias.report.collect import Collection, Difference, Model
+from shapebias.report.collect import Collection, Model
 from shapebias.report.format import (
     MISSING,
     classes_note,
@@ -22,6 +22,7 @@ from shapebias.report.format import (
 )
 from shapebias.report.sections import Section
 from shapebias.report.values import Interval, number, text
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result
 
 GROUPS = {

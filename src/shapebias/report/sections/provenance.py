@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shapebias.errors import UserError
 from shapebias.report.collect import Collection, Measurement, Model
 from shapebias.report.format import MISSING, counted, describe, duration, plural
 from shapebias.report.pictures import attribution, is_folder
 from shapebias.report.sections import Section
 from shapebias.report.sections.results import is_single
-from shapebias.report.values import count, listing, number, read_record, table, text
+from shapebias.report.values import count, listing, number, table, text
+from shapebias.results.audit import Skipped, read_audit
 from shapebias.results.results import Result
 from shapebias.results.runs import Run
 
-AUDIT_SCHEMA = "shapebias/audit/1"
 _LISTED = 20
 
 
@@ -38,16 +39,6 @@ class Origin:
     facts: tuple[Facts, ...]
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """An evaluator that an audit skipped, for all models or (where named) for one."""
-
-    evaluator: str
-    model: str
-    reason: str
-    needs: str
-
-
 def build(collection: Collection) -> dict[str, Any]:
     """Return the facts of every model, all warnings, and the attributions of pictures and data."""
     collection.warnings.extend(_different_data(collection.models))
@@ -62,17 +53,14 @@ def build_audit(collection: Collection) -> dict[str, Any] | None:
     """Return the rows of every audit, each once, as ``shapebias audit`` wrote them."""
     rows: dict[Skipped, None] = {}
     for path in collection.audits:
-        record = read_record(path, AUDIT_SCHEMA, collection.warnings) or {}
-        for kind in ("missing", "refused"):
-            for item in map(table, listing(record.get(kind))):
-                evaluator, model, reason, needs = (
-                    text(item.get(key)) for key in ("evaluator", "model", "reason", "needs")
-                )
-                if evaluator is None:
-                    collection.warnings.append(f"{path} holds a row without the name of its evaluator (skipped)")
-                    continue
-                of_one = model or "" if kind == "refused" else ""
-                rows[Skipped(evaluator, of_one, reason or "", needs or "")] = None
+        try:
+            skipped = read_audit(path)
+        except UserError as error:
+            collection.warnings.append(f"{error} (skipped)")
+            continue
+        if any(not row.evaluator for row in skipped):
+            collection.warnings.append(f"{path} holds a row without the name of its evaluator (skipped)")
+        rows |= dict.fromkeys(row for row in skipped if row.evaluator)
     return {"rows": list(rows)} if rows else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from shapebias.report.collect import Collection, Difference, Model
+from shapebias.report.collect import Collection, Model
 from shapebias.report.format import (
     counted,
     describe,
@@ -19,6 +19,7 @@ from shapebias.report.format import (
     points_interval,
 )
 from shapebias.report.sections import Section
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result
 
 R = TypeVar("R")

@@ -9,10 +9,11 @@ from typing import Any
 from markupsafe import Markup
 
 from shapebias.report.charts import decision_bar
-from shapebias.report.collect import Collection, Difference, Model
+from shapebias.report.collect import Collection, Model
 from shapebias.report.format import MISSING, percent, points, points_interval
 from shapebias.report.sections import Section
 from shapebias.report.values import count
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result
 
 

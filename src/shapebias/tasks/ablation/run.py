@@ -18,8 +18,9 @@ from shapebias.models.classifier import check_size
 from shapebias.models.load import load_model
 from shapebias.models.predict import Predictions
 from shapebias.models.state_dict import combined_sha256
-from shapebias.results.results import COMPARISON_FILE, Results, read_comparison, write_comparison
-from shapebias.results.warnings import print_warnings
+from shapebias.results.results import Results
+from shapebias.results.store import ResultStore
+from shapebias.results.table import print_warnings
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
 from shapebias.tasks.ablation.table import markdown, print_table
@@ -179,7 +180,7 @@ def _write(config: AblationConfig, measured: Measured[Predictions], task: Task) 
     }
     environment = {**runs[0]["environment"], "seeds": list(measured.runs)}
     results = Results(model, environment, task_results(task, None, measured, seed=config.split_seed))
-    results.save(folder / "results.json")
+    ResultStore(config.loop.out).replace(results)
     print_warnings(results.results)
     return results
 
@@ -189,14 +190,11 @@ def _compare(
 ) -> None:
     """Write the differences and the table, other rows that are there already among them."""
     out = config.loop.out
-    write_comparison(out / COMPARISON_FILE, differences(task, None, measured, seed=config.split_seed), results)
+    store = ResultStore(out)
+    store.compare(differences(task, None, measured, seed=config.split_seed), results)
     now = {result.model["name"]: result for result in results}
-    there = [now.get(name) or _earlier(out / name / "results.json") for name in ROWS]
+    there = [now.get(name) or store.read(name) for name in ROWS]
     every = [result for result in there if result is not None]
-    paired = read_comparison(out / COMPARISON_FILE)["paired"]
+    paired = store.comparison().differences
     write_text(out / TABLE_FILE, markdown(every, paired, config))
     print_table(every, paired)
-
-
-def _earlier(path: Path) -> Results | None:
-    return Results.load(path) if path.is_file() else None

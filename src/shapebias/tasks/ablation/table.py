@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result, Results
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS
@@ -20,7 +21,7 @@ def headings(results: Sequence[Results]) -> list[str]:
     return [*HEAD, *KINDS, f"{KINDS[0]} - {results[0].model['name']}"]
 
 
-def cells(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> list[list[str]]:
+def cells(results: Sequence[Results], paired: Sequence[Difference]) -> list[list[str]]:
     """Return the table's text, a line per row: settings, cost, results in percent, the difference to the first row.
 
     ``images seen`` is how many images passed the network in training, for each seed.
@@ -36,7 +37,7 @@ def cells(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> list[
     ]
 
 
-def markdown(results: Sequence[Results], paired: Sequence[dict[str, Any]], config: AblationConfig) -> str:
+def markdown(results: Sequence[Results], paired: Sequence[Difference], config: AblationConfig) -> str:
     """Return table.md: the data and settings, the table, and how to read its intervals."""
     names = headings(results)
     lines = [f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *cells(results, paired))]
@@ -70,7 +71,7 @@ def _rates(details: dict[str, Any]) -> str:
     return f"each row with the learning rate (lr) of {tried} that was best on {held_out} held-out images of train"
 
 
-def print_table(results: Sequence[Results], paired: Sequence[dict[str, Any]]) -> None:
+def print_table(results: Sequence[Results], paired: Sequence[Difference]) -> None:
     """Print the table to standard error."""
     from rich.console import Console
     from rich.table import Table
@@ -106,16 +107,16 @@ def _value(result: Result) -> str:
     return f"{100 * result.value:.1f}{_interval(result.ci95)}"
 
 
-def _difference(name: str, first: str, paired: Sequence[dict[str, Any]]) -> str:
-    alike = [row for row in paired if {row["a"], row["b"]} == {name, first} and row["condition"] == {"kind": KINDS[0]}]
+def _difference(name: str, first: str, paired: Sequence[Difference]) -> str:
+    alike = [row for row in paired if {row.a, row.b} == {name, first} and row.condition == {"kind": KINDS[0]}]
     found = next(iter(alike), None)
-    if found is None:
+    if found is None or found.value is None:
         return "-"
-    sign = 1 if found["a"] == name else -1
-    interval = found["ci95"]
+    sign = 1 if found.a == name else -1
+    interval = found.ci95
     if interval is not None:
         interval = tuple(sorted(sign * end for end in interval))
-    return f"{100 * sign * found['difference']:+.1f}{_interval(interval, signed=True)}"
+    return f"{100 * sign * found.value:+.1f}{_interval(interval, signed=True)}"
 
 
 def _interval(ends: Sequence[float] | None, *, signed: bool = False) -> str:

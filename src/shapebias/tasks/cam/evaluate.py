@@ -15,10 +15,10 @@ from shapebias.data.transforms import pad_to_multiple, to_tensor
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, data_details
-from shapebias.evaluators.evaluate import check_descriptions, record
 from shapebias.models.classifier import Classifier
-from shapebias.results.results import COMPARISON_FILE, Result, Results, write_comparison
-from shapebias.results.warnings import print_warnings
+from shapebias.results.results import Result, Results
+from shapebias.results.store import ResultStore
+from shapebias.results.table import print_warnings
 from shapebias.tasks.cam.class_maps import ClassMaps, find_class_maps
 from shapebias.tasks.cam.multiscale import MULTIPLE, CamSettings, resize
 from shapebias.tasks.cam.pictures import write_pictures
@@ -123,7 +123,8 @@ def pseudo_label(
         UserError: unusable data or models, or an ``out`` with other work in it.
     """
     described = [ensemble.description() for ensemble in models]
-    check_descriptions(described, out)
+    store = ResultStore(out)
+    store.claim(described)
     evaluator = CamEvaluator(EvalConfig(data, out, seed=seed, device=device, strict=strict), split, settings)
     for ensemble in models:
         for model in ensemble.models.values():
@@ -132,10 +133,10 @@ def pseudo_label(
     measured: list[Measured[SeedCounts]] = []
     for ensemble, description in zip(models, described, strict=True):
         found, outputs = evaluator.run(ensemble)
-        results.append(record(description, {**environment(device), "seed": seed}, found, out))
+        results.append(store.merge(description, {**environment(device), "seed": seed}, found))
         print_warnings(found)
         measured.append(outputs)
     if len(results) > 1:
         rows = cam_differences(measured, evaluator.settings, seed=seed)
-        write_comparison(out / COMPARISON_FILE, rows, results)
+        store.compare(rows, results)
     return results

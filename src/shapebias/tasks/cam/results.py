@@ -9,6 +9,7 @@ import numpy as np
 
 from shapebias.data.readers.voc import MASK_CLASSES
 from shapebias.metrics.functional.segmentation import iou
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result
 from shapebias.tasks.cam.multiscale import CamSettings
 from shapebias.tasks.cam.threshold_curve import ThresholdCounts, thresholds_with, total_counts
@@ -51,9 +52,7 @@ def cam_results(
     return results
 
 
-def cam_differences(
-    models: Sequence[Measured[SeedCounts]], settings: CamSettings, *, seed: int
-) -> list[dict[str, Any]]:
+def cam_differences(models: Sequence[Measured[SeedCounts]], settings: CamSettings, *, seed: int) -> list[Difference]:
     """Return a comparison's rows: every two models' difference in ``miou``, over the images scored for both."""
     condition = {"threshold": settings.threshold, "scales": settings.kind}
     there = [at_threshold(model, _index(settings)) for model in models]

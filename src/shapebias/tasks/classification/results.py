@@ -11,6 +11,7 @@ from shapebias.data.image_set import ImageSet
 from shapebias.evaluators.base import data_details
 from shapebias.metrics.functional.average_precision import Kind, mean_ap_draws
 from shapebias.models.predict import Predictions
+from shapebias.results.comparison import Difference
 from shapebias.results.results import Result
 from shapebias.stats.bootstrap import paired_difference, percentile_interval
 from shapebias.tasks.classification.outputs import KINDS, image_interval, mean_ap, per_class_top1, right
@@ -71,7 +72,7 @@ def _per_category(task: Task, outputs: Predictions, values: np.ndarray) -> dict[
 
 def differences(
     task: Task, method: str | None, models: Sequence[Measured[Predictions]], *, seed: int
-) -> list[dict[str, Any]]:
+) -> list[Difference]:
     """Return differences of every two models, each averaged over its seeds, on the test images that all of them have.
 
     Intervals resample those images, the same ones for both: other seeds may differ by more.

@@ -10,10 +10,10 @@ from typing import Literal, get_args
 from lightning_fabric import Fabric
 
 from shapebias.errors import UserError, unknown
-from shapebias.evaluators.evaluate import check_networks
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Predictions
-from shapebias.results.results import COMPARISON_FILE, Results, write_comparison
+from shapebias.results.results import Results
+from shapebias.results.store import ResultStore
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.finetune import finetune
 from shapebias.tasks.classification.outputs import load_or_predict, logits_of
@@ -51,7 +51,8 @@ def transfer(
         UserError: settings, data, models or folders that cannot be used.
     """
     check(config, method, seeds, rates)
-    check_networks(models, config.loop.out)
+    store = ResultStore(config.loop.out)
+    store.claim([model.describe() for model in models])
     download, config = config.download, replace(config, download=False)  # a run's identity does not depend on it
     fabric = setup_fabric(config.loop)
     task: Task = rank_zero_first(
@@ -75,7 +76,7 @@ def transfer(
         results.append(write_results(config, fabric, model.describe(), new))
     if len(results) > 1:
         rows = on_rank_zero(fabric, lambda: differences(task, method, measured, seed=config.split_seed))
-        on_rank_zero(fabric, lambda: write_comparison(config.loop.out / COMPARISON_FILE, rows, results))
+        on_rank_zero(fabric, lambda: store.compare(rows, results))
     return results
 
 

@@ -11,12 +11,12 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc_masks import check_masks, read_segmentation
 from shapebias.errors import UserError
-from shapebias.evaluators.evaluate import check_networks
 from shapebias.files import read_json
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
 from shapebias.results.batch_cache import BatchCache
-from shapebias.results.results import COMPARISON_FILE, Results, write_comparison
+from shapebias.results.results import Results
+from shapebias.results.store import ResultStore
 from shapebias.tasks.miou import Confusions, miou_differences
 from shapebias.tasks.segmentation.config import SegmentConfig
 from shapebias.tasks.segmentation.pictures import has_pictures, write_pictures
@@ -60,8 +60,8 @@ def segment(
         UserError: settings, models or data that cannot be used, or a loss that is not finite.
     """
     check_settings(config, rates, seeds)
-    out = config.loop.out
-    check_networks(sources, out)
+    store = ResultStore(config.loop.out)
+    store.claim([source.describe() for source in sources])
     training, val = read_images(config, choosing=len(rates) > 1)
     for source in sources:
         build(source, config)  # what cannot be used is refused before the first training
@@ -79,7 +79,7 @@ def segment(
     if len(sources) > 1:
         condition = {"backbone": config.backbone}
         rows = miou_differences(EVALUATOR, condition, measured, len(CLASSES), seed=seeds[0])
-        on_rank_zero(fabric, lambda: write_comparison(out / COMPARISON_FILE, rows, written))
+        on_rank_zero(fabric, lambda: store.compare(rows, written))
     return written
 
 

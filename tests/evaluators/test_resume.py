@@ -1,0 +1,36 @@
+"""What an evaluator gave, kept as a file."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from shapebias.evaluators.resume import load_result, save_result
+from shapebias.results.results import EvalResult, Result
+
+
+def test_outcomes_come_back_as_they_were(tmp_path):
+    entry = Result("white-box", "top1", 0.5, 2, (0.1, 0.9), {"attack": "mim", "epsilon": 0.1}, {"a": [1]})
+    none = Result("shape-bias", "shape_bias", float("nan"), 0, None)
+    outcome = EvalResult([entry, none], ("a", "ä"), {entry.key: np.array([[1.0], [0.0]])})
+    save_result(tmp_path / "o.json", {"weights": "a"}, outcome)
+    found = load_result(tmp_path / "o.json", {"weights": "a"})
+    assert found is not None
+    assert found.results[0] == entry
+    assert found.results[1].value is None
+    assert found.images == outcome.images
+    assert found.per_image[entry.key].tolist() == [[1.0], [0.0]]
+    assert load_result(tmp_path / "o.json", {"weights": "b"}) is None
+    assert load_result(tmp_path / "none.json", {"weights": "a"}) is None
+
+
+@pytest.mark.parametrize("change", [{"results": [{}]}, {"images": 3}, {"per_image": [{"of": 1}]}, {"results": None}])
+def test_damaged_outcomes_are_measured_again(tmp_path, change):
+    path = tmp_path / "o.json"
+    save_result(path, {}, EvalResult([]))
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert load_result(path, {}) is None
+    path.write_text("[" * 100_000)
+    assert load_result(path, {}) is None
