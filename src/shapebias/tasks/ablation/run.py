@@ -25,7 +25,7 @@ from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS, Row, find_rows, settings_of, stages_for
 from shapebias.tasks.ablation.table import markdown, print_table
 from shapebias.tasks.ablation.train import initial_model, train_row, weights_file
-from shapebias.tasks.classification.outputs import load_or_predict, logits_of
+from shapebias.tasks.classification.outputs import logits_of_run
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
 from shapebias.tasks.sweep import Measured, Sweep, check_settings, run_sweep
@@ -110,15 +110,8 @@ def row_training(settings: AblationConfig, row: Row, fabric: Fabric, task: Task,
     """Return the training of ``row`` for several learning rates and seeds."""
 
     def test(run: AblationConfig, _trained: Any) -> Predictions:
-        loop = run.loop
-        model = load_model(str(loop.out)).to(fabric.device)
-
-        def predicted() -> Predictions:
-            return load_or_predict(
-                loop.out / "test", model, task.test, lambda: logits_of(model, task.test, loop), strict=loop.strict
-            )
-
-        return on_rank_zero(fabric, predicted)
+        model = load_model(str(run.loop.out)).to(fabric.device)
+        return logits_of_run(model, task.test, run.loop, fabric)
 
     return Sweep(
         name=row.name,

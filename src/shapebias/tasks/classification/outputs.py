@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +21,7 @@ from shapebias.results.batch_cache import BatchCache
 from shapebias.stats.intervals import wilson
 from shapebias.tasks.sweep import Score
 from shapebias.train.config import LoopConfig
+from shapebias.train.distributed import on_rank_zero
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -40,6 +42,16 @@ def features_of(model: Classifier, images: ImageSet, config: LoopConfig) -> Pred
     The model is frozen: evaluation mode, no gradient, so that neither its weights nor its statistics change.
     """
     return _predict(model, images, config, lambda output: output[1][0].float(), latents=True)
+
+
+def logits_of_run(model: Classifier, images: ImageSet, config: LoopConfig, fabric: Fabric) -> Predictions:
+    """Return the logits of a finished run's model, computed on rank zero or as an earlier call saved them."""
+
+    def predicted() -> Predictions:
+        folder, strict = config.out / "test", config.strict
+        return load_or_predict(folder, model, images, lambda: logits_of(model, images, config), strict=strict)
+
+    return on_rank_zero(fabric, predicted)
 
 
 def load_or_predict(

@@ -16,7 +16,7 @@ from shapebias.results.results import Results
 from shapebias.results.store import ResultStore
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.finetune import finetune
-from shapebias.tasks.classification.outputs import load_or_predict, logits_of
+from shapebias.tasks.classification.outputs import logits_of_run
 from shapebias.tasks.classification.read_out import knn, linear
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
@@ -97,16 +97,6 @@ def fine_tuning(config: TransferConfig, fabric: Fabric, source: Classifier, task
     """Return the fine-tuning of ``source`` on the task, for several learning rates and seeds."""
     name = source.identity.name
 
-    def test(run: TransferConfig, model: Classifier) -> Predictions:
-        folder, loop = run.loop.out / "test", run.loop
-
-        def predicted() -> Predictions:
-            return load_or_predict(
-                folder, model, task.test, lambda: logits_of(model, task.test, loop), strict=loop.strict
-            )
-
-        return on_rank_zero(fabric, predicted)
-
     return Sweep(
         name=name,
         folder=config.loop.out / name / task.name,
@@ -114,5 +104,5 @@ def fine_tuning(config: TransferConfig, fabric: Fabric, source: Classifier, task
         images=task.train,
         divide=task.held_out,
         train=lambda run, fit, held_out: finetune(run, fabric, source, task, fit, held_out),
-        test=test,
+        test=lambda run, model: logits_of_run(model, task.test, run.loop, fabric),
     )
