@@ -1,1 +1,1 @@
-"""Images with targets: reading folders of every layout, decoding, transforms, and the order of the samples."""
+"""Images with targets: readers of every layout, decoding, transforms, loaders, and folders of made images."""

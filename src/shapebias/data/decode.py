@@ -1,4 +1,4 @@
-"""Any image file to 8-bit RGB, the way a person would see it."""
+"""Decoding of any image file to upright 8-bit RGB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images with their targets: what every reader of a data set returns, whatever its layout on disk."""
+"""Images with their targets, as every reader of a data set returns them, and the image files of a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks: one face for all of them, and how they are found and kept."""
+"""Models: building, loading, running and keeping networks behind one interface, the ``Classifier``."""
 
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.load import load_model, wrap

@@ -1,4 +1,4 @@
-"""A network by its architecture's name: timm's by the bare name, torchvision's as ``torchvision:NAME``."""
+"""Building a model by its architecture's name: timm's by the bare name, torchvision's as ``torchvision:NAME``."""
 
 from __future__ import annotations
 

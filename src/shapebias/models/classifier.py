@@ -1,4 +1,4 @@
-"""One face for every network: RGB in [0, 1] in, logits and pooled latents out, normalisation inside."""
+"""The interface of every model: RGB in [0, 1] in, logits and pooled latents out, normalisation inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of ours for others: a plain state dict that timm or torchvision loads strictly, without this package."""
+"""Exporting weights: a plain state dict that timm or torchvision loads strictly, without this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model for another task, initialised from the weights of one there is."""
+"""A model for another task, initialised from the weights of an existing one."""
 
 from __future__ import annotations
 

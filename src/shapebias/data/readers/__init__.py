@@ -1,1 +1,1 @@
-"""One file per layout in which images with targets are published."""
+"""Readers, one file per published layout; each returns an ``ImageSet``."""

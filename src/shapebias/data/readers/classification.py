@@ -1,4 +1,4 @@
-"""Data sets as they are published, fetched by torchvision where asked for; CIFAR-100 and DTD read."""
+"""Published data sets for classification: CIFAR-100 and DTD read, VOC and Caltech-101 downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VOC2012's images with the classes of all their objects and a mask where there is one: what gets pseudo-labels."""
+"""VOC2012's images with the classes of all their objects and a mask where there is one, for pseudo-labels."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training the small AdaIN."""
+"""Training of the small AdaIN: its settings, perceptual losses and loop."""
