@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
+from shapebias.attacks.attack import ATTACKS
 from shapebias.errors import UserError, unknown
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Loading
 from shapebias.results.results import EvalResult
 
 CategoryMapping = Literal["mean", "sum", "max"]
-ATTACKS = ("fgsm", "pgd", "ifgsm", "mim")
 KNOWN_ATTACKS = (*ATTACKS, "autoattack")
 
 
@@ -41,7 +41,7 @@ class EvalConfig:
     stage: str | None = None
     pairs: int = 2000
     limit: int | None = None
-    attacks: tuple[str, ...] = ATTACKS
+    attacks: tuple[str, ...] = tuple(ATTACKS)
     epsilons: tuple[float, ...] = ()
     targeted: bool = False
     source: Classifier | None = None
