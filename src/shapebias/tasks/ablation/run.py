@@ -173,7 +173,7 @@ def _write(config: AblationConfig, measured: Measured[Predictions], task: Task) 
     }
     environment = {**runs[0]["environment"], "seeds": list(measured.runs)}
     results = Results(model, environment, task_results(task, None, measured, seed=config.split_seed))
-    ResultStore(config.loop.out).replace(results)
+    ResultStore(folder.parent).replace(results)  # the settings of a row have its folder
     print_warnings(results.results)
     return results
 
