@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from shapebias.data.readers.cue_conflict import read_cue_conflict
 from shapebias.data.shapes16 import generate
 from shapebias.evaluators.base import EvalConfig
-from shapebias.evaluators.shape_bias.shape_bias import ShapeBias
+from shapebias.evaluators.shape_bias import ShapeBias
 from shapebias.libraries import timm
 from shapebias.models import Classifier, wrap
 

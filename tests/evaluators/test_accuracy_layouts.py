@@ -10,10 +10,9 @@ import torch
 
 from shapebias.errors import UserError
 from shapebias.evaluators import evaluate
-from shapebias.evaluators.accuracy.accuracy import Accuracy
-from shapebias.evaluators.accuracy.out_of_distribution import ImageNetSketch, StylizedImageNet
-from shapebias.evaluators.accuracy.stylized import Stylized, held_out_copies
+from shapebias.evaluators.accuracy import Accuracy, ImageNetSketch, StylizedImageNet
 from shapebias.evaluators.base import EvalConfig
+from shapebias.evaluators.stylized import Stylized, held_out_copies
 from shapebias.stylize.folder import StylizeSettings, stylize_folder, view_path
 from testkit.fixed_networks import WNIDS, fixed
 from testkit.imagenet_layout import CLASS_OF, CSV, VAL

@@ -8,12 +8,10 @@ import torch
 
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import Accuracy
-from shapebias.evaluators.accuracy.class_order import order_warning
-from shapebias.evaluators.accuracy.class_subset import answering_among
-from shapebias.evaluators.accuracy.out_of_distribution import ImageNetSketch, StylizedImageNet
-from shapebias.evaluators.accuracy.stylized import Stylized
+from shapebias.evaluators.accuracy import Accuracy, ImageNetSketch, StylizedImageNet
 from shapebias.evaluators.base import EvalConfig
+from shapebias.evaluators.class_subset import answering_among, order_warning
+from shapebias.evaluators.stylized import Stylized
 from shapebias.stats.intervals import wilson
 from testkit.fixed_networks import WNIDS, fixed
 from testkit.images import class_folder

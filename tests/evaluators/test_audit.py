@@ -9,7 +9,7 @@ import pytest
 
 from shapebias.cli.main import main
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import Accuracy
+from shapebias.evaluators.accuracy import Accuracy
 from shapebias.evaluators.evaluate import audit, evaluate_all
 from shapebias.evaluators.names import EVALUATORS
 from shapebias.models.load import load_model

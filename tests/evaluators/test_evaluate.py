@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-import shapebias.evaluators.accuracy.stylized as stylized
+import shapebias.evaluators.stylized as stylized
 from shapebias.errors import UserError
 from shapebias.evaluators import Results, evaluate
-from shapebias.evaluators.accuracy.accuracy import Accuracy
+from shapebias.evaluators.accuracy import Accuracy
 from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.evaluators.names import check_evaluators
 from shapebias.libraries import timm

@@ -9,7 +9,7 @@ import pytest
 
 from shapebias.cli.main import main
 from shapebias.errors import UserError
-from shapebias.evaluators.shape_bias.human_responses import row, save, score_files
+from shapebias.evaluators.human_responses import row, save, score_files
 from shapebias.report import build_report
 from shapebias.results.results import Results
 

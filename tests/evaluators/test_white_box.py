@@ -13,7 +13,7 @@ from PIL import Image
 from shapebias.attacks import ATTACKS, perturb, uniform_start
 from shapebias.data.decode import load_rgb
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import Accuracy
+from shapebias.evaluators.accuracy import Accuracy
 from shapebias.evaluators.adversarial import attack_images, batches
 from shapebias.evaluators.adversarial.white_box import EPSILONS, WhiteBox
 from shapebias.evaluators.base import EvalConfig

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-import shapebias.evaluators.accuracy.stylized as stylized
+import shapebias.evaluators.stylized as stylized
 from shapebias.data.categories16 import is_imagenet
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators import evaluate
-from shapebias.evaluators.accuracy.class_subset import answering_among
+from shapebias.evaluators.class_subset import answering_among
 from shapebias.libraries import timm, torchvision
 from shapebias.models import load_model, wrap
 from shapebias.models.imagenet import described, naming_of, wordnet_ids

@@ -103,7 +103,7 @@ def corrupt(
     from shapebias.corruptions.corruption import CORRUPTIONS, SEVERITIES, check_cells
     from shapebias.corruptions.folder import corrupt_folder
     from shapebias.corruptions.layout import MANIFEST
-    from shapebias.evaluators.accuracy.class_images import class_images
+    from shapebias.evaluators.class_subset import class_images
 
     names = CORRUPTIONS if corruptions is None else corruptions
     levels = SEVERITIES if severities is None else severities

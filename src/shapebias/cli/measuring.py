@@ -212,7 +212,7 @@ def score_responses(files: list[Path], *, out: Path | None = None, seed: int = 0
         shapebias score-responses results/resnet50/*.csv people/*.csv --out observers
     """
     from shapebias.evaluators.base import check_numbers
-    from shapebias.evaluators.shape_bias.human_responses import print_observers, save, score_files
+    from shapebias.evaluators.human_responses import print_observers, save, score_files
 
     check_numbers(seed, 1, 0)
     scored = score_files(files, seed=seed)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from shapebias.errors import UserError, unknown
-from shapebias.evaluators.accuracy.accuracy import Accuracy
-from shapebias.evaluators.accuracy.out_of_distribution import ImageNetSketch, StylizedImageNet
-from shapebias.evaluators.accuracy.stylized import Stylized
+from shapebias.evaluators.accuracy import Accuracy, ImageNetSketch, StylizedImageNet
 from shapebias.evaluators.adversarial.transfer_attack import TransferAttack
 from shapebias.evaluators.adversarial.white_box import WhiteBox
 from shapebias.evaluators.base import EvalConfig, Evaluator
 from shapebias.evaluators.corruption.corruptions import Corruptions
 from shapebias.evaluators.dimensionality.dimensionality import Dimensionality
-from shapebias.evaluators.shape_bias.shape_bias import ShapeBias
-from shapebias.evaluators.shape_bias.texture_free import Edges, Silhouettes, Sketches
+from shapebias.evaluators.shape_bias import ShapeBias
+from shapebias.evaluators.stylized import Stylized
+from shapebias.evaluators.texture_free import Edges, Silhouettes, Sketches
 from shapebias.results.audit import Skipped
 
 EVALUATORS: dict[str, type[Evaluator]] = {

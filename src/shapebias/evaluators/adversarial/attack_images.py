@@ -14,9 +14,8 @@ from shapebias.attacks.gradient import loss_gradient, no_gradient
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.nips17 import digest_attacked, find_competition, no_table, read_competition
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
-from shapebias.evaluators.accuracy.class_subset import answering_among
 from shapebias.evaluators.base import EvalConfig
+from shapebias.evaluators.class_subset import answering_among, class_images, find_imagenet
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.imagenet import wordnet_ids
 

@@ -14,7 +14,7 @@ from shapebias.data.decode import load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import finite_logits
+from shapebias.evaluators.accuracy import finite_logits
 from shapebias.evaluators.adversarial.adversarial_set import AdversarialSet, is_set, read_set, stored_path
 from shapebias.evaluators.adversarial.attack_images import (
     NEEDS,

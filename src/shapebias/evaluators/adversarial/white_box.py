@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import finite_logits, not_finite
+from shapebias.evaluators.accuracy import finite_logits, not_finite
 from shapebias.evaluators.adversarial.attack_images import (
     NEEDS,
     AttackLabels,

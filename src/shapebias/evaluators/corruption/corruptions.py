@@ -13,10 +13,9 @@ from shapebias.corruptions.folder import corrupt_folder
 from shapebias.corruptions.layout import CellImages, CorruptedImages, corruption_folders, read_corrupted
 from shapebias.data.image_set import ImageSet, part
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import finite_logits
-from shapebias.evaluators.accuracy.class_images import class_images, find_imagenet
-from shapebias.evaluators.accuracy.class_subset import ClassSubset, answering_among
+from shapebias.evaluators.accuracy import finite_logits
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
+from shapebias.evaluators.class_subset import ClassSubset, answering_among, class_images, find_imagenet
 from shapebias.evaluators.corruption.corruption_scores import (
     EVALUATOR,
     UNREAD,

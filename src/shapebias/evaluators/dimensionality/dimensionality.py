@@ -22,8 +22,7 @@ from torch import Tensor
 
 from shapebias.data.image_set import TEST_NAMES, part
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import check_logits
-from shapebias.evaluators.accuracy.stylized import held_out_copies
+from shapebias.evaluators.accuracy import check_logits
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.dimensionality.factor_sums import FactorSums, factor_intervals, sum_pairs
 from shapebias.evaluators.dimensionality.grid import TextureGrid, read_grid, read_grid_sources, read_sources
@@ -35,6 +34,7 @@ from shapebias.evaluators.dimensionality.neurons import (
     write_neurons,
 )
 from shapebias.evaluators.dimensionality.pairs import FACTORS, plan_pairs
+from shapebias.evaluators.stylized import held_out_copies
 from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares, neuron_counts
 from shapebias.models.classifier import Classifier
 from shapebias.models.features import classifying_layer

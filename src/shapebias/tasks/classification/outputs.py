@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shapebias.data.image_set import ImageSet
-from shapebias.evaluators.accuracy.accuracy import check_logits
+from shapebias.evaluators.accuracy import check_logits
 from shapebias.metrics.functional.average_precision import Kind, MeanAP, mean_ap_interval, mean_average_precision
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.predict import Loading, Predictions, predict

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shapebias.data.categories16 import CATEGORIES, category_probabilities, is_imagenet
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.accuracy import check_logits
+from shapebias.evaluators.accuracy import check_logits
 from shapebias.models.classifier import Classifier
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.evaluators.shape_bias.shape_bias import score
+from shapebias.evaluators.shape_bias import score
 from shapebias.results.pairing import paired
 from shapebias.results.responses import UNDECIDED, Trial, check_once, read_responses, safe_name
 from shapebias.results.results import EvalResult, Results

@@ -17,7 +17,7 @@ from shapebias.data.image_set import part
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, data_details
-from shapebias.evaluators.shape_bias.decision_mapping import DecisionMapping, decision_mapping
+from shapebias.evaluators.decision_mapping import DecisionMapping, decision_mapping
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
 from shapebias.results.responses import trials_of, write_responses

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from shapebias.data.image_set import TEST_NAMES, ImageSet, part
 from shapebias.errors import UserError
-from shapebias.evaluators.accuracy.class_images import class_images
-from shapebias.evaluators.accuracy.out_of_distribution import OutOfDistribution
+from shapebias.evaluators.accuracy import OutOfDistribution
 from shapebias.evaluators.base import EvalConfig
+from shapebias.evaluators.class_subset import class_images
 from shapebias.files import read_json
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import EvalResult
