@@ -112,7 +112,7 @@ def test_folders_of_others_are_left_alone(tmp_path):
     scored = score_files([responses(tmp_path / "a.csv", SHAPE)])
     network = Results({"name": "anna", "weights_sha256": "0" * 64}, {}, [])
     network.save(tmp_path / "out" / "anna" / "results.json")
-    with pytest.raises(UserError, match="holds results of a network of that name"):
+    with pytest.raises(UserError, match="holds results of a model of that name"):
         save(scored, tmp_path / "out")
     twins = score_files([responses(tmp_path / f"{n}.csv", SHAPE, name) for n, name in enumerate(("a b", "a-b"))])
     with pytest.raises(UserError, match="would both be written"):

@@ -62,9 +62,9 @@ def test_get_finds_the_one_figure():
     found = results(TOP1, SHAPE, mean)
     assert found.get("accuracy", "top1") is TOP1
     assert found.get("shape-bias", "shape_bias", mapping="mean") is mean
-    with pytest.raises(KeyError, match="2 figures"):
+    with pytest.raises(KeyError, match="2 results"):
         found.get("shape-bias", "shape_bias")
-    with pytest.raises(KeyError, match="0 figures"):
+    with pytest.raises(KeyError, match="0 results"):
         found.get("accuracy", "top5")
 
 

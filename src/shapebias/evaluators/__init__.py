@@ -1,4 +1,4 @@
-"""Measuring: evaluators behind one contract, and the results file."""
+"""Evaluators: a file each, or a folder for those of several parts; ``evaluate`` runs them by name."""
 
 from shapebias.evaluators.evaluate import evaluate
 from shapebias.results.results import Result, Results

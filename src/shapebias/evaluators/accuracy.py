@@ -24,12 +24,12 @@ Answering = tuple[Tensor | None, dict[str, Any]]  # the outputs that can be the 
 
 
 class Accuracy:
-    """Evaluator ``accuracy``: share of images whose class is the network's first (top5: first five) answer.
+    """Evaluator ``accuracy``: share of images whose class is the model's first (top5: first five) answer.
 
     The data folder has one folder per class, or ``val/`` or ``test/`` of such, or is ImageNet as published; a
-    class is called by its name in the network, ImageNet's by its WordNet identifier. Where the folder holds some
-    of the network's classes only, the answer is the largest of all outputs nevertheless, ``details.classes`` says
-    how many there are, and the same figures over the folder's classes alone stand beside it, with
+    class is called by its name in the model, ImageNet's by its WordNet identifier. Where the folder holds some
+    of the model's classes only, the answer is the largest of all outputs nevertheless, ``details.classes`` states
+    how many there are, and the same results over the folder's classes alone stand beside it, with
     ``condition.answers``. ``n`` counts images; intervals are Wilson's.
     """
 
@@ -64,7 +64,7 @@ class Accuracy:
         return self.whole.fingerprint
 
     def check(self, model: Classifier) -> None:
-        """Refuse a network whose classes are not known or are not the folder's, before anything is measured."""
+        """Refuse a model whose classes are not known or are not the folder's, before anything is measured."""
         answering_among(model, self.whole)
 
     def run(self, model: Classifier) -> EvalResult:
@@ -124,7 +124,7 @@ class Accuracy:
 
 
 def answered(answerable: int) -> int:
-    """How many of the largest of so many outputs are looked at: five, where there are more."""
+    """The number of largest outputs that are looked at: five, where there are more."""
     return 5 if answerable > 5 else 1
 
 
@@ -172,9 +172,9 @@ _WNID = re.compile(r"n\d{8}")
 
 
 class OutOfDistribution(Accuracy):
-    """Accuracy where a folder with some of the network's classes is scored over those classes' logits only.
+    """Accuracy where a folder with some of the model's classes is scored over those classes' logits only.
 
-    ``condition.answers`` says so exactly then. All else is as for ``accuracy``.
+    ``condition.answers`` states so exactly then. All else is as for ``accuracy``.
     """
 
     def answering(self, among: ClassSubset) -> list[Answering]:

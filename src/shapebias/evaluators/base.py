@@ -1,4 +1,4 @@
-"""The one contract of every measurement."""
+"""The one contract of every evaluator."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ KNOWN_ATTACKS = (*ATTACKS, "autoattack")
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """What every evaluator is told: where to look, where to write, and how.
+    """Settings of an evaluator: where to look, where to write, and how.
 
     ``mapping`` is how ImageNet's classes become the 16 categories; ``stage`` the module whose pooled output is
     the latent (default: the input of the classifying layer), ``pairs`` how many are drawn per factor. ``limit``
     is the most images that accuracies, attacks and corruptions are measured on, drawn by the seed and spread over
     the classes. ``attacks`` are made at each of ``epsilons``, in units of 1/255 (none: those of the paper's
-    table); ``targeted`` towards a class instead of away from the true one; ``source`` is the network that
+    table); ``targeted`` towards a class instead of away from the true one; ``source`` is the model that
     transferred ones are made against.
     """
 
@@ -73,14 +73,14 @@ class EvalConfig:
 
     @property
     def loading(self) -> Loading:
-        """How images are read."""
+        """Return how images are read."""
         return Loading(self.batch_size, self.workers, self.strict)
 
 
 class Evaluator(Protocol):
-    """A measurement: built from a setting, it checks its data then; ``run`` measures one network.
+    """An evaluator: it checks its data when it is built; ``run`` measures one model.
 
-    What does not depend on the network (reading a folder, stylizing it) is done once. ``needs`` says in a
+    What does not depend on the model (reading a folder, stylizing it) is done once. ``needs`` says in a
     sentence what data it takes, for who has none of it.
     """
 
@@ -95,13 +95,13 @@ class Evaluator(Protocol):
 
     @classmethod
     def find(cls, root: Path) -> Path | None:
-        """Where its data lie in a folder of several data sets, None where they do not."""
+        """Return where its data lie in a folder of several data sets, None where they do not."""
         ...
 
     def __init__(self, setting: EvalConfig) -> None: ...
 
     def check(self, model: Classifier) -> None:
-        """Refuse a network that this cannot measure; asked of every network before anything is measured."""
+        """Refuse a model that this cannot measure; asked of every model before anything is measured."""
         ...
 
     def run(self, model: Classifier) -> EvalResult:
@@ -117,5 +117,5 @@ def check_numbers(seed: int, batch_size: int, workers: int) -> None:
 
 
 def data_details(folder: Path, images: int, fingerprint: str, unreadable: Sequence[str]) -> dict[str, Any]:
-    """What a figure was measured on."""
+    """Return the data that a result was measured on."""
     return {"folder": str(folder), "images": images, "fingerprint": fingerprint, "unreadable": list(unreadable)}

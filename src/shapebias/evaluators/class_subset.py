@@ -29,7 +29,7 @@ def class_images(root: Path) -> ImageSet:
     """The images to measure on: those of ``val/`` or ``test/``, a labelled flat folder's, or those of class folders.
 
     A list that gives numbers to loose images counts ImageNet's sorted WordNet identifiers, where it has each of
-    0 to 999 and no ``train/`` says otherwise.
+    0 to 999 and no ``train/`` states otherwise.
 
     Raises:
         UserError: none of these layouts, or labels that do not fit.
@@ -57,8 +57,8 @@ def find_imagenet(root: Path) -> Path | None:
 class ClassSubset:
     """The answers that a folder's images can have.
 
-    ``outputs`` (classes,) int64 are the numbers of the network's outputs for the folder's ``classes``, in their
-    order; ``restricted`` says that the network has others besides, and ``condition`` says so in the results
+    ``outputs`` (classes,) int64 are the numbers of the model's outputs for the folder's ``classes``, in their
+    order; ``restricted`` says that the model has others besides, and ``condition`` states so in the results
     file: ``{"answers": "120 of 1000 classes"}``, else nothing.
     """
 
@@ -79,7 +79,7 @@ def answering_among(model: Classifier, folder: ImageSet) -> ClassSubset:
     ``logits[:, among.outputs]`` are then the logits in the order of the folder's classes.
 
     Raises:
-        UserError: the network's classes are not known or do not hold the folder's.
+        UserError: the model's classes are not known or do not hold the folder's.
     """
     classes = model.identity.classes
     if classes is None:
@@ -105,7 +105,7 @@ def answering_among(model: Classifier, folder: ImageSet) -> ClassSubset:
 
 
 def _naming(classes: Sequence[str], folder: ImageSet) -> str:
-    """What to do where ImageNet's classes go by other names in ``folder``; empty otherwise."""
+    """Advice where ImageNet's classes go by other names in ``folder``; empty otherwise."""
     naming = naming_of(folder.classes) if tuple(classes) == wordnet_ids() else ""
     if naming == "indices":
         return "; the folders look like ImageNet's class numbers: call each by its WordNet identifier, 0 as n01440764"
@@ -119,7 +119,7 @@ FEWEST_OF_CLASS = 3
 
 
 def order_warning(answers: np.ndarray, targets: np.ndarray, names: Sequence[str], answerable: int) -> str | None:
-    """Why a network's classes may not be in the order they are said to be in; None where nothing says so.
+    """A reason to doubt that a model's classes are in the order of their names; None without one.
 
     Args:
         answers: (n,) the output each image got.

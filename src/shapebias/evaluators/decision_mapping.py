@@ -1,4 +1,4 @@
-"""How a network answers with categories: by its own classes, or by ImageNet's mapped to the 16."""
+"""Answers of a model in categories: by its own classes, or by ImageNet's mapped to the 16."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from shapebias.models.classifier import Classifier
 
 @dataclass(frozen=True)
 class DecisionMapping:
-    """What a network can answer, and how its outputs become scores of these answers.
+    """The answers that a model can give, and the mapping of its outputs to scores of these answers.
 
-    ``mapping`` is "own" where the answers are the network's own classes, else "mean", "sum" or "max".
+    ``mapping`` is "own" where the answers are the model's own classes, else "mean", "sum" or "max".
     """
 
     network: str
@@ -45,13 +45,13 @@ class DecisionMapping:
 
 
 def decision_mapping(model: Classifier, wanted: Collection[str], folder: Path, mapping: str) -> DecisionMapping:
-    """How ``model`` is to answer on images of the categories ``wanted``.
+    """Choose the mapping for ``model`` on images of the categories ``wanted``.
 
-    A network whose own classes hold all of them answers with these. Any other must have the classes of ImageNet
+    A model whose own classes hold all of them answers with these. Any other must have the classes of ImageNet
     in ImageNet's order (their names, where known, are checked) and is mapped.
 
     Raises:
-        UserError: categories that are neither the network's nor among the 16, or a network of other classes.
+        UserError: categories that are neither the model's nor among the 16, or a model of other classes.
     """
     name, classes = model.identity.name, model.identity.classes
     if classes is not None and set(wanted) <= set(classes):

@@ -1,4 +1,4 @@
-"""Scoring raw responses: the shape bias of people and networks from their answers alone, without any image."""
+"""Scoring raw responses: the shape bias of people and models from their answers alone, without any image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAPPING = "as given"
 
 @dataclass(frozen=True)
 class Scored:
-    """One observer: the figures, and the decisions by image for comparing observers."""
+    """One observer: the results, and the decisions by image for comparing observers."""
 
     results: Results
     outcome: EvalResult
@@ -62,7 +62,7 @@ def score_files(paths: Sequence[Path], *, seed: int = 0) -> list[Scored]:
 
 
 def score_trials(trials: Sequence[Trial], *, seed: int = 0) -> EvalResult:
-    """The figures of one observer's trials; those on images whose cues agree are left out and counted.
+    """The results of one observer's trials; those on images whose cues agree are skipped and counted.
 
     Raises:
         UserError: no image whose cues differ.
@@ -89,7 +89,7 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
     """Write ``out/OBSERVER/results.json`` for each, and ``out/comparison.json`` of several; the files written.
 
     Raises:
-        UserError: two observers whose folder would be the same, or a folder with a network's results in it.
+        UserError: two observers whose folder would be the same, or a folder with a model's results in it.
     """
     places: dict[Path, Scored] = {}
     for one in scored:
@@ -97,7 +97,7 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
         if path in places:
             raise UserError(f"'{places[path].name}' and '{one.name}' would both be written to {path}: rename one")
         if path.is_file() and Results.load(path).model.get("weights_sha256"):
-            raise UserError(f"{path} holds results of a network of that name: choose another --out")
+            raise UserError(f"{path} holds results of a model of that name: choose another --out")
         places[path] = one
     for path, one in places.items():
         one.results.save(path)

@@ -95,7 +95,7 @@ def build(
 
 
 def _below(kind: type[Evaluator], root: Path | None, *, strict: bool) -> Path | None:
-    """Where in a folder of several data sets an evaluator's own is; elsewhere the folder itself, under strict None."""
+    """Find an evaluator's data in a folder of several data sets; without them the folder itself, under strict None."""
     if root is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What an evaluator gave as a file, so that a measurement that was killed resumes behind it."""
+"""Results of an evaluator as a file, so that a killed evaluation resumes behind it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_IN_KEY = ("data", "out", "batch_size", "device", "workers", "source")  # or
 def load_or_run(path: Path, evaluator: Evaluator, model: Classifier) -> EvalResult:
     """Return what ``evaluator`` gives for ``model``: from the file at ``path`` where it holds just that, else run now.
 
-    Nothing is taken from a file for the network of a callable: its code could have changed.
+    Nothing is taken from a file for the model of a callable: its code could have changed.
     """
     kind, sign, _ = model.identity.spec.partition(":")
     key = _key(evaluator, model)

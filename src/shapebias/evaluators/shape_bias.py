@@ -25,10 +25,10 @@ from shapebias.stats.intervals import wilson
 
 
 class ShapeBias:
-    """Evaluator ``shape-bias``: which of two conflicting cues a network decides by.
+    """Evaluator ``shape-bias``: which of two conflicting cues a model decides by.
 
     The data folder has the published naming (``SHAPE/shapeN-textureM.png``), or a ``cue-conflict/`` of
-    it. Images whose cues agree are left out and counted. A network whose classes hold all of the images'
+    it. Images whose cues agree are skipped and counted. A model whose classes hold all of the images'
     categories answers by the largest of its own probabilities; one with ImageNet's 1000 classes by the
     mean (or sum, or maximum) of each category's member classes. Metrics: ``shape_bias`` (n: decisions for
     either cue; bootstrap over images), ``shape_decisions`` and ``texture_decisions`` (n: conflict images;
@@ -53,7 +53,7 @@ class ShapeBias:
         return self.folder.fingerprint
 
     def check(self, model: Classifier) -> None:
-        """Refuse a network that cannot answer with the images' categories."""
+        """Refuse a model that cannot answer with the images' categories."""
         self._answering(model)
 
     def run(self, model: Classifier) -> EvalResult:
@@ -99,7 +99,7 @@ def score(
     mapping: str,
     seed: int,
 ) -> EvalResult:
-    """Count decisions for either cue and put them into figures, overall and per shape category."""
+    """Count decisions for either cue as results, overall and per shape category."""
     by_shape = np.array([a == s for a, s in zip(answers, shapes, strict=True)], dtype=np.float64)
     by_texture = np.array([a == t for a, t in zip(answers, textures, strict=True)], dtype=np.float64)
     pairs = np.stack([by_shape, by_shape + by_texture], axis=1)
@@ -163,7 +163,7 @@ def write_decisions(
         images: their paths relative to ``folder``.
         shapes: the category of each image's shape.
         textures: and of its texture.
-        names: what the network could answer.
+        names: what the model could answer.
         scores: (N, len(names)), not negative; the decision is the largest. ``p_...`` are
             shares of the row's sum, rounded to 4 digits.
     """

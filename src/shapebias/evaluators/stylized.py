@@ -29,7 +29,7 @@ class Stylized(OutOfDistribution):
     """Evaluator ``stylized``: accuracy on images stylized in styles held out from training.
 
     A folder made by ``shapebias stylize`` is taken as it is; any other is stylized once, one style per
-    image, below the output folder, when the first network has been found to have its classes: of a limit
+    image, below the output folder, when the first model has been found to have its classes: of a limit
     only the images that are drawn. The copies have the classes of the images that they were made from.
     """
 
@@ -48,7 +48,7 @@ class Stylized(OutOfDistribution):
         return given_copies(data) if self.ready else class_images(data)
 
     def run(self, model: Classifier) -> EvalResult:
-        """Stylize the folder for the first network; then as for ``accuracy``."""
+        """Stylize the folder for the first model; then as for ``accuracy``."""
         self.check(model)
         if not self.ready:
             setting, images = self.setting, self.folder.paths if self.drawn else None

@@ -35,11 +35,11 @@ SKETCHY = {
 
 
 class TextureFree:
-    """Share of images whose category is the network's answer; the evaluators differ in their images only.
+    """Share of images whose category is the model's answer; the evaluators differ in their images only.
 
     The data folder has one folder per category, or a folder of the evaluator's name with them; folders of other
-    things are left out and counted. Answers and
-    their mapping are those of ``shape-bias``: the network's own classes where these hold all the folder's,
+    things are skipped and counted. Answers and
+    their mapping are those of ``shape-bias``: the model's own classes where these hold all the folder's,
     else the 16 categories. Metric: ``top1`` (n: images; Wilson). The raw responses are written beside it.
     """
 
@@ -62,7 +62,7 @@ class TextureFree:
         return self.folder.fingerprint
 
     def check(self, model: Classifier) -> None:
-        """Refuse a network that cannot answer with the folder's categories."""
+        """Refuse a model that cannot answer with the folder's categories."""
         self._answering(model)
 
     def run(self, model: Classifier) -> EvalResult:
@@ -106,7 +106,7 @@ class TextureFree:
         return EvalResult([entry], relative, {entry.key: right[:, None].astype(np.float64)})
 
     def _answering(self, model: Classifier) -> tuple[DecisionMapping, dict[str, str]]:
-        """How the network answers, and the category of each of the folder's classes that has one."""
+        """The model's decision mapping, and the category of each of the folder's classes that has one."""
         classes, own = self.folder.classes, set(model.identity.classes or ())
         named = {name: name if set(classes) <= own else SKETCHY.get(name, name) for name in classes}
         categories = {name: category for name, category in named.items() if category in own or category in CATEGORIES}

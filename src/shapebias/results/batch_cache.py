@@ -1,4 +1,4 @@
-"""What a long measurement has done so far, on disk: it goes on there when the same command is given again."""
+"""Batches of a long measurement on disk: it resumes there when the same command is given again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY_FILE = "key.json"
 
 
 class BatchCache:
-    """Named parts of one network's measurement in ``folder``; parts made under another ``key`` are thrown away.
+    """Named parts of one model's measurement in ``folder``; parts made under another ``key`` are thrown away.
 
     ``key`` holds all that the parts depend on, as JSON: the weights' hash, the data's fingerprint, the settings.
     """

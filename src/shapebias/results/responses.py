@@ -1,4 +1,4 @@
-"""Raw responses of people and networks to cue-conflict images, in the published CSV format.
+"""Raw responses of people and models to cue-conflict images, in the published CSV format.
 
 One row per trial: ``subj,session,trial,rt,object_response,category,condition,imagename``. The last ``_`` part of the
 image name is the image's own, ``shapeN-textureM.png``; ``na`` is a trial without a decision. (The raw data of Geirhos
@@ -118,7 +118,7 @@ def check_once(trials: Iterable[Trial]) -> None:
 
 
 def trials_of(observer: str, answers: Sequence[str], shapes: Sequence[str], images: Sequence[Path]) -> list[Trial]:
-    """A network's answers to ``images`` of the categories ``shapes`` as trials of one session."""
+    """A model's answers to ``images`` of the categories ``shapes`` as trials of one session."""
     found = []
     for number, (answer, shape, image) in enumerate(zip(answers, shapes, images, strict=True), start=1):
         name = f"{number:04}_cue_{observer.replace('_', '-')}_00_{shape}_00_{image.name.replace('_', '-')}"

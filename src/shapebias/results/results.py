@@ -1,4 +1,4 @@
-"""The results file: one flat list of figures per network, each with its count and interval."""
+"""The results file: one flat list of results per model, each with its count and interval."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ResultKey = tuple[str, str, str]  # evaluator, metric, condition as sorted JSON
 
 @dataclass(frozen=True)
 class Result:
-    """One figure: unique in its file by (evaluator, metric, condition).
+    """One result: unique in its file by (evaluator, metric, condition).
 
-    Fractions lie in [0, 1]; ``n`` counts what the figure is over (named in the evaluator's text), ``ci95``
+    Fractions lie in [0, 1]; ``n`` counts what the result is over (named in the evaluator's text), ``ci95``
     is a 95 % interval or None; ``details`` hold what else a reader may want.
     """
 
@@ -35,20 +35,20 @@ class Result:
 
     @property
     def key(self) -> ResultKey:
-        """What the figure is of, for comparing networks."""
+        """The identity of the result, for comparing models."""
         return self.evaluator, self.metric, json.dumps(self.condition, sort_keys=True)
 
 
 @dataclass
 class Results:
-    """All figures of one network."""
+    """All results of one model."""
 
     model: dict[str, Any]
     environment: dict[str, Any]
     results: list[Result]
 
     def get(self, evaluator: str, metric: str, **condition: Any) -> Result:
-        """The one figure of that evaluator, metric and (if given) condition: of several the one of just this condition.
+        """The one result of that evaluator, metric and (if given) condition: of several the one of just this condition.
 
         Raises:
             KeyError: none or several.
@@ -61,18 +61,18 @@ class Results:
         if len(found) > 1:
             found = [entry for entry in found if entry.condition == condition] or found
         if len(found) != 1:
-            raise KeyError(f"{len(found)} figures of {evaluator}/{metric} {condition or ''}".rstrip())
+            raise KeyError(f"{len(found)} results of {evaluator}/{metric} {condition or ''}".rstrip())
         return found[0]
 
     def to_json(self) -> dict[str, Any]:
         """The file's content; NaN becomes null.
 
         Raises:
-            ValueError: two figures of one evaluator, metric and condition.
+            ValueError: two results of one evaluator, metric and condition.
         """
         keys = [entry.key for entry in self.results]
         if len(set(keys)) != len(keys):
-            raise ValueError(f"figures given twice: {sorted({key for key in keys if keys.count(key) > 1})}")
+            raise ValueError(f"results given twice: {sorted({key for key in keys if keys.count(key) > 1})}")
         entries = [without_nan(asdict(entry)) for entry in self.results]
         order = ("evaluator", "metric", "condition", "value", "ci95", "n", "details")
         return {
@@ -151,7 +151,7 @@ def read_interval(ends: Any) -> tuple[float, float] | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number that a float can hold."""
+    """Return whether a JSON value is a number that a float can hold."""
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 

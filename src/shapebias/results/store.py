@@ -27,11 +27,11 @@ class ResultStore:
 
     @property
     def comparison_file(self) -> Path:
-        """Where the comparison lies."""
+        """The path of the comparison."""
         return self.out / COMPARISON_FILE
 
     def path(self, name: str) -> Path:
-        """Where the results of a model lie."""
+        """The path of a model's results."""
         return self.out / name / RESULTS_FILE
 
     def read(self, name: str) -> Results | None:
@@ -159,7 +159,7 @@ def _images(result: Result) -> list[tuple[Any, ...]]:
 
 
 def _other_seeds(then: Any, now: Any) -> bool:
-    """Whether two sets of seeds (the SHA-256 of each one's weights) overlap, and agree where they do."""
+    """Return whether two sets of seeds (the SHA-256 of each one's weights) overlap, and agree where they do."""
     if not isinstance(then, dict) or not isinstance(now, dict):
         return False
     both = then.keys() & now.keys()

@@ -1,4 +1,4 @@
-"""Results as a table on the terminal: a row per figure, a column per network, the most shape-bound first."""
+"""Results as a table on the terminal: a row per result, a column per model, the most shape-bound first."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from shapebias.results.results import Result, Results
 
 
 def print_table(results: Sequence[Results]) -> None:
-    """Print figures in percent with their 95 % intervals to standard error."""
+    """Print results in percent with their 95 % intervals to standard error."""
     from rich.console import Console
     from rich.table import Table
 
     results = ordered(results)
     table = Table(title="percent, with 95 % intervals")
-    table.add_column("figure")
+    table.add_column("result")
     for result in results:
         table.add_column(result.model["name"], justify="right")
     for row in rows(results):
@@ -37,9 +37,9 @@ def ordered(results: Sequence[Results]) -> list[Results]:
 
 
 def rows(results: Sequence[Results]) -> list[tuple[str, ...]]:
-    """The table's text: the figure's name, then each network's value, "-" where it has none.
+    """The table's text: the result's name, then each model's value, "-" where it has none.
 
-    A figure's condition is named where another differs from it in nothing else. Single severities of a corruption
+    A result's condition is named where another differs from it in nothing else. Single severities of a corruption
     are left to the results file and the report.
     """
     found: dict[tuple[str, str, str], list[str]] = {}
