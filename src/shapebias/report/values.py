@@ -41,14 +41,6 @@ def count(value: Any) -> int | None:
     return None if found is None else int(found)
 
 
-def interval(value: Any) -> Interval | None:
-    """Two finite bounds, or None for anything else."""
-    if not isinstance(value, list) or len(value) != 2:
-        return None
-    low, high = number(value[0]), number(value[1])
-    return None if low is None or high is None else (low, high)
-
-
 def table(value: Any) -> dict[str, Any]:
     """A JSON object, empty for anything else."""
     return value if isinstance(value, dict) else {}
