@@ -37,7 +37,7 @@ def test_published_responses(shared):
     assert set(files) == set(published)
     for name, wanted in published.items():
         (one,) = score_files([files[name]])
-        details = one.outcome.results[0].details
+        details = one.given.results[0].details
         assert (details["shape"], details["texture"], details["conflict_images"]) == (
             wanted["shape"],
             wanted["texture"],
@@ -73,10 +73,10 @@ def test_several_observers_in_a_file_are_scored_each_and_ordered(tmp_path):
 def test_sessions_are_put_together_and_one_session_twice_is_refused(tmp_path):
     first, second = responses(tmp_path / "1.csv", SHAPE), responses(tmp_path / "2.csv", MIXED, session=2)
     (one,) = score_files([first, second])
-    details = one.outcome.results[0].details
+    details = one.given.results[0].details
     assert (details["shape"], details["conflict_images"], details["sessions"]) == (4, 6, 2)
-    assert len(set(one.outcome.images)) == 6
-    assert one.outcome.images[3] == "cat/cat1-dog1.png (2)"
+    assert len(set(one.given.images)) == 6
+    assert one.given.images[3] == "cat/cat1-dog1.png (2)"
     with pytest.raises(UserError, match=r"1\.csv, line 2: trial 1 of anna, session 1, was there before"):
         score_files([first, first])
 

@@ -87,7 +87,7 @@ class Accuracy:
             "data": {**data, **self.drawn},
         }
         images = tuple(self.folder.paths[i].relative_to(self.folder.root).as_posix() for i in indices)
-        outcome, column = EvalResult([], images), 0
+        given, column = EvalResult([], images), 0
         for outputs, condition in ways:
             answerable = len(names) if outputs is None else len(outputs)
             answers = found.values[:, column : column + answered(answerable)]
@@ -95,14 +95,14 @@ class Accuracy:
             right = answers == targets[:, None]
             told = {"per_category": self._per_category(right[:, 0], targets, names), **details}
             warning = order_warning(answers[:, 0], targets, names, answerable)
-            if warning and not outcome.results:
+            if warning and not given.results:
                 told["warning"] = warning
-            top1 = self._entry("top1", right[:, 0], condition, told)
-            outcome.results.append(top1)
-            outcome.per_image[top1.key] = right[:, :1].astype(np.float64)
+            top1 = self._result("top1", right[:, 0], condition, told)
+            given.results.append(top1)
+            given.per_image[top1.key] = right[:, :1].astype(np.float64)
             if answered(answerable) > 1:
-                outcome.results.append(self._entry("top5", right.any(axis=1), condition, {}))
-        return outcome
+                given.results.append(self._result("top5", right.any(axis=1), condition, {}))
+        return given
 
     def _per_category(self, right: np.ndarray, targets: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
         number = {name: n for n, name in enumerate(names)}
@@ -111,7 +111,7 @@ class Accuracy:
         places = [(name, number[name]) for name in self.folder.classes if counts[number[name]]]
         return {name: {"n": int(counts[i]), "value": float(rights[i] / counts[i])} for name, i in places}
 
-    def _entry(self, metric: str, right: np.ndarray, condition: dict[str, Any], details: dict[str, Any]) -> Result:
+    def _result(self, metric: str, right: np.ndarray, condition: dict[str, Any], details: dict[str, Any]) -> Result:
         return Result(
             evaluator=self.name,
             metric=metric,

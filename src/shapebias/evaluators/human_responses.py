@@ -23,7 +23,7 @@ class Scored:
     """One observer: the results, and the decisions by image for comparing observers."""
 
     results: Results
-    outcome: EvalResult
+    given: EvalResult
 
     @property
     def name(self) -> str:
@@ -33,7 +33,7 @@ class Scored:
     @property
     def shape_bias(self) -> float:
         """Shape decisions among those for either cue; NaN where there are none."""
-        value = self.outcome.results[0].value
+        value = self.given.results[0].value
         return float("nan") if value is None else value
 
 
@@ -54,10 +54,10 @@ def score_files(paths: Sequence[Path], *, seed: int = 0) -> list[Scored]:
     scored = []
     for observer, trials in by_observer.items():
         check_once(trials)
-        outcome = score_trials(trials, seed=seed)
-        outcome.results[0].details["files"] = files[observer]
+        given = score_trials(trials, seed=seed)
+        given.results[0].details["files"] = files[observer]
         model = {"name": observer, "spec": ", ".join(Path(name).name for name in files[observer])}
-        scored.append(Scored(Results(model, {**environment("cpu"), "seed": seed}, outcome.results), outcome))
+        scored.append(Scored(Results(model, {**environment("cpu"), "seed": seed}, given.results), given))
     return sorted(scored, key=lambda one: (one.shape_bias != one.shape_bias, one.shape_bias, one.name))
 
 
@@ -103,7 +103,7 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
         one.results.save(path)
     if len(scored) == 1:
         return list(places)
-    measured = [(one.results, {"shape-bias": one.outcome}) for one in scored]
+    measured = [(one.results, {"shape-bias": one.given}) for one in scored]
     store = ResultStore(out)
     store.compare(paired(measured, seed), [one.results for one in scored])
     return [*places, store.comparison_file]
@@ -125,11 +125,11 @@ def print_observers(scored: Sequence[Scored]) -> None:
 
 def row(one: Scored) -> tuple[str, ...]:
     """An observer's cells; "-" for a shape bias of no decisions."""
-    entry = one.outcome.results[0]
+    result = one.given.results[0]
     shown = "-" if one.shape_bias != one.shape_bias else f"{100 * one.shape_bias:.1f}"
-    if entry.ci95 is not None:
-        shown += f" [{100 * entry.ci95[0]:.1f}, {100 * entry.ci95[1]:.1f}]"
-    counts = entry.details
+    if result.ci95 is not None:
+        shown += f" [{100 * result.ci95[0]:.1f}, {100 * result.ci95[1]:.1f}]"
+    counts = result.details
     decided = f"{100 * counts['decided_fraction']:.1f}"
     return one.name, shown, str(counts["shape"]), str(counts["texture"]), decided, str(counts["conflict_images"])
 

@@ -120,7 +120,7 @@ def score(
         **details,
     }
     condition = {"mapping": mapping}
-    entries = [
+    results = [
         Result(
             "shape-bias",
             "shape_bias",
@@ -133,7 +133,7 @@ def score(
         Result("shape-bias", "shape_decisions", shape / n, n, wilson(shape, n), condition),
         Result("shape-bias", "texture_decisions", texture / n, n, wilson(texture, n), condition),
     ]
-    return EvalResult(entries, images, {entries[0].key: pairs})
+    return EvalResult(results, images, {results[0].key: pairs})
 
 
 def _mean_of(shares: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> float:

@@ -82,7 +82,7 @@ class TextureFree:
         write_responses(self.setting.out / name / file, trials_of(name, answers, targets, images))
         right = np.array([a == t for a, t in zip(answers, targets, strict=True)])
         truth = np.array(targets)
-        entry = Result(
+        result = Result(
             evaluator=self.name,
             metric="top1",
             value=float(right.mean()),
@@ -103,7 +103,7 @@ class TextureFree:
             },
         )
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
-        return EvalResult([entry], relative, {entry.key: right[:, None].astype(np.float64)})
+        return EvalResult([result], relative, {result.key: right[:, None].astype(np.float64)})
 
     def _answering(self, model: Classifier) -> tuple[DecisionMapping, dict[str, str]]:
         """The model's decision mapping, and the category of each of the folder's classes that has one."""

@@ -54,12 +54,12 @@ class Results:
             KeyError: none or several.
         """
         found = [
-            entry
-            for entry in self.results
-            if (entry.evaluator, entry.metric) == (evaluator, metric) and condition.items() <= entry.condition.items()
+            result
+            for result in self.results
+            if result.key[:2] == (evaluator, metric) and condition.items() <= result.condition.items()
         ]
         if len(found) > 1:
-            found = [entry for entry in found if entry.condition == condition] or found
+            found = [result for result in found if result.condition == condition] or found
         if len(found) != 1:
             raise KeyError(f"{len(found)} results of {evaluator}/{metric} {condition or ''}".rstrip())
         return found[0]
@@ -70,16 +70,16 @@ class Results:
         Raises:
             ValueError: two results of one evaluator, metric and condition.
         """
-        keys = [entry.key for entry in self.results]
+        keys = [result.key for result in self.results]
         if len(set(keys)) != len(keys):
             raise ValueError(f"results given twice: {sorted({key for key in keys if keys.count(key) > 1})}")
-        entries = [without_nan(asdict(entry)) for entry in self.results]
+        rows = [without_nan(asdict(result)) for result in self.results]
         order = ("evaluator", "metric", "condition", "value", "ci95", "n", "details")
         return {
             "schema": SCHEMA,
             "model": without_nan(self.model),
             "environment": self.environment,
-            "results": [{key: entry[key] for key in order} for entry in entries],
+            "results": [{key: result[key] for key in order} for result in rows],
         }
 
     def save(self, path: Path) -> None:
