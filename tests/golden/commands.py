@@ -30,7 +30,8 @@ COMMANDS = (
     " --size 32 --batch-size 2 --warmup 3 --seed 2",
     "stylize photos --out stylized-own --stylizer stylizer/adain.safetensors --styles stylizer/styles.safetensors"
     " --per-image 1 --size 32",
-    "stylize photos --out stylized-vgg19 --stylizer vgg19/decoder.pth --styles textures --per-image 1 --alpha 0.9 --size 24",
+    "stylize photos --out stylized-vgg19 --stylizer vgg19/decoder.pth --styles textures --per-image 1 --alpha 0.9"
+    " --size 24",
     "cue-conflict photos --out conflicts --per-pair 1 --size 36 --seed 5 --device cpu",
     "cue-conflict photos --out conflicts-no-same --per-pair 2 --no-same --alpha 0.8 --size 32 --device cpu",
     "texture-grid photos --out grid --textures textures --count 3 --size 36 --seed 1",
@@ -67,7 +68,8 @@ COMMANDS = (
     "export runs/clear --out exported/clear.pth",
     "export runs/resnet18 --out exported/resnet18.pth --library torchvision",
     # Measuring: every suite, over two networks each.
-    "evaluate runs/clear runs/partial --evaluators accuracy,stylized,shape-bias,silhouettes,edges,sketches,dimensionality"
+    "evaluate runs/clear runs/partial"
+    " --evaluators accuracy,stylized,shape-bias,silhouettes,edges,sketches,dimensionality"
     f" --data shapes16 --pairs 100 --out results/shapes {MEASURE}",
     "evaluate runs/clear runs/partial --evaluators accuracy,stylized --data accuracy=shapes16 --data stylized=stylized"
     f" --limit 20 --crop 0.8 --seed 3 --out results/limited {MEASURE}",
@@ -82,8 +84,8 @@ COMMANDS = (
     f" --attacks fgsm,mim --epsilon 1,4 --out results/transfer-attack {MEASURE}",
     f"evaluate {IMAGENET} --evaluators white-box --data nips17 --attacks ifgsm --targeted --epsilon 0.3,1"
     f" --out results/targeted {MEASURE}",
-    f"evaluate {IMAGENET} --evaluators transfer-attack --source timm:test_resnet=weights/alpha.safetensors --data nips17"
-    f" --attacks pgd --epsilon 8 --out results/competition {MEASURE}",
+    f"evaluate {IMAGENET} --evaluators transfer-attack --source timm:test_resnet=weights/alpha.safetensors"
+    f" --data nips17 --attacks pgd --epsilon 8 --out results/competition {MEASURE}",
     f"evaluate {IMAGENET} --evaluators stylized-imagenet,imagenet-sketch,shape-bias"
     " --data stylized-imagenet=stylized-imagenet --data imagenet-sketch=imagenet-sketch --data shape-bias=conflicts"
     f" --mapping max --out results/imagenet {MEASURE}",
