@@ -114,13 +114,14 @@ def imported(folder: str) -> dict[str, str]:
     own = {path.stem for path in (ROOT / folder).iterdir()} | {"shapebias"}
     found: dict[str, str] = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
+        beside = {other.stem for other in path.parent.glob("*.py") if not other.stem.startswith("test_")}
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
-            for top in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - own:
+            for top in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - own - beside:
                 owned = [distribution(owner) for owner in owners.get(top, [top])]
                 one = distribution(top) if distribution(top) in owned else owned[0]  # some bring a copy of another
                 found[one] = str(path.relative_to(ROOT))

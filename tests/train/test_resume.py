@@ -180,6 +180,7 @@ def kills(monkeypatch):
     return module
 
 
+@pytest.mark.slow
 def test_ended_and_killed_at_random_moments_a_process_ends_as_undisturbed(data, tmp_path, kills):
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert main(["train", *kills.SETTINGS, "--data", str(data), "--out", str(whole)]) == 0

@@ -93,7 +93,7 @@ def test_results_of_one_crop_are_not_mixed_with_those_of_another(file, tmp_path,
     command = ["evaluate", f"timm:test_resnet={file}", "--evaluators=accuracy", f"--data={folder}", "--device=cpu"]
     assert main([*command, f"--out={tmp_path / 'out'}"]) == 0
     assert main([*command, f"--out={tmp_path / 'out'}", "--crop=1"]) == 2
-    assert "of this network with another preprocessing" in capfd.readouterr().err
+    assert "of this model with another preprocessing" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
