@@ -12,7 +12,7 @@ import time
 import torch
 
 from shapebias.losses import MMSILoss
-from shapebias.models.build import timm_classifier
+from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Identity
 from shapebias.train.samples import Batch
 from shapebias.train.schemes import SCHEMES, Phase
@@ -35,7 +35,7 @@ def main() -> None:
     without = Phase("control", natural=1.0, views=2, stylized=None, mmsi=False)
     for name, size, count in [("resnet18", 128, 16), ("test_resnet", 64, 64)]:
         identity = Identity(name, name, name, tuple(map(str, range(16))))
-        model = timm_classifier(name, identity, size=size).to(memory_format=torch.channels_last).train()
+        model = build_classifier(name, identity, size=size).to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
         images = torch.rand(count, 3, size, size).to(memory_format=torch.channels_last)
         views = torch.rand(2 * count, 3, size, size).to(memory_format=torch.channels_last)

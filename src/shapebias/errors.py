@@ -32,6 +32,30 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} '{given}'{hint}{few}")
 
 
+def option(name: str) -> str:
+    """Return the command-line option of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def check_at_least(lowest: int, **settings: int) -> None:
+    """Refuse the first of ``settings`` below ``lowest``, naming its option.
+
+    >>> check_at_least(1, batch_size=0)
+    Traceback (most recent call last):
+    shapebias.errors.UserError: --batch-size must be at least 1, not 0
+    """
+    for name, value in settings.items():
+        if value < lowest:
+            raise UserError(f"{option(name)} must be at least {lowest}, not {value}")
+
+
+def check_between(lowest: float, highest: float, **settings: float) -> None:
+    """Refuse the first of ``settings`` outside of ``lowest`` to ``highest``, or NaN, naming its option."""
+    for name, value in settings.items():
+        if not lowest <= value <= highest:
+            raise UserError(f"{option(name)} must lie between {lowest:g} and {highest:g}, not {value}")
+
+
 def first_three(names: Iterable[str]) -> str:
     """Join the first three of ``names``, for messages: ``a, b, c ...``."""
     listed = list(names)

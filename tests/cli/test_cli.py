@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from shapebias.cli.main import COMMANDS, main
 from shapebias.models import Identity
-from shapebias.models.build import timm_classifier
+from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import save_classifier
 from testkit.images import class_folder, noise_image
 
@@ -38,7 +38,7 @@ def work(tmp_path, monkeypatch):
 
 def checkpoint(path, classes=("bear", "cat")):
     torch.manual_seed(0)
-    save_classifier(path, timm_classifier("test_resnet", Identity("net", "net", "test_resnet", classes), size=32))
+    save_classifier(path, build_classifier("test_resnet", Identity("net", "net", "test_resnet", classes), size=32))
 
 
 EVALUATE = "evaluate nets:number --evaluators accuracy --data photos --out r"

@@ -15,7 +15,7 @@ from shapebias.evaluators import Results, evaluate
 from shapebias.files import sha256
 from shapebias.libraries import torchvision
 from shapebias.models import load_model, wrap
-from shapebias.models.build import timm_classifier
+from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import save_classifier
 from shapebias.models.classifier import Identity
 from shapebias.models.imagenet import wordnet_ids
@@ -95,7 +95,7 @@ def test_a_checkpoint_for_a_callable(tmp_path, monkeypatch):
 
 def test_a_run_of_ours_takes_no_checkpoint(tmp_path, weights):
     identity = Identity("net", "net", "test_resnet", LETTERS)
-    save_classifier(tmp_path / "m.safetensors", timm_classifier("test_resnet", identity, size=32))
+    save_classifier(tmp_path / "m.safetensors", build_classifier("test_resnet", identity, size=32))
     with pytest.raises(UserError, match="has weights of its own"):
         load_model(str(tmp_path / "m.safetensors"), checkpoint=weights)
     assert load_model(str(tmp_path / "m.safetensors"), classes=LETTERS).identity.classes == LETTERS

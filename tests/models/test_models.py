@@ -17,7 +17,7 @@ from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.libraries import timm, torchvision
 from shapebias.models import Classifier, Identity, load_model, wrap
-from shapebias.models.build import timm_classifier
+from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import load_classifier, save_classifier
 from shapebias.models.state_dict import load_weights, weights_sha256
 
@@ -27,7 +27,7 @@ CLASSES = ("ant", "bee", "cat")
 @pytest.fixture(scope="module")
 def tiny():
     torch.manual_seed(0)
-    return timm_classifier("test_resnet", Identity("tiny", "tiny", "test_resnet", CLASSES, "in"), size=32).eval()
+    return build_classifier("test_resnet", Identity("tiny", "tiny", "test_resnet", CLASSES, "in"), size=32).eval()
 
 
 def images(n=2):

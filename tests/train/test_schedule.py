@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from shapebias.data.image_set import from_labels
-from shapebias.errors import UserError
+from shapebias.errors import UserError, option
 from shapebias.train.config import TrainConfig
 from shapebias.train.run import scheme_phase
 from shapebias.train.schemes import SCHEMES
-from shapebias.train.settings import RANGES, configure, option, plain
+from shapebias.train.settings import RANGES, configure, plain
 from shapebias.train.step import ramp
 from shapebias.train.task import Schedule
 from shapebias.train.views import Stylizing, Views

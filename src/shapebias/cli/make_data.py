@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.cli.output import say, warn_unreadable
-from shapebias.errors import UserError
+from shapebias.errors import check_at_least
 
 
 def shapes16(
@@ -108,10 +108,9 @@ def corrupt(
     names = CORRUPTIONS if corruptions is None else corruptions
     levels = SEVERITIES if severities is None else severities
     check_cells(names, levels)
-    if limit is not None and limit < 1:
-        raise UserError(f"--limit must be at least 1 image, not {limit}")
-    if seed < 0:
-        raise UserError(f"--seed must be at least 0, not {seed}")
+    if limit is not None:
+        check_at_least(1, limit=limit)
+    check_at_least(0, seed=seed)
     drawn = class_images(images).subsample(limit, seed)
     unreadable = corrupt_folder(
         drawn, out, seed=seed, corruptions=names, severities=levels, workers=workers, strict=strict

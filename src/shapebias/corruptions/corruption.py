@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shapebias.errors import UserError, unknown
+from shapebias.errors import UserError, check_at_least, unknown
 
 GROUPS = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -81,8 +81,7 @@ def corrupt(
         raise UserError(f"images to corrupt are (H, W, 3) of uint8, not {pixels.shape} of {pixels.dtype}")
     if min(pixels.shape[:2]) < SMALLEST:
         raise UserError(f"{name or 'the image'} is {pixels.shape[1]} x {pixels.shape[0]} pixels: {SMALLEST} at least")
-    if seed < 0:
-        raise UserError(f"--seed must be at least 0, not {seed}")
+    check_at_least(0, seed=seed)
     key = f"{seed}\0{corruption}\0{severity}\0{name}".encode(errors="surrogateescape")
     words = np.frombuffer(hashlib.sha256(key).digest(), dtype="<u4")
     own: dict[str, Any] = {"seed": int(words[0])} if corruption in _SEEDED else {}

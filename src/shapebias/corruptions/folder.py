@@ -30,9 +30,9 @@ from shapebias.corruptions.layout import MANIFEST, corruption_folders
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.data.loaders import ignore_signals
-from shapebias.data.materialize import Skip, is_there, materialize
+from shapebias.data.materialize import Skip, check_outside, is_there, materialize
 from shapebias.data.transforms import Preprocessing, to_image
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least
 from shapebias.files import atomic
 
 SIZE = 224
@@ -65,14 +65,10 @@ def corrupt_folder(
     """
     out = Path(out)
     check_cells(corruptions, severities)
-    if workers < 0:
-        raise UserError(f"--workers must be at least 0, not {workers}")
-    if seed < 0:
-        raise UserError(f"--seed must be at least 0, not {seed}")
+    check_at_least(0, workers=workers, seed=seed)
     if corruption_folders(source.root):
         raise UserError(f"{source.root} holds corrupted images already: give a folder with one folder per class")
-    if out.resolve().is_relative_to(source.root.resolve()):
-        raise UserError(f"{out} lies in {source.root}, whose images it would add to: choose another --out")
+    check_outside(out, source.root)
     _, version = corruption_library()
     identity: dict[str, Any] = {
         "schema": "shapebias/corruptions/1",

@@ -20,6 +20,12 @@ Item = TypeVar("Item")
 Skip = Callable[[UnreadableImage], None]
 
 
+def check_outside(out: Path, source: Path) -> None:
+    """Refuse an output folder that lies in the folder of the images that it is made of."""
+    if out.resolve().is_relative_to(source.resolve()):
+        raise UserError(f"{out} lies in {source}, whose images it would add to: choose another --out")
+
+
 def materialize(
     out: Path,
     identity: Mapping[str, Any],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from shapebias.attacks.attack import ATTACKS
-from shapebias.errors import UserError, unknown
+from shapebias.errors import UserError, check_at_least, unknown
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Loading
 from shapebias.results.results import EvalResult
@@ -50,10 +50,9 @@ class EvalConfig:
         check_numbers(self.seed, self.batch_size, self.workers)
         if self.mapping not in get_args(CategoryMapping):
             raise unknown("mapping", self.mapping, get_args(CategoryMapping))
-        if self.pairs < 2:
-            raise UserError(f"--pairs must be at least 2, not {self.pairs}")
-        if self.limit is not None and self.limit < 1:
-            raise UserError(f"--limit must be at least 1 image, not {self.limit}")
+        check_at_least(2, pairs=self.pairs)
+        if self.limit is not None:
+            check_at_least(1, limit=self.limit)
         for attack in self.attacks:
             if attack not in KNOWN_ATTACKS:
                 raise unknown("attack", attack, KNOWN_ATTACKS)
@@ -111,9 +110,8 @@ class Evaluator(Protocol):
 
 def check_numbers(seed: int, batch_size: int, workers: int) -> None:
     """Refuse numbers out of range, naming the option."""
-    for name, value, lowest in (("seed", seed, 0), ("batch-size", batch_size, 1), ("workers", workers, 0)):
-        if value < lowest:
-            raise UserError(f"--{name} must be at least {lowest}, not {value}")
+    check_at_least(0, seed=seed, workers=workers)
+    check_at_least(1, batch_size=batch_size)
 
 
 def data_details(folder: Path, images: int, fingerprint: str, unreadable: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.pretrained import check_download, no_weights, timm_overlay
 from shapebias.models.state_dict import fill
 
+LIBRARIES = ("timm", "torchvision")
+_Built = tuple[nn.Module, Preprocessing, Sequence[float], Sequence[float]]  # with the mean and std of its pixels
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 
 
@@ -26,18 +28,29 @@ def build_classifier(
     size: int | None = None,
     crop: float = 1.0,
     stages: Sequence[str] = (),
+    file: str | None = None,
 ) -> Classifier:
-    """The network ``architecture`` as a ``Classifier`` with one output per class of ``identity``.
+    """Return the network ``architecture`` as a ``Classifier`` with one output per class of ``identity``.
 
-    ``size`` and ``crop`` as in ``timm_classifier``. Pretrained weights fill all but a head of another
-    number of classes.
+    Without ``size`` it gets the preprocessing that its library evaluates it with; with ``size`` (a training of ours)
+    the centre of images is resized to that size, ``crop`` of their shorter side. Where the classes are None its head
+    has the library's own number of outputs. Pretrained weights fill all but a head of another number of classes;
+    torchvision's are its default ones. Where the weights will come from a ``file``, a torchvision network gets the
+    preprocessing of torchvision's weights of that name, else of its first ones: the plain recipe, which other people's
+    files follow too.
 
     Raises:
-        UserError: no such network, or its pretrained weights cannot be had.
+        UserError: no such network, one that trains through auxiliary heads, pretrained weights that cannot be had, or
+            preprocessing that is not supported.
     """
     library, name = split_architecture(architecture)
-    make = torchvision_classifier if library == "torchvision" else timm_classifier
-    return make(name, identity, pretrained=pretrained, size=size, crop=crop, stages=stages)
+    ours = None if size is None else Preprocessing(size=size, crop=crop, interpolation="bicubic")
+    classes = None if identity.classes is None else len(identity.classes)
+    if library == "torchvision":
+        network, preprocessing, mean, std = _torchvision_network(name, classes, pretrained, ours, file)
+    else:
+        network, preprocessing, mean, std = _timm_network(name, classes, pretrained, ours)
+    return Classifier(network, identity, preprocessing, mean=mean, std=std, stages=stages)
 
 
 def split_architecture(architecture: str) -> tuple[str, str]:
@@ -49,34 +62,16 @@ def split_architecture(architecture: str) -> tuple[str, str]:
     library, sign, name = architecture.partition(":")
     if not sign:
         return "timm", architecture
-    if library not in ("timm", "torchvision"):
+    if library not in LIBRARIES:
         raise UserError(f"unknown model '{architecture}': give a timm name or torchvision:NAME")
     return library, name
 
 
-def timm_classifier(
-    name: str,
-    identity: Identity,
-    *,
-    pretrained: bool = False,
-    size: int | None = None,
-    crop: float = 1.0,
-    stages: Sequence[str] = (),
-) -> Classifier:
-    """A timm network as a ``Classifier``.
-
-    Without ``size`` it gets the preprocessing that timm evaluates it with; with ``size`` (a training of
-    ours) the centre of images is resized to that size, ``crop`` of their shorter side. Its head has
-    ``len(identity.classes)`` outputs, or timm's own number where the classes are None.
-
-    Raises:
-        UserError: no such network, no pretrained weights of it, none that can be downloaded, or preprocessing
-            that is not supported.
-    """
+def _timm_network(name: str, classes: int | None, pretrained: bool, ours: Preprocessing | None) -> _Built:
     base = name.split(".")[0]
     if not timm.is_model(base):
         raise unknown_timm(base)
-    kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
+    kwargs: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     if pretrained:
         kwargs["pretrained_cfg_overlay"] = timm_overlay(name)
     try:
@@ -86,15 +81,9 @@ def timm_classifier(
             raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
         raise no_weights(name, error) from error
     config: dict[str, Any] = network.pretrained_cfg
-    if size is None:
-        preprocessing, mean, std = timm_preprocessing(config, name)
-    else:
-        preprocessing, mean, std = (
-            Preprocessing(size=size, crop=crop, interpolation="bicubic"),
-            config["mean"],
-            config["std"],
-        )
-    return Classifier(network, identity, preprocessing, mean=mean, std=std, stages=stages)
+    if ours is None:
+        return network, *timm_preprocessing(config, name)
+    return network, ours, config["mean"], config["std"]
 
 
 def unknown_timm(name: str) -> UserError:
@@ -137,51 +126,33 @@ def timm_preprocessing(config: Mapping[str, Any], name: str) -> tuple[Preprocess
     return make(size=height, crop=crop, interpolation=interpolation), found["mean"], found["std"]
 
 
-def torchvision_classifier(
-    name: str,
-    identity: Identity,
-    *,
-    pretrained: bool = False,
-    size: int | None = None,
-    crop: float = 1.0,
-    stages: Sequence[str] = (),
-    file: str | None = None,
-) -> Classifier:
-    """A torchvision network as a ``Classifier``; its pretrained weights are torchvision's default ones.
-
-    Without ``size`` it gets their preprocessing. Where the weights come from a ``file``, that of torchvision's
-    weights of that name, else of its first ones: the plain recipe, which other people's files follow too.
-
-    Raises:
-        UserError: no such network, one that trains through auxiliary heads, or its weights cannot be downloaded.
-    """
+def _torchvision_network(
+    name: str, classes: int | None, pretrained: bool, ours: Preprocessing | None, file: str | None
+) -> _Built:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise unknown("torchvision model", name, known)
-    as_published = pretrained and identity.classes is None
+    as_published = pretrained and classes is None
     if name in _WITH_AUXILIARY_HEADS and not as_published:
         raise UserError(f"torchvision:{name} trains through auxiliary heads, which are not supported: take another")
     known_weights: Any = torchvision.models.get_model_weights(name)
     weights = known_weights["DEFAULT"]
     if file is not None:
         weights = next((w for w in known_weights if w.url.endswith(f"/{file}")), next(iter(known_weights)))
-    kwargs: dict[str, Any] = {} if identity.classes is None else {"num_classes": len(identity.classes)}
     if as_published:
         network = _pretrained(name, weights)
     else:
+        kwargs: dict[str, Any] = {} if classes is None else {"num_classes": classes}
         network = torchvision.models.get_model(name, weights=None, **kwargs)
         if pretrained:
             fill(network, _pretrained(name, weights))
     transform = weights.transforms()
-    if size is None:
-        preprocessing = Preprocessing(
-            size=transform.crop_size[0],
-            crop=transform.crop_size[0] / transform.resize_size[0],
-            interpolation=transform.interpolation.value,
-        )
-    else:
-        preprocessing = Preprocessing(size=size, crop=crop, interpolation="bicubic")
-    return Classifier(network, identity, preprocessing, mean=transform.mean, std=transform.std, stages=stages)
+    published = Preprocessing(
+        size=transform.crop_size[0],
+        crop=transform.crop_size[0] / transform.resize_size[0],
+        interpolation=transform.interpolation.value,
+    )
+    return network, ours or published, transform.mean, transform.std
 
 
 def _pretrained(name: str, weights: Any) -> nn.Module:

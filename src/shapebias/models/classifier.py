@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -128,28 +128,24 @@ def frozen_eval(model: nn.Module) -> Iterator[None]:
     parameters receive no ``grad``, whatever is propagated back. Meanwhile the model has copies of its buffers: some
     count in evaluation mode too, and gradients cannot pass those that were made under inference mode.
     """
-    flags = [(module, module.training) for module in model.modules()]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     buffers = [
         (module, name, buffer) for module in model.modules() for name, buffer in module.named_buffers(recurse=False)
     ]
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), ExitStack() as afterwards:
+
+        def put(owner: nn.Module | nn.Parameter, name: str, value: Any) -> None:
+            afterwards.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
+
         copies = {id(buffer): buffer.detach().clone() for _, _, buffer in buffers}
-        try:
-            for module, _ in flags:
-                module.training = False
-            for parameter in trained:
-                parameter.requires_grad_(False)
-            for module, name, buffer in buffers:
-                setattr(module, name, copies[id(buffer)])
-            yield
-        finally:
-            for module, training in flags:
-                module.training = training
-            for parameter in trained:
-                parameter.requires_grad_(True)
-            for module, name, buffer in buffers:
-                setattr(module, name, buffer)
+        for module in model.modules():
+            put(module, "training", False)
+        for parameter in trained:
+            put(parameter, "requires_grad", False)
+        for module, name, buffer in buffers:
+            put(module, name, copies[id(buffer)])
+        yield
 
 
 def check_size(model: Classifier, *, latents: bool = False) -> None:

@@ -16,7 +16,7 @@ from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.files import read_json, sha256
 from shapebias.libraries import timm
-from shapebias.models.build import timm_classifier, timm_preprocessing, torchvision_classifier
+from shapebias.models.build import LIBRARIES, build_classifier, timm_preprocessing
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classes import read_class_names, with_classes
 from shapebias.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, Identity
@@ -102,10 +102,8 @@ def _plain(network: nn.Module, name: str) -> Classifier:
 def _published(spec: str) -> Classifier:
     """The network of ``spec`` with the weights that it comes with."""
     kind, _, name = (spec := _with_library(spec)).partition(":")
-    if kind == "timm" and name:
-        return _hashed(timm_classifier(name, Identity(name=name, spec=spec, architecture=name), pretrained=True))
-    if kind == "torchvision" and name:
-        return _hashed(torchvision_classifier(name, Identity(name=name, spec=spec, architecture=name), pretrained=True))
+    if kind in LIBRARIES and name:
+        return _hashed(build_classifier(spec, Identity(name=name, spec=spec, architecture=name), pretrained=True))
     path = Path(spec)
     if path.is_dir():
         return _from_run(path)
@@ -128,12 +126,9 @@ def _bare(spec: str, checkpoint: Path, classes: tuple[str, ...] | None) -> Class
         raise UserError(f"{spec} has weights of its own: give --weights with another MODEL, or {spec} alone")
     kind, _, name = (spec := _with_library(spec)).partition(":")
     identity = Identity(name=name, spec=spec, architecture=name, classes=classes)
-    if kind == "timm" and name:
-        model = timm_classifier(name, identity)
-    elif kind == "torchvision" and name:
-        model = torchvision_classifier(name, identity, file=checkpoint.name)
-    else:
+    if kind not in LIBRARIES or not name:
         return _published(spec)
+    model = build_classifier(spec, identity, file=checkpoint.name)
     model.identity = replace(identity, classes=None)
     return model
 

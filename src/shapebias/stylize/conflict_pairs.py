@@ -12,7 +12,7 @@ import numpy as np
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least, check_between
 
 SMALLEST = 16
 
@@ -28,14 +28,10 @@ class CueConflictSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise UserError(f"--alpha must lie between 0 and 1, not {self.alpha}")
-        if self.per_pair < 1:
-            raise UserError(f"--per-pair must be at least 1, not {self.per_pair}")
-        if self.size < SMALLEST:
-            raise UserError(f"--size must be at least {SMALLEST} pixels, not {self.size}")
-        if self.seed < 0:
-            raise UserError(f"--seed must be 0 or more, not {self.seed}")
+        check_between(0, 1, alpha=self.alpha)
+        check_at_least(1, per_pair=self.per_pair)
+        check_at_least(SMALLEST, size=self.size)
+        check_at_least(0, seed=self.seed)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet
-from shapebias.data.materialize import Skip, materialize, save_png
+from shapebias.data.materialize import Skip, check_outside, materialize, save_png
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least
 from shapebias.files import write_text
 from shapebias.stylize.bank import load_square
 from shapebias.stylize.conflict_pairs import Conflict, CueConflictSettings, Sides, check_categories, choose
@@ -54,12 +54,10 @@ def make_cue_conflict(
             ``strict``, an unreadable image.
     """
     source, out = Path(source), Path(out)
-    if batch_size < 1:
-        raise UserError(f"--batch-size must be at least 1, not {batch_size}")
+    check_at_least(1, batch_size=batch_size)
     folder = _photographs(source)
     check_categories(folder, settings)
-    if out.resolve().is_relative_to(folder.root.resolve()):
-        raise UserError(f"{out} lies in {folder.root}, whose images it would add to: choose another --out")
+    check_outside(out, folder.root)
     identity: dict[str, Any] = {
         "schema": "shapebias/cue-conflict/1",
         "source": str(folder.root.resolve()),

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import fingerprint, list_images
-from shapebias.data.materialize import Skip, materialize, read_unreadable, save_png
+from shapebias.data.materialize import Skip, check_outside, materialize, read_unreadable, save_png
 from shapebias.data.transforms import to_tensor
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least, check_between
 from shapebias.files import read_json, write_text
 from shapebias.stylize.bank import StyleBank, draw_styles
 from shapebias.stylize.stylizer import Stylizer
@@ -41,14 +41,10 @@ class StylizeSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise UserError(f"--alpha must lie between 0 and 1, not {self.alpha}")
-        if self.per_image < 1:
-            raise UserError(f"--per-image must be at least 1, not {self.per_image}")
-        if self.size < 16:
-            raise UserError(f"--size must be at least 16 pixels, not {self.size}")
-        if self.seed < 0:
-            raise UserError(f"--seed must be 0 or more, not {self.seed}")
+        check_between(0, 1, alpha=self.alpha)
+        check_at_least(1, per_image=self.per_image)
+        check_at_least(16, size=self.size)
+        check_at_least(0, seed=self.seed)
 
 
 def view_path(folder: Path, source: Path, image: Path, view: int) -> Path:
@@ -128,11 +124,9 @@ def stylize_folder(
         The unreadable images, one "path: reason" each.
     """
     source, out = Path(source), Path(out)
-    if batch_size < 1:
-        raise UserError(f"--batch-size must be at least 1, not {batch_size}")
+    check_at_least(1, batch_size=batch_size)
     images = list_images(source) if images is None else images
-    if out.resolve().is_relative_to(source.resolve()):
-        raise UserError(f"{out} lies in {source}, whose images it would add to: choose another --out")
+    check_outside(out, source)
     identity: dict[str, Any] = {
         "schema": "shapebias/stylize/1",
         "source": str(source.resolve()),

@@ -11,7 +11,7 @@ from torch import Tensor
 from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import list_images
 from shapebias.data.transforms import to_image
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least, check_between
 from shapebias.files import atomic
 from shapebias.stylize.bank import load_square, load_styles
 from shapebias.stylize.load import check_styles, load_stylizer
@@ -34,11 +34,10 @@ def contact_sheet(
     Where ``styles`` is a folder of images, these stand above their columns. Images and styles are drawn
     with ``seed``.
     """
-    if not 0 <= alpha <= 1:
-        raise UserError(f"--alpha must lie between 0 and 1, not {alpha}")
-    for name, value, lowest in (("rows", rows, 1), ("columns", columns, 1), ("size", size, 16), ("seed", seed, 0)):
-        if value < lowest:
-            raise UserError(f"--{name} must be at least {lowest}, not {value}")
+    check_between(0, 1, alpha=alpha)
+    check_at_least(1, rows=rows, columns=columns)
+    check_at_least(16, size=size)
+    check_at_least(0, seed=seed)
     check_styles(stylizer, styles)
     network, digest = load_stylizer(stylizer)
     rng = np.random.default_rng(seed)

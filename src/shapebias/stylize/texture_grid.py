@@ -14,7 +14,7 @@ import torch
 
 from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import list_images
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least
 from shapebias.stylize.bank import StyleBank, encode_image
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
 from shapebias.stylize.stylizer import Stylizer
@@ -29,8 +29,7 @@ def choose_textures(folder: Path, count: int, *, seed: int = 0) -> list[Path]:
     Raises:
         UserError: fewer textures than ``count``, or ``count`` below two.
     """
-    if count < 2:
-        raise UserError(f"--count must be at least 2 textures, not {count}")
+    check_at_least(2, count=count)
     images = list_images(folder)
     groups: dict[str, list[Path]] = {}
     for image in images:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from shapebias.errors import UserError
+from shapebias.errors import UserError, option
 from shapebias.train.schemes import find_scheme
-from shapebias.train.settings import check_ranges, option
+from shapebias.train.settings import check_ranges
 
 LEAST_TO_CORRELATE = 3  # two points always correlate wholly
 

@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shapebias.errors import UserError
+from shapebias.errors import check_between
 
 ConfigT = TypeVar("ConfigT", bound=Any)  # a dataclass of settings, which may hold others
 
@@ -75,13 +75,8 @@ def check_ranges(config: Any, **others: tuple[float, float]) -> None:
     settings = plain(config)
     for name, (lowest, highest) in {**RANGES, **others}.items():
         value = settings.get(name)
-        if value is not None and not lowest <= value <= highest:
-            raise UserError(f"{option(name)} must lie between {lowest:g} and {highest:g}, not {value}")
-
-
-def option(name: str) -> str:
-    """Return the command-line option of a setting."""
-    return f"--{name.replace('_', '-')}"
+        if value is not None:
+            check_between(lowest, highest, **{name: value})
 
 
 def configure(kind: type[ConfigT], **settings: Any) -> ConfigT:

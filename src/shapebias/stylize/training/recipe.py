@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shapebias.errors import UserError
+from shapebias.errors import check_at_least
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,6 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, lowest in (("steps", 1), ("size", 16), ("batch_size", 1), ("warmup", 1), ("seed", 0)):
-            if getattr(self, name) < lowest:
-                raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(self, name)}")
+        check_at_least(1, steps=self.steps, batch_size=self.batch_size, warmup=self.warmup)
+        check_at_least(16, size=self.size)
+        check_at_least(0, seed=self.seed)

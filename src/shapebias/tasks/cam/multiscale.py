@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shapebias.data.transforms import pad_to_multiple
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least, check_between
 from shapebias.tasks.cam.class_maps import ClassMaps
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
@@ -48,10 +48,9 @@ class CamSettings:
                 raise UserError(f"--scales {scale:g} is out of range: give more than 0 and at most {LARGEST_SCALE:g}")
         if len(set(self.scales)) < len(self.scales):
             raise UserError("--scales names one twice: give each once")
-        if not 0 <= self.threshold <= 1:  # NaN too
-            raise UserError(f"--threshold must lie between 0 and 1, not {self.threshold:g}")
-        if self.size is not None and self.size < LEAST_SIZE:
-            raise UserError(f"--size must be at least {LEAST_SIZE} pixels, not {self.size}")
+        check_between(0, 1, threshold=self.threshold)
+        if self.size is not None:
+            check_at_least(LEAST_SIZE, size=self.size)
 
     @property
     def kind(self) -> str:
