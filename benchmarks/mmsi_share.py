@@ -6,10 +6,10 @@ ratio of the pairs and its spread. The contract is a ratio of at most 1.03.
 
 from __future__ import annotations
 
-import statistics
 import time
 
 import torch
+from spread import spread
 
 from shapebias.losses import MMSILoss
 from shapebias.models.build import build_classifier
@@ -47,12 +47,7 @@ def main() -> None:
             order = (with_term, without) if pair % 2 else (without, with_term)
             taken = {phase.name: step(model, optimizer, batch, phase) for phase in order}
             ratios.append(taken[with_term.name] / taken[without.name])
-        low, *_, high = statistics.quantiles(ratios, n=4)
-        print(
-            f"{name} {size} px, batch {count} x 3 views: step with the MMSI term / without = "
-            f"{statistics.median(ratios):.3f} (quartiles {low:.3f} to {high:.3f}, {PAIRS} pairs, "
-            f"{torch.get_num_threads()} threads)"
-        )
+        print(f"{name} {size} px, batch {count} x 3 views: step with the MMSI term / without = {spread(ratios, 3)}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 
 import torch
+from spread import spread
 
 from shapebias.losses import MMSILoss
 from shapebias.models.build import build_classifier
@@ -66,11 +67,9 @@ def main() -> None:
         for name, seconds in taken["in step"].items():
             shares[name].append(seconds / whole)
     parts = ", ".join(f"{name} {statistics.median(values):.0%}" for name, values in shares.items())
-    low, *_, high = statistics.quantiles(ratios, n=4)
     print(
-        f"resnet18 {SIZE} px, {COUNT} x 3 images: step on ready views / step that stylizes = "
-        f"{statistics.median(ratios):.2f} (quartiles {low:.2f} to {high:.2f}, {PAIRS} pairs, "
-        f"{torch.get_num_threads()} threads); of the latter: {parts}"
+        f"resnet18 {SIZE} px, {COUNT} x 3 images: step on ready views / step that stylizes = {spread(ratios, 2)}; "
+        f"of the latter: {parts}"
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from shapebias.cli.models import ModelOptions, load_measured
 from shapebias.cli.output import print_json, say, show_results
 from shapebias.errors import UserError
+
+if TYPE_CHECKING:
+    from shapebias.models.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,9 @@ def evaluate(
             --source resnet50 --data nips17 --out results
     """
     from shapebias.evaluators.evaluate import evaluate_all
-    from shapebias.evaluators.names import check_evaluators
 
-    check_evaluators(evaluators)
-    folders = parse_data(data)
-    settings = evaluation.settings()
-    measured, source = load_measured(models, evaluation.source, loading)
-    found = evaluate_all(measured, evaluators=evaluators, data=folders, out=out, source=source, **settings)
+    measured, settings = _prepare(models, evaluators, data, loading, evaluation)
+    found = evaluate_all(measured, out=out, **settings)
     show_results(found.results, out, json=evaluation.json)
 
 
@@ -152,15 +151,12 @@ def audit(
             --data corruptions=imagenet-c --out audit
     """
     from shapebias.evaluators.evaluate import audit as measure
-    from shapebias.evaluators.names import EVALUATORS, check_evaluators
+    from shapebias.evaluators.names import EVALUATORS
     from shapebias.report import build_report
 
     names = tuple(EVALUATORS) if evaluators is None else evaluators
-    check_evaluators(names)
-    folders = parse_data(data)
-    settings = evaluation.settings()
-    measured, source = load_measured(models, evaluation.source, loading)
-    found = measure(measured, data=folders, out=out, evaluators=names, source=source, **settings)
+    measured, settings = _prepare(models, names, data, loading, evaluation)
+    found = measure(measured, out=out, **settings)
     show_results(found.results, out, json=evaluation.json)
     for skipped in found.skipped:
         of_one = f" of {skipped.model}" if skipped.model else ""
@@ -170,6 +166,19 @@ def audit(
     for warning in build_report([out], page):
         say(f"warning: {warning}")
     say(f"wrote {page}: open it in a browser")
+
+
+def _prepare(
+    models: list[str], evaluators: tuple[str, ...], data: list[str], loading: ModelOptions, evaluation: EvalOptions
+) -> tuple[list[Classifier], dict[str, Any]]:
+    """Check the options, then load the models; return these and the arguments of an evaluation."""
+    from shapebias.evaluators.names import check_evaluators
+
+    check_evaluators(evaluators)
+    folders = parse_data(data)
+    settings = evaluation.settings()
+    measured, source = load_measured(models, evaluation.source, loading)
+    return measured, {"evaluators": evaluators, "data": folders, "source": source, **settings}
 
 
 def parse_data(data: Sequence[str]) -> dict[str, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from shapebias.data.categories16 import CATEGORIES, category_probabilities, is_imagenet
-from shapebias.errors import UserError
+from shapebias.data.image_set import ImageSet, part
+from shapebias.errors import UserError, first_three
 from shapebias.evaluators.accuracy import check_logits
+from shapebias.evaluators.base import EvalConfig
 from shapebias.models.classifier import Classifier
+from shapebias.results.responses import trials_of, write_responses
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,52 @@ class DecisionMapping:
         return torch.from_numpy(category_probabilities(probabilities.numpy(), self.mapping))
 
 
+class CategoryEvaluator:
+    """The part that evaluators of one folder of images in categories share: its reading, and the check of a model.
+
+    A subclass states ``below``, the usual names of its folder, and the two methods that raise here.
+    """
+
+    name = ""
+    needs = ""
+    below: Sequence[str] = ()
+
+    def __init__(self, setting: EvalConfig) -> None:
+        self.setting = setting
+        self.folder = self.read(self.find(setting.data) or setting.data)
+
+    @classmethod
+    def find(cls, root: Path) -> Path | None:
+        """Return the folder of one of the usual names below ``root``."""
+        return part(root, cls.below)
+
+    def read(self, folder: Path) -> ImageSet:
+        """Read the images."""
+        raise NotImplementedError
+
+    def answering(self, model: Classifier) -> DecisionMapping:
+        """Return the decision mapping of ``model``; refuse one that cannot answer with the images' categories."""
+        raise NotImplementedError
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the folder."""
+        return self.folder.fingerprint
+
+    def check(self, model: Classifier) -> None:
+        """Refuse a model that cannot answer with the images' categories."""
+        self.answering(model)
+
+    def write_answers(
+        self, model: Classifier, title: str, answers: Sequence[str], shapes: Sequence[str], images: Sequence[Path]
+    ) -> str:
+        """Write the raw responses beside the model's results; return the name of the file."""
+        name = model.identity.name
+        file = f"{title}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
+        write_responses(self.setting.out / name / file, trials_of(name, answers, shapes, images))
+        return file
+
+
 def decision_mapping(model: Classifier, wanted: Collection[str], folder: Path, mapping: str) -> DecisionMapping:
     """Choose the mapping for ``model`` on images of the categories ``wanted``.
 
@@ -62,7 +111,7 @@ def decision_mapping(model: Classifier, wanted: Collection[str], folder: Path, m
     if classes is not None and not is_imagenet(classes):
         hint = " (1000, but not ImageNet's WordNet identifiers in their order)" if len(classes) == 1000 else ""
         raise UserError(
-            f"{name} has other classes ({', '.join(classes[:3])} ...{hint}) than the images in {folder} "
-            f"({', '.join(sorted(wanted)[:3])} ...): its answers cannot be read as these categories"
+            f"{name} has other classes ({first_three(classes)}{hint}) than the images in {folder} "
+            f"({first_three(sorted(wanted))}): its answers cannot be read as these categories"
         )
     return DecisionMapping(name, CATEGORIES, mapping)

@@ -14,6 +14,7 @@ from shapebias.results.pairing import paired
 from shapebias.results.responses import UNDECIDED, Trial, check_once, read_responses, safe_name
 from shapebias.results.results import EvalResult, Results
 from shapebias.results.store import ResultStore
+from shapebias.results.table import print_rows
 
 MAPPING = "as given"
 
@@ -111,16 +112,9 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
 
 def print_observers(scored: Sequence[Scored]) -> None:
     """Print a row per observer to standard error, fractions in percent."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="shape bias in percent, with 95 % intervals")
-    table.add_column("observer", overflow="fold")
-    for column in ("shape bias", "shape", "texture", "decided", "conflict trials"):
-        table.add_column(column, justify="right", no_wrap=column == "shape bias")
-    for one in scored:
-        table.add_row(*row(one))
-    Console(stderr=True).print(table)
+    headings = ("observer", "shape bias", "shape", "texture", "decided", "conflict trials")
+    title = "shape bias in percent, with 95 % intervals"
+    print_rows(title, headings, [row(one) for one in scored], unbroken=["shape bias"])
 
 
 def row(one: Scored) -> tuple[str, ...]:

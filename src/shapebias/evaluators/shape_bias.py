@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.data.image_set import part
+from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.cue_conflict import OTHER, SAME, read_cue_conflict
-from shapebias.evaluators.base import EvalConfig, data_details
-from shapebias.evaluators.decision_mapping import DecisionMapping, decision_mapping
+from shapebias.evaluators.base import data_details
+from shapebias.evaluators.decision_mapping import CategoryEvaluator, DecisionMapping, decision_mapping
 from shapebias.files import write_text
 from shapebias.metrics.functional.shape_bias import shape_bias
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
 from shapebias.results.layout import DECISIONS_FILE
-from shapebias.results.responses import trials_of, write_responses
 from shapebias.results.results import EvalResult, Result
 from shapebias.stats.bootstrap import ratio_interval
 from shapebias.stats.intervals import wilson
 
 
-class ShapeBias:
+class ShapeBias(CategoryEvaluator):
     """Evaluator ``shape-bias``: which of two conflicting cues a model decides by.
 
     The data folder has the published naming (``SHAPE/shapeN-textureM.png``), or a ``cue-conflict/`` of
@@ -38,38 +37,29 @@ class ShapeBias:
     name = "shape-bias"
     needs = "cue-conflict images: the published set (github rgeirhos/texture-vs-shape), or 'shapebias cue-conflict'"
 
-    @classmethod
-    def find(cls, root: Path) -> Path | None:
-        """``cue-conflict/`` below ``root``."""
-        return part(root, ["cue-conflict"])
+    below = ("cue-conflict",)
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.setting = setting
-        self.folder = read_cue_conflict(self.find(setting.data) or setting.data)
+    def read(self, folder: Path) -> ImageSet:
+        """Read the images whose cues differ."""
+        return read_cue_conflict(folder)
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the folder."""
-        return self.folder.fingerprint
-
-    def check(self, model: Classifier) -> None:
-        """Refuse a model that cannot answer with the images' categories."""
-        self._answering(model)
+    def answering(self, model: Classifier) -> DecisionMapping:
+        """Return the mapping of the model's outputs to the images' categories."""
+        return decision_mapping(model, set(self.folder.classes), self.folder.root, self.setting.mapping)
 
     def run(self, model: Classifier) -> EvalResult:
         """Decide every conflict image, write the raw responses and decisions, and count."""
-        folder, name = self.folder, model.identity.name
-        how = self._answering(model)
+        folder = self.folder
+        how = self.answering(model)
         found = predict(model, folder.paths, self.setting.loading, title=self.name, read=how.scores)
         indices, scores = found.rows, found.values
         answers = [how.names[int(n)] for n in scores.argmax(1)]
         shapes, textures = ([folder.classes[i] for i in cue] for cue in folder.targets[indices].T.tolist())
         images = [folder.paths[i] for i in indices]
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
-        file = f"cue-conflict_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
-        out = self.setting.out / name
-        write_responses(out / file, trials_of(name, answers, shapes, images))
-        write_decisions(out / DECISIONS_FILE, folder.root, relative, shapes, textures, how.names, scores)
+        file = self.write_answers(model, "cue-conflict", answers, shapes, images)
+        decisions = self.setting.out / model.identity.name / DECISIONS_FILE
+        write_decisions(decisions, folder.root, relative, shapes, textures, how.names, scores)
         details = {
             "mapping": how.mapping,
             "same_category_left_out": len(folder.skipped[SAME]),
@@ -83,10 +73,6 @@ class ShapeBias:
             "data": data_details(folder.root, len(indices), folder.fingerprint, found.unreadable),
         }
         return score(answers, shapes, textures, relative, details, mapping=how.mapping, seed=self.setting.seed)
-
-    def _answering(self, model: Classifier) -> DecisionMapping:
-        folder = self.folder
-        return decision_mapping(model, set(folder.classes), folder.root, self.setting.mapping)
 
 
 def score(

@@ -7,20 +7,18 @@ the category they belong to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from shapebias.data.categories16 import CATEGORIES
-from shapebias.data.image_set import part
+from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import read_class_folders
-from shapebias.errors import UserError
-from shapebias.evaluators.base import EvalConfig, data_details
-from shapebias.evaluators.decision_mapping import DecisionMapping, decision_mapping
+from shapebias.errors import UserError, first_three
+from shapebias.evaluators.base import data_details
+from shapebias.evaluators.decision_mapping import CategoryEvaluator, DecisionMapping, decision_mapping
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
-from shapebias.results.responses import trials_of, write_responses
 from shapebias.results.results import EvalResult, Result
 from shapebias.stats.intervals import wilson
 
@@ -34,7 +32,7 @@ SKETCHY = {
 }
 
 
-class TextureFree:
+class TextureFree(CategoryEvaluator):
     """Share of images whose category is the model's answer; the evaluators differ in their images only.
 
     The data folder has one folder per category, or a folder of the evaluator's name with them; folders of other
@@ -43,33 +41,19 @@ class TextureFree:
     else the 16 categories. Metric: ``top1`` (n: images; Wilson). The raw responses are written beside it.
     """
 
-    name = ""
-    needs = ""
-    below: Sequence[str] = ()
+    def read(self, folder: Path) -> ImageSet:
+        """Read the folders of the categories and of other things."""
+        return read_class_folders(folder)
 
-    @classmethod
-    def find(cls, root: Path) -> Path | None:
-        """The folder of the evaluator's name below ``root``."""
-        return part(root, cls.below)
-
-    def __init__(self, setting: EvalConfig) -> None:
-        self.setting = setting
-        self.folder = read_class_folders(self.find(setting.data) or setting.data)
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the folder."""
-        return self.folder.fingerprint
-
-    def check(self, model: Classifier) -> None:
-        """Refuse a model that cannot answer with the folder's categories."""
-        self._answering(model)
+    def answering(self, model: Classifier) -> DecisionMapping:
+        """Return the mapping of the model's outputs to the categories that the folder has images of."""
+        wanted = set(self._categories(model).values())
+        return decision_mapping(model, wanted, self.folder.root, self.setting.mapping)
 
     def run(self, model: Classifier) -> EvalResult:
         """Answer every image, write the raw responses, and count."""
-        folder, name = self.folder, model.identity.name
-        how, categories = self._answering(model)
-        labels = folder.labels
+        folder, labels = self.folder, self.folder.labels
+        how, categories = self.answering(model), self._categories(model)
         asked = [
             (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
         ]
@@ -78,8 +62,7 @@ class TextureFree:
         indices, answers = found.rows, [how.names[n] for n in found.values.argmax(1).tolist()]
         targets = [asked[int(i)][1] for i in indices]
         images = [paths[int(i)] for i in indices]
-        file = f"{self.name}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
-        write_responses(self.setting.out / name / file, trials_of(name, answers, targets, images))
+        file = self.write_answers(model, self.name, answers, targets, images)
         right = np.array([a == t for a, t in zip(answers, targets, strict=True)])
         truth = np.array(targets)
         result = Result(
@@ -105,17 +88,17 @@ class TextureFree:
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
         return EvalResult([result], relative, {result.key: right[:, None].astype(np.float64)})
 
-    def _answering(self, model: Classifier) -> tuple[DecisionMapping, dict[str, str]]:
-        """The model's decision mapping, and the category of each of the folder's classes that has one."""
+    def _categories(self, model: Classifier) -> dict[str, str]:
+        """Return the category of each of the folder's classes that has one."""
         classes, own = self.folder.classes, set(model.identity.classes or ())
         named = {name: name if set(classes) <= own else SKETCHY.get(name, name) for name in classes}
         categories = {name: category for name, category in named.items() if category in own or category in CATEGORIES}
         if not categories:
             raise UserError(
                 f"{self.folder.root} has no folder of a category: {', '.join(classes[:5])} are neither classes of "
-                f"{model.identity.name} nor among the 16: give a folder with {', '.join(CATEGORIES[:3])} ..."
+                f"{model.identity.name} nor among the 16: give a folder with {first_three(CATEGORIES)}"
             )
-        return decision_mapping(model, set(categories.values()), self.folder.root, self.setting.mapping), categories
+        return categories
 
 
 class Silhouettes(TextureFree):

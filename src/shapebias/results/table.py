@@ -5,24 +5,45 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shapebias.results.results import Result, Results
 
 
 def print_table(results: Sequence[Results]) -> None:
     """Print results in percent with their 95 % intervals to standard error."""
+    results = ordered(results)
+    names = [result.model["name"] for result in results]
+    print_rows("percent, with 95 % intervals", ["result", *names], rows(results))
+
+
+def print_rows(
+    title: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    unbroken: Sequence[str] = (),
+    width: int | None = None,
+) -> None:
+    """Print a table to standard error, all but its first column flush right.
+
+    Args:
+        title: line above it.
+        headings: of the columns.
+        rows: the cells' text.
+        unbroken: headings of columns whose cells stay on one line.
+        width: characters per line (default: the terminal's).
+    """
     from rich.console import Console
     from rich.table import Table
 
-    results = ordered(results)
-    table = Table(title="percent, with 95 % intervals")
-    table.add_column("result")
-    for result in results:
-        table.add_column(result.model["name"], justify="right")
-    for row in rows(results):
+    table = Table(title=title)
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=heading in unbroken)
+    for row in rows:
         table.add_row(*row)
-    Console(stderr=True).print(table)
+    Console(stderr=True, width=width).print(table)
 
 
 def ordered(results: Sequence[Results]) -> list[Results]:

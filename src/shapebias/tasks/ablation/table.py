@@ -8,6 +8,7 @@ from typing import Any
 
 from shapebias.results.comparison import Difference
 from shapebias.results.results import Result, Results
+from shapebias.results.table import print_rows
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import ROWS
 from shapebias.tasks.classification.outputs import KINDS
@@ -73,16 +74,9 @@ def _rates(details: dict[str, Any]) -> str:
 
 def print_table(results: Sequence[Results], paired: Sequence[Difference]) -> None:
     """Print the table to standard error."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="multi-label VOC2012, mean average precision in percent, with 95 % intervals")
-    for number, name in enumerate(headings(results)):
-        table.add_column(name, justify="right" if number else "left")
-    for row in cells(results, paired):
-        table.add_row(*row)
+    title = "multi-label VOC2012, mean average precision in percent, with 95 % intervals"
     width = None if sys.stderr.isatty() else 200
-    Console(stderr=True, width=width).print(table)
+    print_rows(title, headings(results), cells(results, paired), width=width)
 
 
 def _settings(result: Results) -> list[str]:

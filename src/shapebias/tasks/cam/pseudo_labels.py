@@ -18,7 +18,7 @@ from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_labelled import shown_classes
 from shapebias.data.readers.voc_masks import load_mask, save_mask
 from shapebias.data.transforms import to_tensor
-from shapebias.errors import UserError
+from shapebias.errors import UserError, first_three
 from shapebias.models.classifier import Classifier
 from shapebias.tasks.cam.class_maps import ClassMaps
 from shapebias.tasks.cam.multiscale import CamSettings, apply_threshold, best_classes, summed_cams
@@ -48,8 +48,8 @@ def voc_outputs(model: Classifier) -> tuple[int, ...]:
     others = [name for name in classes if name not in VOC_CLASSES]
     if lacking or others or len(classes) != len(VOC_CLASSES):
         what = "" if classes else " has no names for its classes, and"
-        has = f" and has {_some(others)}" if others else ""
-        lacks = f" lacks {_some(lacking)}" if lacking else " has one twice" if not others else ""
+        has = f" and has {first_three(others)}" if others else ""
+        lacks = f" lacks {first_three(lacking)}" if lacking else " has one twice" if not others else ""
         raise UserError(
             f"{model.identity.name}{what}{lacks}{has}: its classes must be VOC's 20, as of "
             "'shapebias transfer --task voc12'"
@@ -135,7 +135,3 @@ def label_image(
             f"{','.join(f'{scale:g}' for scale in settings.scales)}: drop the largest, or give a lower --size"
         ) from error
     return best_classes(cams, classes)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

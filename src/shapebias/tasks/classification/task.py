@@ -196,7 +196,7 @@ def _folder(data: Path, seed: int, _download: bool) -> Task:
     whole = _numbered(found, found.classes)
     testing = stratified(whole.targets, TESTED, seed)
     if missing := sorted({*whole.targets.tolist()} - {*whole.targets[testing].tolist()}):
-        names = ", ".join(found.classes[label] for label in missing[:3])
+        names = first_three(found.classes[label] for label in missing)
         raise UserError(f"{data} has too few images of {names} to test on a fifth of them: give at least 3 per class")
     note = f"{data} is not divided: a fifth of each class, drawn by --split-seed {seed}, is for testing"
     return Task(name, whole.take(np.flatnonzero(~testing)), whole.take(np.flatnonzero(testing)), (note,))
