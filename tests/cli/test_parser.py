@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 import shlex
 
 import pytest
 
-from shapebias.cli import parser as module
 from shapebias.cli.main import COMMANDS, find_command, main
 from shapebias.cli.options import GROUPS, REQUIRED
 from shapebias.cli.parser import Parser
@@ -128,7 +126,3 @@ def test_lists_in_a_file_of_settings(tmp_path, written):
 @every_command
 def test_files_of_settings(command):
     assert ("--config" in Parser(command, COMMANDS[command]).format_help()) == (command in WITH_SETTINGS)
-
-
-def test_examples_of_the_module():
-    assert doctest.testmod(module).failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import shapebias.data.readers.cue_conflict
 from shapebias.data.image_set import ImageSet, list_images, part
 from shapebias.data.loaders import EpochBatchSampler, ImageBatches, epoch_order
 from shapebias.data.readers.class_folders import read_class_folders
@@ -150,7 +148,6 @@ def test_published_names_of_cue_conflict_images(tmp_path):
     assert found.targets.tolist() == [[0, 1], [1, 0]]
     assert found.skipped == {SAME: ("cat/cat1-cat2.png",), OTHER: ("cat/photo.png", "dog/cat1-dog2.png")}
     assert len(found.fingerprint) == 64
-    assert doctest.testmod(shapebias.data.readers.cue_conflict).failed == 0
 
 
 def test_a_folder_without_conflicts_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from shapebias.evaluators.accuracy import Accuracy
 from shapebias.evaluators.evaluate import audit, evaluate_all
 from shapebias.evaluators.names import EVALUATORS
 from shapebias.models.load import load_model
-from testkit.fixed_networks import by_colour
+from testkit.fixed_networks import by_colour, killed_at_second_run
 from testkit.images import class_folder, noise_image
 
 SOME = ("accuracy", "shape-bias", "silhouettes", "edges")
@@ -76,16 +76,7 @@ def test_a_second_time_only_what_changed_is_measured(data, tmp_path, monkeypatch
 
 
 def test_it_goes_on_where_it_was_killed(data, tmp_path, monkeypatch):
-    ran = []
-    run = Accuracy.run
-
-    def killed(self, model):
-        ran.append(model.identity.name)
-        if len(ran) == 2:
-            raise KeyboardInterrupt
-        return run(self, model)
-
-    monkeypatch.setattr(Accuracy, "run", killed)
+    ran = killed_at_second_run(Accuracy, monkeypatch)
     networks = [by_colour("a"), by_colour("b")]
     arguments = {"data": {"": data}, "out": tmp_path / "out", "evaluators": ["accuracy"], "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ from shapebias.libraries import timm
 from shapebias.models import wrap
 from shapebias.stats.intervals import wilson
 from shapebias.stylize.folder import StylizeSettings, stylize_folder
-from testkit.fixed_networks import COLOURS, ByColour, by_colour
+from testkit.fixed_networks import COLOURS, ByColour, by_colour, killed_at_second_run
 from testkit.images import class_folder, noise_image
 
 
@@ -233,15 +233,7 @@ def test_evaluators_are_named():
 
 
 def test_killed_and_called_again_it_measures_what_was_left(colours, tmp_path, monkeypatch):
-    measured, run = [], Accuracy.run
-
-    def killed(self, model):
-        measured.append(model.identity.name)
-        if len(measured) == 2:
-            raise KeyboardInterrupt
-        return run(self, model)
-
-    monkeypatch.setattr(Accuracy, "run", killed)
+    measured = killed_at_second_run(Accuracy, monkeypatch)
     arguments = {"evaluators": ["accuracy"], "data": {"": colours}, "out": tmp_path / "out", "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         evaluate_all([by_colour("a"), by_colour("b")], **arguments)

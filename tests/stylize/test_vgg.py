@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import hashlib
 import json
 
@@ -179,7 +178,6 @@ def test_it_is_frozen_and_small_images_are_refused(vgg):
     assert not any(parameter.requires_grad for parameter in vgg.parameters())
     with pytest.raises(UserError, match="at least 16 x 16 pixels, not 40 x 15"):
         vgg.encode_style(pictures(1, 15, 40))
-    assert doctest.testmod(module).failed == 0
 
 
 def test_folder_and_file_forms_and_the_digest(files, vgg):

@@ -63,3 +63,17 @@ def colour_folder(root: Path) -> Path:
             (root / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(root / name / f"{i}.png")
     return root
+
+
+def killed_at_second_run(evaluator, monkeypatch):
+    """Let the second run of an evaluator be killed; return the list of the models measured, which grows."""
+    measured, run = [], evaluator.run
+
+    def killed(self, model):
+        measured.append(model.identity.name)
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return run(self, model)
+
+    monkeypatch.setattr(evaluator, "run", killed)
+    return measured
