@@ -19,7 +19,8 @@ from shapebias.report import build_report
 from shapebias.results.results import Results
 from shapebias.results.table import print_table
 from shapebias.stylize import load_styles, load_stylizer
-from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import StylizeSettings
 from shapebias.train.config import TrainConfig
 from shapebias.train.run import train
 from shapebias.train.settings import configure

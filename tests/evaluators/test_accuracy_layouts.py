@@ -13,7 +13,8 @@ from shapebias.evaluators import evaluate
 from shapebias.evaluators.accuracy import Accuracy, ImageNetSketch, StylizedImageNet
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.stylized import Stylized, held_out_copies
-from shapebias.stylize.folder import StylizeSettings, stylize_folder, view_path
+from shapebias.stylize.folder import stylize_folder, view_path
+from shapebias.stylize.settings import StylizeSettings
 from testkit.fixed_networks import WNIDS, fixed
 from testkit.imagenet_layout import CLASS_OF, CSV, VAL
 from testkit.imagenet_layout import WNIDS as THREE

@@ -25,7 +25,8 @@ from shapebias.evaluators.dimensionality.pairs import draw_pairs, plan_pairs, wi
 from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares, neuron_counts
 from shapebias.metrics.functional.moments import merge_moments, pair_correlation, pair_moments
 from shapebias.models import Classifier, Identity
-from shapebias.stylize.folder import StylizeSettings, stylize_folder, view_path
+from shapebias.stylize.folder import stylize_folder, view_path
+from shapebias.stylize.settings import StylizeSettings
 from testkit.images import class_folder, noise_image
 
 

@@ -18,7 +18,8 @@ from shapebias.evaluators.names import check_evaluators
 from shapebias.libraries import timm
 from shapebias.models import wrap
 from shapebias.stats.intervals import wilson
-from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import StylizeSettings
 from testkit.fixed_networks import COLOURS, ByColour, by_colour, killed_at_second_run
 from testkit.images import class_folder, noise_image
 

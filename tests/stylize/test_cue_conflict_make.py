@@ -21,8 +21,9 @@ from shapebias.data.readers.cue_conflict import read_cue_conflict
 from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize import AdaIN, load_stylizer
-from shapebias.stylize.conflict_pairs import CueConflictSettings, Sides, choose
+from shapebias.stylize.conflict_pairs import Sides, choose
 from shapebias.stylize.cue_conflict import make_cue_conflict
+from shapebias.stylize.settings import CueConflictSettings
 
 
 def photographs(root: Path, counts: dict[str, int], side: int = 24) -> Path:

@@ -13,6 +13,7 @@ from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize import StyleBank, load_styles, load_stylizer
 from shapebias.stylize.bank import draw_styles
+from shapebias.stylize.settings import SheetSettings
 from shapebias.stylize.sheet import contact_sheet
 from testkit.images import noise_image
 
@@ -118,20 +119,20 @@ def test_fewer_styles_than_views_are_refused():
 @pytest.mark.parametrize("styles", ["package", "folder"])
 def test_contact_sheet_has_its_rows_and_columns(tmp_path, images, styles):
     out = tmp_path / "sheet.png"
-    contact_sheet(images, out, styles=images if styles == "folder" else None, rows=2, columns=3, size=32)
+    settings = SheetSettings(rows=2, columns=3, size=32)
+    contact_sheet(images, out, settings, styles=images if styles == "folder" else None)
     header = 1 if styles == "folder" else 0
     assert load_rgb(out).size == (4 * 32, (2 + header) * 32)
 
 
 @pytest.mark.parametrize(("option", "value"), [("rows", 0), ("columns", 0), ("size", 15), ("seed", -1), ("alpha", 1.5)])
-def test_contact_sheet_refuses_what_cannot_be_drawn(tmp_path, images, option, value):
+def test_settings_of_a_contact_sheet_that_cannot_be_drawn(option, value):
     with pytest.raises(UserError, match=f"--{option}"):
-        contact_sheet(images, tmp_path / "sheet.png", **{option: value})
-    assert not (tmp_path / "sheet.png").exists()
+        SheetSettings(**{option: value})
 
 
 def test_contact_sheet_names_an_unreadable_image(tmp_path, images):
     for path in images.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(UserError, match="empty file"):
-        contact_sheet(images, tmp_path / "sheet.png", rows=1, columns=1, size=32)
+        contact_sheet(images, tmp_path / "sheet.png", SheetSettings(rows=1, columns=1, size=32))

@@ -13,7 +13,8 @@ import shapebias.stylize.folder as module
 from shapebias.data.decode import load_rgb
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError
-from shapebias.stylize.folder import StylizeSettings, stylize_folder, stylized_views, unreadable_sources, view_path
+from shapebias.stylize.folder import stylize_folder, stylized_views, unreadable_sources, view_path
+from shapebias.stylize.settings import StylizeSettings
 from testkit.images import class_folder, killed_at_image, noise_image
 
 

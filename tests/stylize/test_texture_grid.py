@@ -11,6 +11,7 @@ from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.dimensionality.dimensionality import Dimensionality
+from shapebias.stylize.settings import GridSettings
 from shapebias.stylize.texture_grid import choose_textures, texture_grid
 from testkit.images import class_folder, noise_image
 
@@ -45,7 +46,7 @@ def test_too_few_textures_are_refused(textures):
 
 def test_every_image_gets_the_same_textures_once_each(tmp_path, images, textures, stylizer):
     out = tmp_path / "grid"
-    bank, unreadable = texture_grid(images, out, textures, stylizer, "digest", count=3)
+    bank, unreadable = texture_grid(images, out, textures, stylizer, "digest", GridSettings(count=3))
     assert unreadable == []
     assert [name.split("/")[0] for name in bank.names] == ["cracked", "marbled", "pleated"]
     with (out / "styles.csv").open() as file:
@@ -57,10 +58,10 @@ def test_every_image_gets_the_same_textures_once_each(tmp_path, images, textures
     assert [len(styles) for styles in by_view.values()] == [1, 1, 1]
     assert set.union(*by_view.values()) == set(bank.names)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
-    texture_grid(images, out, textures, stylizer, "digest", count=3)  # goes on: nothing is left to do
+    texture_grid(images, out, textures, stylizer, "digest", GridSettings(count=3))  # goes on: nothing is left to do
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
     with pytest.raises(UserError, match="another stylization"):
-        texture_grid(images, out, textures, stylizer, "digest", count=2)
+        texture_grid(images, out, textures, stylizer, "digest", GridSettings(count=2))
     assert Dimensionality(EvalConfig(out, tmp_path / "out")).grid.textures == 3
 
 
@@ -68,7 +69,7 @@ def test_an_unreadable_texture_is_named(tmp_path, images, textures, stylizer):
     for path in (textures / "marbled").iterdir():
         path.write_bytes(b"")
     with pytest.raises(UserError, match=r"unreadable texture .*marbled"):
-        texture_grid(images, tmp_path / "grid", textures, stylizer, "digest", count=3)
+        texture_grid(images, tmp_path / "grid", textures, stylizer, "digest", GridSettings(count=3))
 
 
 NETWORK = """

@@ -19,7 +19,8 @@ from shapebias.metrics.functional.average_precision import mean_average_precisio
 from shapebias.models.load import load_model
 from shapebias.results.results import Results
 from shapebias.stylize import load_styles, load_stylizer
-from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import StylizeSettings
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.run import ablate, find_voc12
 from shapebias.tasks.classification.outputs import KINDS

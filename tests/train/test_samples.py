@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 from shapebias.data.decode import image_size, load_rgb
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
-from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import StylizeSettings
 from shapebias.train import samples as module
 from shapebias.train.samples import TrainingSamples
 from testkit.images import class_folder, noise_image

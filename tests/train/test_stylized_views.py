@@ -12,7 +12,8 @@ import pytest
 from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.stylize import StyleBank
-from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import StylizeSettings
 from shapebias.train.run import train
 from testkit.images import class_folder, noise_image
 from testkit.runs import config, rows, same, weights

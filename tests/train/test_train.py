@@ -12,7 +12,8 @@ from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.losses import MMSILoss, Weights, mmsi_loss
 from shapebias.models import load_model
-from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import StylizeSettings
 from shapebias.train import step as step_module
 from shapebias.train.run import train
 from shapebias.train.samples import TrainingSamples

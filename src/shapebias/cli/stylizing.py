@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shapebias.cli.output import say, warn_unreadable
 from shapebias.errors import UserError
+from shapebias.stylize.settings import CueConflictSettings, GridSettings, SheetSettings, StylizeSettings
 from shapebias.stylize.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -44,11 +45,7 @@ def stylize(
     *,
     out: Path,
     styles: Path | None = None,
-    per_image: int = 2,
-    alpha: float = 1.0,
-    size: int = 256,
-    same_styles: bool = False,
-    seed: int = 0,
+    settings: StylizeSettings,
     work: StylizerOptions,
 ) -> None:
     """Write stylized copies of every image below IMAGES.
@@ -62,11 +59,7 @@ def stylize(
         images: folder of images.
         out: folder of the copies.
         styles: folder of style images, or a style bank (default: the package's).
-        per_image: different styles per image.
-        alpha: strength of the style, 0 to 1.
-        size: reduce the shorter side to this many pixels.
-        same_styles: give every image the same styles (a texture grid).
-        seed: random seed of the choice of styles.
+        settings: settings of the copies.
         work: options of the stylizer.
 
     Examples:
@@ -75,10 +68,9 @@ def stylize(
         shapebias stylize photos --stylizer vgg19 --styles paintings --out photos-vgg
     """
     from shapebias.stylize import load_styles
-    from shapebias.stylize.folder import StylizeSettings, stylize_folder
+    from shapebias.stylize.folder import stylize_folder
     from shapebias.stylize.load import check_styles
 
-    settings = StylizeSettings(per_image=per_image, alpha=alpha, size=size, same_styles=same_styles, seed=seed)
     check_styles(work.stylizer, styles)
     network, digest, device = work.load()
     bank = load_styles(styles, network, digest)
@@ -87,18 +79,14 @@ def stylize(
         images, out, network, bank, settings, batch_size=work.batch_size, device=device, strict=work.strict
     )
     warn_unreadable(unreadable)
-    say(f"wrote {out}: {per_image} stylized copies per image, stylize.json, styles.csv")
+    say(f"wrote {out}: {settings.per_image} stylized copies per image, stylize.json, styles.csv")
 
 
 def cue_conflict(
     images: Path,
     *,
     out: Path,
-    alpha: float = 0.5,
-    per_pair: int = 5,
-    same: bool = True,
-    size: int = 224,
-    seed: int = 0,
+    settings: CueConflictSettings,
     work: StylizerOptions,
 ) -> None:
     """Make cue-conflict images: the shape of one category, the texture of another.
@@ -113,11 +101,7 @@ def cue_conflict(
     Args:
         images: one folder of images per category, or train/ and val/ of such, of which val/ is taken.
         out: folder of the set, with SHAPE/shapeN-textureM.png.
-        alpha: strength of the texture, 0 to 1.
-        per_pair: images per ordered pair of categories.
-        same: make the pairs of a category with itself too.
-        size: pixels per side at most; smaller images keep their size.
-        seed: random seed of the choice of images.
+        settings: settings of the set.
         work: options of the stylizer.
 
     Examples:
@@ -126,10 +110,8 @@ def cue_conflict(
         shapebias audit runs/mmsi --data shape-bias=photos-conflict --out results
     """
     from shapebias.files import read_json
-    from shapebias.stylize.conflict_pairs import CueConflictSettings
     from shapebias.stylize.cue_conflict import MANIFEST, TABLE, make_cue_conflict
 
-    settings = CueConflictSettings(alpha=alpha, per_pair=per_pair, same=same, size=size, seed=seed)
     network, digest, device = work.load()
     count, unreadable = make_cue_conflict(
         images, out, network, digest, settings, batch_size=work.batch_size, device=device, strict=work.strict
@@ -145,10 +127,7 @@ def texture_grid(
     *,
     out: Path,
     textures: Path,
-    count: int = 5,
-    alpha: float = 1.0,
-    size: int = 256,
-    seed: int = 0,
+    settings: GridSettings,
     work: StylizerOptions,
 ) -> None:
     """Write every image below IMAGES in the same few textures.
@@ -161,10 +140,7 @@ def texture_grid(
         images: folder of images, or of one folder per class.
         out: folder of the copies.
         textures: one folder of images per texture, or a folder of images.
-        count: number of textures, the first by name.
-        alpha: strength of the texture, 0 to 1.
-        size: reduce the shorter side to this many pixels.
-        seed: random seed of the image drawn from each texture's folder.
+        settings: settings of the copies.
         work: options of the stylizer.
 
     Examples:
@@ -181,10 +157,7 @@ def texture_grid(
         textures,
         network,
         digest,
-        count=count,
-        alpha=alpha,
-        size=size,
-        seed=seed,
+        settings,
         batch_size=work.batch_size,
         device=device,
         strict=work.strict,
@@ -223,11 +196,7 @@ def stylizer_show(
     out: Path = Path("sheet.png"),
     styles: Path | None = None,
     stylizer: str = "small",
-    rows: int = 6,
-    columns: int = 8,
-    size: int = 128,
-    alpha: float = 1.0,
-    seed: int = 0,
+    settings: SheetSettings,
 ) -> None:
     """Write a contact sheet of stylizations: images down, styles across.
 
@@ -236,11 +205,7 @@ def stylizer_show(
         out: the sheet.
         styles: folder of style images, or a style bank (default: the package's).
         stylizer: small, vgg19 (downloaded), or a file or folder of weights.
-        rows: number of images.
-        columns: number of styles.
-        size: pixels per side of each picture.
-        alpha: strength of the style, 0 to 1.
-        seed: random seed of the choice of images and styles.
+        settings: settings of the sheet.
 
     Examples:
         shapebias stylizer show photos --out sheet.png
@@ -248,8 +213,7 @@ def stylizer_show(
     """
     from shapebias.stylize.sheet import contact_sheet
 
-    counts = {"rows": rows, "columns": columns, "size": size}
-    contact_sheet(images, out, styles=styles, stylizer=stylizer, **counts, alpha=alpha, seed=seed)
+    contact_sheet(images, out, settings, styles=styles, stylizer=stylizer)
     say(f"wrote {out}")
 
 

@@ -17,12 +17,12 @@ from shapebias.results.results import EvalResult
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import (
     MANIFEST,
-    StylizeSettings,
     stylize_folder,
     stylized_views,
     unreadable_sources,
     view_path,
 )
+from shapebias.stylize.settings import StylizeSettings
 
 
 class Stylized(OutOfDistribution):

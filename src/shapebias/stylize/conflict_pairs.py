@@ -12,26 +12,8 @@ import numpy as np
 
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
-from shapebias.errors import UserError, check_at_least, check_between
-
-SMALLEST = 16
-
-
-@dataclass(frozen=True)
-class CueConflictSettings:
-    """Settings of a set; the defaults give the pairs of the published one."""
-
-    alpha: float = 0.5
-    per_pair: int = 5
-    same: bool = True
-    size: int = 224
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_between(0, 1, alpha=self.alpha)
-        check_at_least(1, per_pair=self.per_pair)
-        check_at_least(SMALLEST, size=self.size)
-        check_at_least(0, seed=self.seed)
+from shapebias.errors import UserError
+from shapebias.stylize.settings import SMALLEST, CueConflictSettings
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from shapebias.data.readers.class_folders import evaluation_images, read_class_f
 from shapebias.errors import UserError, check_at_least
 from shapebias.files import write_text
 from shapebias.stylize.bank import load_square
-from shapebias.stylize.conflict_pairs import Conflict, CueConflictSettings, Sides, check_categories, choose
+from shapebias.stylize.conflict_pairs import Conflict, Sides, check_categories, choose
+from shapebias.stylize.settings import CueConflictSettings
 from shapebias.stylize.stylizer import Stylizer
 
 MANIFEST = "cue-conflict.json"

@@ -7,7 +7,6 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,14 @@ from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import fingerprint, list_images
 from shapebias.data.materialize import Skip, check_outside, materialize, read_unreadable, save_png
 from shapebias.data.transforms import to_tensor
-from shapebias.errors import UserError, check_at_least, check_between
+from shapebias.errors import UserError, check_at_least
 from shapebias.files import read_json, write_text
 from shapebias.stylize.bank import StyleBank, draw_styles
+from shapebias.stylize.settings import SMALLEST, StylizeSettings
 from shapebias.stylize.stylizer import Stylizer
 
 MANIFEST = "stylize.json"
-WORKING_SIDE = 256
 WAITING = 16
-
-
-@dataclass(frozen=True)
-class StylizeSettings:
-    """Settings of stylized copies, images and styles aside."""
-
-    per_image: int = 2
-    alpha: float = 1.0
-    size: int = WORKING_SIDE
-    same_styles: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_between(0, 1, alpha=self.alpha)
-        check_at_least(1, per_image=self.per_image)
-        check_at_least(16, size=self.size)
-        check_at_least(0, seed=self.seed)
 
 
 def view_path(folder: Path, source: Path, image: Path, view: int) -> Path:
@@ -201,9 +183,9 @@ def _stacked(group: list[tuple[Path, Tensor]]) -> tuple[list[Path], Tensor]:
 
 
 def _reduced(image: Image.Image, size: int) -> Image.Image:
-    """The image with its shorter side at most ``size``, and no side under 16 pixels."""
+    """The image with its shorter side at most ``size``, and no side under ``SMALLEST`` pixels."""
     scale = min(1.0, size / min(image.size))
-    wanted = (max(16, round(image.width * scale)), max(16, round(image.height * scale)))
+    wanted = (max(SMALLEST, round(image.width * scale)), max(SMALLEST, round(image.height * scale)))
     return image if wanted == image.size else image.resize(wanted, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 

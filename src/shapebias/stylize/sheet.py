@@ -11,37 +11,31 @@ from torch import Tensor
 from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import list_images
 from shapebias.data.transforms import to_image
-from shapebias.errors import UserError, check_at_least, check_between
+from shapebias.errors import UserError
 from shapebias.files import atomic
 from shapebias.stylize.bank import load_square, load_styles
 from shapebias.stylize.load import check_styles, load_stylizer
+from shapebias.stylize.settings import SheetSettings
 
 
 def contact_sheet(
     images: Path,
     out: Path,
+    settings: SheetSettings,
     *,
     styles: Path | None = None,
     stylizer: str | Path | None = None,
-    rows: int = 6,
-    columns: int = 8,
-    size: int = 128,
-    alpha: float = 1.0,
-    seed: int = 0,
 ) -> None:
-    """Write a sheet with an image per row, first as it is, then in ``columns`` styles.
+    """Write a sheet with an image per row, first as it is, then in ``settings.columns`` styles.
 
     Where ``styles`` is a folder of images, these stand above their columns. Images and styles are drawn
-    with ``seed``.
+    with ``settings.seed``.
     """
-    check_between(0, 1, alpha=alpha)
-    check_at_least(1, rows=rows, columns=columns)
-    check_at_least(16, size=size)
-    check_at_least(0, seed=seed)
     check_styles(stylizer, styles)
     network, digest = load_stylizer(stylizer)
-    rng = np.random.default_rng(seed)
-    content = _squares(_some(list_images(images), rows, rng), size)
+    rng = np.random.default_rng(settings.seed)
+    size, columns = settings.size, settings.columns
+    content = _squares(_some(list_images(images), settings.rows, rng), size)
     if styles is not None and styles.is_dir():
         pictures = _squares(_some(list_images(styles), columns, rng), size)
         with torch.inference_mode():
@@ -53,7 +47,7 @@ def contact_sheet(
         header = []
     with torch.inference_mode():
         lines = [
-            torch.cat([image, *network.stylize(image[None].repeat(len(codes), 1, 1, 1), codes, alpha)], dim=2)
+            torch.cat([image, *network.stylize(image[None].repeat(len(codes), 1, 1, 1), codes, settings.alpha)], dim=2)
             for image in content
         ]
     with atomic(out) as temporary:

@@ -16,7 +16,8 @@ from shapebias.data.decode import UnreadableImage
 from shapebias.data.image_set import list_images
 from shapebias.errors import UserError, check_at_least
 from shapebias.stylize.bank import StyleBank, encode_image
-from shapebias.stylize.folder import StylizeSettings, stylize_folder
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import GridSettings
 from shapebias.stylize.stylizer import Stylizer
 
 
@@ -67,16 +68,13 @@ def texture_grid(
     textures: Path,
     stylizer: Stylizer,
     stylizer_sha256: str,
+    settings: GridSettings,
     *,
-    count: int = 5,
-    alpha: float = 1.0,
-    size: int = 256,
-    seed: int = 0,
     batch_size: int = 16,
     device: torch.device | str = "cpu",
     strict: bool = False,
 ) -> tuple[StyleBank, list[str]]:
-    """Write every image below ``source`` in ``count`` textures to ``out``; a killed run resumes.
+    """Write every image below ``source`` in ``settings.count`` textures to ``out``; a killed run resumes.
 
     ``source`` may hold class folders, or images alone. The rest is as for ``stylize_folder``.
 
@@ -86,11 +84,10 @@ def texture_grid(
     Raises:
         UserError: too few textures, unreadable ones, or what ``stylize_folder`` refuses.
     """
-    chosen = choose_textures(textures, count, seed=seed)
-    settings = StylizeSettings(per_image=count, alpha=alpha, size=size, same_styles=True, seed=seed)
+    chosen = choose_textures(textures, settings.count, seed=settings.seed)
     bank = texture_bank(chosen, textures, stylizer.to(device), stylizer_sha256)
     unreadable = stylize_folder(
-        source, out, stylizer, bank, settings, batch_size=batch_size, device=device, strict=strict
+        source, out, stylizer, bank, settings.stylize(), batch_size=batch_size, device=device, strict=strict
     )
     return bank, unreadable
 
