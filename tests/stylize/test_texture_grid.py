@@ -40,7 +40,7 @@ def test_too_few_textures_are_refused(textures):
         choose_textures(textures, 5)
     with pytest.raises(UserError, match="has 3 images, 5 textures were asked for"):
         choose_textures(textures / "woven", 5)
-    with pytest.raises(UserError, match="--count must be at least 2 textures"):
+    with pytest.raises(UserError, match="--count must be at least 2"):
         choose_textures(textures, 1)
 
 
