@@ -93,7 +93,7 @@ def recipe(scheme: str, out: Path, *, seed: int = 0, size: DemoSize = FULL) -> T
     """Return the demonstration's settings for one scheme.
 
     lambda_s is 0.5, not the paper's 0.1: from random weights, in so few steps, 0.1 leaves stylized images
-    hardly learned and the MMSI term with nothing to work on (docs/training.md has the figures).
+    hardly learned and the MMSI term with nothing to work on (docs/training.md has the results).
     """
     return configure(
         TrainConfig,

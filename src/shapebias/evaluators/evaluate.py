@@ -191,7 +191,7 @@ def _refused(models: Sequence[Classifier], evaluators: Mapping[str, Evaluator], 
 
 
 def _kept(out: Path, model: Classifier, evaluator: str, done: str) -> Path:
-    """Where an evaluator's results are kept: for good, or until all are there."""
+    """Return the file that holds an evaluator's results: for good, or until all are there."""
     return out / model.identity.name / ("audit" if done == "reuse" else "unfinished") / f"{evaluator}.json"
 
 

@@ -20,7 +20,7 @@ from shapebias.progress import progress
 
 @dataclass(frozen=True)
 class Loading:
-    """How image files are read: images per batch, worker processes, and whether an unreadable file is an error."""
+    """Settings of reading image files: images per batch, worker processes, and whether an unreadable file is an error."""
 
     batch_size: int = 64
     workers: int = 0

@@ -43,17 +43,17 @@ class Difference:
 
     @property
     def pair(self) -> frozenset[tuple[str, ResultKey]]:
-        """What is compared, in either order."""
+        """The two models that are compared, in either order."""
         first, second = self.keys
         return frozenset({(self.a, first), (self.b, second)})
 
     @property
     def clear(self) -> bool | None:
-        """Whether the interval excludes zero, None without an interval."""
+        """Return whether the interval excludes zero, None without an interval."""
         return None if self.ci95 is None else self.ci95[0] > 0 or self.ci95[1] < 0
 
     def between(self, model: str, other: str) -> bool:
-        """Whether it is of these two models."""
+        """Return whether it is of these two models."""
         return {self.a, self.b} == {model, other}
 
     def of(self, model: str) -> tuple[float | None, tuple[float, float] | None]:

@@ -34,7 +34,7 @@ Column = tuple[str, float]  # attack and epsilon
 
 @dataclass(frozen=True)
 class Threat:
-    """How models were attacked: each itself, or all with pictures made against ``source``."""
+    """The way models were attacked: each itself, or all with pictures made against ``source``."""
 
     evaluator: str
     source: str

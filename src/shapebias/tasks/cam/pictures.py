@@ -91,7 +91,7 @@ def _files(name: str) -> dict[str, str]:
 
 
 def _is_written(folder: Path, head: dict[str, Any], names: Sequence[str]) -> bool:
-    """Whether ``folder`` has the pictures of these images by this model and these settings, and their index."""
+    """Return whether ``folder`` has the pictures of these images by this model and these settings, and their index."""
     found, rows = read_index(folder / CAM_INDEX, CAM_SCHEMA)
     same = found == head and [row.get("name") for row in rows] == list(names)
     return same and all((folder / file).is_file() for name in names for file in _files(name).values())
