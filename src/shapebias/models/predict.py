@@ -20,7 +20,7 @@ from shapebias.progress import progress
 
 @dataclass(frozen=True)
 class Loading:
-    """Settings of reading image files: images per batch, worker processes, and whether an unreadable file is an error."""
+    """Reading image files: images per batch, worker processes, and whether an unreadable file is an error."""
 
     batch_size: int = 64
     workers: int = 0
