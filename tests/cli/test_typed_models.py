@@ -108,7 +108,7 @@ def test_results_of_one_crop_are_not_mixed_with_those_of_another(file, tmp_path,
         ({"epsilon": (1.0, 1.0)}, "twice"),
         ({"attacks": ("fgms",)}, "unknown attack 'fgms': did you mean 'fgsm'"),
         ({"attacks": ("mim", "mim")}, "twice"),
-        ({"limit": 0}, "--limit must be at least 1 image"),
+        ({"limit": 0}, "--limit must be at least 1"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
     ],
 )

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from shapebias.data.image_set import ImageSet, part
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
-from shapebias.errors import UserError
+from shapebias.errors import UserError, first_three
 from shapebias.models.classifier import Classifier
 from shapebias.models.imagenet import described, naming_of, wordnet_ids
 from shapebias.stats.intervals import wilson
@@ -93,7 +93,7 @@ def answering_among(model: Classifier, folder: ImageSet) -> ClassSubset:
         raise UserError(
             f"{folder.root} and {model.identity.name} have different classes: the network has no "
             f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''} ({len(missing)} of {len(folder.classes)} "
-            f"folders); it has {', '.join(described(name) for name in classes[:3])} ...{_naming(classes, folder)}"
+            f"folders); it has {first_three(map(described, classes))}{_naming(classes, folder)}"
         )
     restricted = len(folder.classes) < len(classes)
     return ClassSubset(
