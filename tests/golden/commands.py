@@ -67,7 +67,7 @@ COMMANDS = (
     "export runs/mmsi --out exported/mmsi.safetensors",
     "export runs/clear --out exported/clear.pth",
     "export runs/resnet18 --out exported/resnet18.pth --library torchvision",
-    # Measuring: every suite, over two networks each.
+    # Measuring: every evaluator, over two networks each.
     "evaluate runs/clear runs/partial"
     " --evaluators accuracy,stylized,shape-bias,silhouettes,edges,sketches,dimensionality"
     f" --data shapes16 --pairs 100 --out results/shapes {MEASURE}",

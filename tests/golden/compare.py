@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # (pattern, replacement) applied in order to the keys of the new run, for what the code has renamed since.
-KEY_RENAMES: tuple[tuple[str, str], ...] = (
-    (r"\bgrad_accum_steps$", "accumulate"),
-    (r"\bkeep_checkpoints$", "keep"),
-    (r"config batchnorm$", "config views"),
-)
+KEY_RENAMES: tuple[tuple[str, str], ...] = ()
 
 # How far a number may drift, by the first pattern found in its key: absolute, relative, how many images may be answered
 # otherwise (over the figure's own n), and which share of the numbers of that kind may drift at all, beyond TIGHT. One
