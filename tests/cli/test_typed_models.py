@@ -58,7 +58,7 @@ def test_the_order_of_tensors_is_asked_for_files_only(file, tmp_path):
     torch.save(renamed, tmp_path / "renamed.pth")
     networks, _ = load(f"timm:test_resnet={tmp_path / 'renamed.pth'}", remap=True)
     assert torch.equal(networks[0].network(IMAGES), tiny()(IMAGES))
-    with pytest.raises(UserError, match="applies to a file of weights"):
+    with pytest.raises(UserError, match="applies to a weights file"):
         load("timm:test_resnet", remap=True)
 
 
@@ -103,7 +103,7 @@ def test_results_of_one_crop_are_not_mixed_with_those_of_another(file, tmp_path,
         ({"epsilon": (0.0,)}, "in units of 1/255"),
         ({"epsilon": (256.0,)}, "at most 255"),
         ({"epsilon": (float("nan"),)}, "--epsilon nan"),
-        ({"epsilon": ()}, "--epsilon names no size"),
+        ({"epsilon": ()}, "--epsilon is empty"),
         ({"epsilon": (1e-9,)}, r"below \.001"),
         ({"epsilon": (1.0, 1.0)}, "twice"),
         ({"attacks": ("fgms",)}, "unknown attack 'fgms': did you mean 'fgsm'"),

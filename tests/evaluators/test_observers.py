@@ -77,7 +77,7 @@ def test_sessions_are_put_together_and_one_session_twice_is_refused(tmp_path):
     assert (details["shape"], details["conflict_images"], details["sessions"]) == (4, 6, 2)
     assert len(set(one.given.images)) == 6
     assert one.given.images[3] == "cat/cat1-dog1.png (2)"
-    with pytest.raises(UserError, match=r"1\.csv, line 2: trial 1 of anna, session 1, was there before"):
+    with pytest.raises(UserError, match=r"1\.csv, line 2: trial 1 of anna, session 1, occurs twice"):
         score_files([first, first])
 
 

@@ -83,7 +83,7 @@ def test_folders_of_other_things_are_left_out_and_counted(tmp_path, capsys):
     (entry,) = found.results
     assert (entry.n, entry.value) == (4, 0.75)
     assert entry.details["other_categories_left_out"] == {"church": 2}
-    assert "skipped 2 images of other things than the categories: church (2)" in capsys.readouterr().err
+    assert "skipped 2 images of categories that are not evaluated: church (2)" in capsys.readouterr().err
 
 
 def test_folders_and_networks_that_do_not_fit_are_refused(tmp_path):

@@ -175,7 +175,7 @@ def test_measurement_without_run_and_pictures_gone(tmp_path: Path) -> None:
     measured(tmp_path / "in" / "a", "theirs", pictures=tmp_path / "gone")
     page, warnings = report(tmp_path / "in")
     assert "“theirs” went by the shape in 62 %" in page.text
-    assert "no longer where they were measured" in page.text
+    assert "no longer in the folder where they were measured" in page.text
     assert any(f"no longer in {tmp_path / 'gone'}" in w for w in warnings)
 
 
@@ -184,7 +184,7 @@ def test_undefined_values_are_dashes(tmp_path: Path) -> None:
     path = tmp_path / "in" / "a" / "results.json"
     path.write_text(path.read_text().replace("0.8125", "NaN"))
     page, _ = report(tmp_path / "in")
-    assert "Not defined: it followed neither cue" in page.text
+    assert "Not defined: the model followed neither cue" in page.text
     assert "95 % interval \u2013" in page.text
     assert not re.search(r"\b(nan|NaN|None|null)\b", page.text)
 

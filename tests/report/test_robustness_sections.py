@@ -166,7 +166,7 @@ def test_adversarial_pictures_are_shown_with_their_answers(tmp_path: Path) -> No
     pictures = page.named("img")
     assert len(pictures) == 3 * (2 + 2 + 1) and all(a["src"].startswith("data:image/") for a in pictures)
     assert [a["alt"] for a in pictures[:3]] == [
-        f"Picture 1 of tench, {what}" for what in ("as it came", "attacked", "the difference")
+        f"Picture 1 of tench, {what}" for what in ("original", "attacked", "difference")
     ]
     assert len(re.findall(r'class="chip right">tench<', source)) == 2 + 2 + 2  # both networks under the common one
     assert len(re.findall(r'class="chip wrong">goldfish<', source)) == 6

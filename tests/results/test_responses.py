@@ -70,13 +70,13 @@ def test_published_files_are_read_and_written_the_same(shared, tmp_path):
         ([HEADER, ROW.replace(",cat,cat", ",,cat")], "line 2: the response '' is neither"),
         ([HEADER, ROW.replace("cat1-dog2", "cat1-yak2")], "line 2: 'yak' in the image name 'cat1-yak2.png'"),
         ([HEADER, ROW.replace("cat1-dog2", "photo")], "line 2: '0001_x_photo.png' does not end in"),
-        ([HEADER, ROW.replace("anna", " ")], "raw.csv, line 2: no observer"),
+        ([HEADER, ROW.replace("anna", " ")], "raw.csv, line 2: no participant"),
         (
             [HEADER, ROW.replace(",cat,0", ",dog,0")],
             "line 2: the category 'dog' is not the shape .*'cat1-dog2.png', .*cat",
         ),
-        ([HEADER, ROW, ROW], r"line 3: trial 1 of anna, session 1, was there before \(.*line 2"),
-        ([HEADER, ROW, ROW.replace("1,1,", "1,2,", 1)], "line 3: image cat1-dog2.png of anna, session 1, was there"),
+        ([HEADER, ROW, ROW], r"line 3: trial 1 of anna, session 1, occurs twice \(first in .*line 2"),
+        ([HEADER, ROW, ROW.replace("1,1,", "1,2,", 1)], "line 3: image cat1-dog2.png of anna, session 1, occurs twice"),
         ([HEADER, ROW, ROW.replace("cat1-", "cat2-")], "line 3: trial 1 of anna"),
     ],
 )

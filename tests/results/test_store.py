@@ -38,7 +38,7 @@ def test_results_are_merged_and_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"weights_sha256": "2"}, "holds results of another model of that name"),
+        ({"weights_sha256": "2"}, "contains results of another model with that name"),
         ({"mean": [0.5]}, r"with another mean \(\[0\] there, \[0.5\] now\)"),
         ({"preprocessing": {"size": 3}}, "with another preprocessing"),
     ],
@@ -139,7 +139,7 @@ def test_an_audit_reads_back_the_same(tmp_path):
     path.write_text('{"schema": "shapebias/audit/1", "missing": [3], "refused": null}')
     assert read_audit(path) == [Skipped("", "")]
     path.write_text("[]")
-    with pytest.raises(UserError, match="not an audit of this version"):
+    with pytest.raises(UserError, match="not an audit file of this version"):
         read_audit(path)
 
 

@@ -200,7 +200,7 @@ def test_what_was_made_stays_after_a_kill_and_when_seeds_are_added(
     assert [row["seed"] for row in more.get("cam", "miou").details["seeds"]] == [0, 1, 2] and len(more.results) == 2
     assert pictures == {path: path.stat().st_mtime_ns for path in (out / "net/pictures").iterdir()} and pictures
     other = save_seeds(tmp_path / "elsewhere/net", {0: 7, 1: 1})
-    with pytest.raises(UserError, match="holds results of another model of that name"):
+    with pytest.raises(UserError, match="contains results of another model with that name"):
         label([other], voc, out)
 
 

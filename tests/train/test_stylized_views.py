@@ -76,7 +76,7 @@ def test_a_run_goes_on_where_its_data_have_moved(images, tmp_path, monkeypatch, 
     assert main(["train", "--resume", "../run", "--data", "../moved"]) == 0
     assert capsys.readouterr().err.count("is finished already") == 2
     assert main(["train", "--resume", "../run", "--out", "other"]) == 2
-    assert "leave out --out" in capsys.readouterr().err
+    assert "omit --out" in capsys.readouterr().err
 
 
 def test_a_signal_to_the_whole_group_is_a_checkpoint_too(tmp_path):

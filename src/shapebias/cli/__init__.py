@@ -1,1 +1,1 @@
-"""The command line: the commands by purpose, their options and parser, and models as they are typed."""
+"""The command line: commands grouped by purpose, their options and parser, and the loading of models."""

@@ -1,7 +1,7 @@
-"""The command line: find the command, run it, and turn every ending into its exit status.
+"""The command line: find the command, run it, and return its exit status.
 
-0 done, 2 the user's input, 1 our fault, 130 Ctrl-C, 143 SIGTERM. Messages go to standard error.
-Nothing here imports torch: a command's work is imported when it runs.
+Exit status: 0 success, 2 invalid input, 1 an internal error, 130 Ctrl-C, 143 SIGTERM. Messages go to standard error.
+This module does not import torch: each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("shapebias: interrupted; every finished file is whole, run the same command to resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone; keep the interpreter from flushing to it at exit
+    except BrokenPipeError:  # the output pipe was closed: keep the interpreter from flushing to it at exit
         sys.stdout = None
         return 1
     except SystemExit as leaving:
@@ -110,16 +110,16 @@ def find_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
             return name, list(arguments[words:])
     actions = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
     if actions:
-        raise UserError(f"{arguments[0]} is several commands: give {', '.join(actions)}")
+        raise UserError(f"{arguments[0]} needs a subcommand: use one of {', '.join(actions)}")
     if arguments[0].startswith("-"):
         raise unknown("option", arguments[0], ["--help", "--version"])
     raise unknown("command", arguments[0], COMMANDS)
 
 
 def with_settings_of_run(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of ``train --resume RUN ...`` as those of a training into RUN with the settings of RUN.
+    """Replace ``--resume RUN`` of the command ``train`` by ``--config RUN/config.json --out RUN``.
 
-    A ``--resume`` without a folder after it is left to the parser.
+    A ``--resume`` without a folder after it is passed on to the parser.
     """
     arguments = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--resume=") else [a])]
     place = arguments.index("--resume") if "--resume" in arguments else len(arguments)
@@ -132,13 +132,13 @@ def with_settings_of_run(arguments: Sequence[str]) -> list[str]:
     rest = arguments[:place] + arguments[place + 2 :]
     if any(argument.partition("=")[0] == "--out" for argument in rest):
         raise UserError(
-            f"--resume {folder} resumes the run in that folder: leave out --out, or begin with --config {settings}"
+            f"--resume {folder} resumes the run in that folder: omit --out, or start a new run with --config {settings}"
         )
     return ["--config", str(settings), "--out", folder, *rest]
 
 
 def overview() -> str:
-    """Return the commands by purpose."""
+    """Return the overview of all commands, grouped by purpose."""
     lines = ["usage: shapebias COMMAND ...", ""]
     lines += ["Train vision models to see shape instead of texture, measure it, and show it."]
     for purpose, commands in PURPOSES.items():

@@ -1,4 +1,4 @@
-"""The commands that make data without a stylizer: shapes16, download, corrupt."""
+"""Commands that make data without a stylizer: shapes16, download, corrupt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shapes16(
         size: pixels per side.
         train_per_class: training images per category.
         test_per_class: test images per category.
-        texture_correlation: share of training images in the texture of their category.
+        texture_correlation: fraction of training images that have the texture of their own category.
         seed: random seed of the drawings.
 
     Examples:
@@ -86,13 +86,13 @@ def corrupt(
     later.
 
     Args:
-        images: one folder of images per class, or train/ and val/ of such, of which val/ is taken.
-        out: folder of the copies.
+        images: one folder of images per class, or a folder with train/ and val/ of which val/ is used.
+        out: folder for the corrupted copies.
         corruptions: corruptions to make (default: all 15).
-        severities: severities of 1 to 5 (default: all).
-        limit: number of images at most, spread over the classes.
+        severities: severities from 1 to 5 (default: all).
+        limit: maximum number of images, spread over the classes.
         seed: random seed of the corruptions and of --limit.
-        workers: processes that corrupt; their number does not change the images.
+        workers: number of processes; it does not change the images.
         strict: stop at an unreadable image instead of skipping it.
 
     Examples:

@@ -1,4 +1,4 @@
-"""The commands that measure: evaluate, audit, score-responses, cam."""
+"""Commands that measure models: evaluate, audit, score-responses."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class EvalOptions:
     """Options of every evaluation.
 
     Args:
-        limit: number of images at most for accuracies, attacks and corruptions, drawn from all classes.
+        limit: maximum number of images for accuracies, attacks and corruptions, drawn from all classes.
         attacks: attacks of fgsm, pgd, ifgsm, mim, and autoattack with the extra of that name.
-        epsilon: sizes of perturbation in units of 1/255 (default: .1 to .5 for white-box, 2,4,8,16 for
+        epsilon: perturbation sizes in units of 1/255 (default: .1 to .5 for white-box, 2,4,8,16 for
             transfer-attack).
         targeted: attack towards the CSV's TargetClass.
-        source: model that the images of transfer-attack are made against.
-        mapping: aggregation of ImageNet's probabilities to those of the 16 categories.
+        source: model that transfer-attack generates its adversarial images on.
+        mapping: how ImageNet class probabilities are aggregated to the 16 categories.
         stage: measure the dimensionality of this module's pooled output (default: the last latent).
-        pairs: pairs of images per factor for the dimensionality.
+        pairs: number of image pairs per factor for the dimensionality.
         seed: random seed of styles, pairs, attacks, corruptions and resampling.
         batch_size: images per forward pass.
         device: auto, cpu, cuda or mps.
@@ -53,12 +53,12 @@ class EvalOptions:
     json: bool = False
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings as evaluators take them, checked before any model is loaded."""
+        """Return the keyword arguments of an evaluation, checked before any model is loaded."""
         from shapebias.environment import choose_device
         from shapebias.evaluators.base import EvalConfig
 
         if self.epsilon == ():
-            raise UserError("--epsilon names no size: give some, such as 2,4, or leave it out")
+            raise UserError("--epsilon is empty: give at least one size, such as 2,4, or omit the option")
         found = asdict(self)
         del found["source"], found["json"]
         found["epsilons"] = found.pop("epsilon") or ()
@@ -76,9 +76,9 @@ def evaluate(
     loading: ModelOptions,
     evaluation: EvalOptions,
 ) -> None:
-    """Measure models by the evaluators given.
+    """Measure models with the given evaluators.
 
-    Evaluators, and the data each takes:
+    Evaluators, and the data that each needs:
       accuracy, stylized            photographs in folders of classes, or ImageNet
       stylized-imagenet             val/ of Stylized-ImageNet
       imagenet-sketch               ImageNet-Sketch
@@ -99,7 +99,7 @@ def evaluate(
         models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
             MODEL=FILE takes the weights from a file.
         evaluators: what to measure.
-        data: folder, [EVALUATOR=]DIR, repeatable; one without a name serves every evaluator without its own.
+        data: folder, [EVALUATOR=]DIR, repeatable; a DIR without EVALUATOR is used by all evaluators without their own.
         out: folder of the results.
         loading: options of the models.
         evaluation: options of the evaluation.
@@ -127,20 +127,21 @@ def audit(
     loading: ModelOptions,
     evaluation: EvalOptions,
 ) -> None:
-    """Measure models by every evaluator whose data is there, and write one page.
+    """Measure models with every evaluator whose data is available, and write a report.
 
-    States which evaluators have no data. Below a folder without a name every
-    evaluator looks for its data by their usual names: cue-conflict, nips17,
-    imagenet-c, edges and so on; 'shapebias evaluate --help' lists the evaluators.
-    Attacks and corruptions are measured on at most 1000 images unless --limit is
-    given. The same command resumes: results that are there are reused.
+    Lists the evaluators that have no data. In a --data folder given without an
+    evaluator, each evaluator looks for its data under the usual names:
+    cue-conflict, nips17, imagenet-c, edges and so on; 'shapebias evaluate --help'
+    lists the evaluators. Attacks and corruptions are measured on at most 1000
+    images unless --limit is given. The same command resumes: existing results are
+    reused.
 
     Args:
         models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
             MODEL=FILE takes the weights from a file.
-        data: folder, [EVALUATOR=]DIR, repeatable; below one without a name each evaluator finds its own.
+        data: folder, [EVALUATOR=]DIR, repeatable; in a DIR without EVALUATOR each evaluator finds its own data.
         out: folder of the results and of report.html.
-        evaluators: only these (default: all).
+        evaluators: evaluators to run (default: all).
         loading: options of the models.
         evaluation: options of the evaluation.
 
@@ -160,7 +161,7 @@ def audit(
     show_results(found.results, out, json=evaluation.json)
     for skipped in found.skipped:
         of_one = f" of {skipped.model}" if skipped.model else ""
-        needs = f"; it takes {skipped.needs}" if skipped.needs else ""
+        needs = f"; it needs {skipped.needs}" if skipped.needs else ""
         say(f"not measured: {skipped.evaluator}{of_one}: {skipped.reason}{needs}")
     page = out / "report.html"
     for warning in build_report([out], page):
@@ -171,7 +172,7 @@ def audit(
 def _prepare(
     models: list[str], evaluators: tuple[str, ...], data: list[str], loading: ModelOptions, evaluation: EvalOptions
 ) -> tuple[list[Classifier], dict[str, Any]]:
-    """Check the options, then load the models; return these and the arguments of an evaluation."""
+    """Check the options and load the models; return the models and the arguments of the evaluation."""
     from shapebias.evaluators.names import check_evaluators
 
     check_evaluators(evaluators)
@@ -182,10 +183,10 @@ def _prepare(
 
 
 def parse_data(data: Sequence[str]) -> dict[str, Path]:
-    """Return ``["DIR", "evaluator=DIR"]`` as folders by evaluator; the folder without a name has the key "".
+    """Parse ``["DIR", "EVALUATOR=DIR"]`` into folders by evaluator; a DIR without an evaluator has the key "".
 
     Raises:
-        UserError: an evaluator or the folder without a name given twice, or nothing after the sign.
+        UserError: two folders for the same evaluator or for all evaluators, or no folder after the "=".
     """
     folders: dict[str, Path] = {}
     for value in data:
@@ -203,7 +204,7 @@ def parse_data(data: Sequence[str]) -> dict[str, Path]:
 
 
 def score_responses(files: list[Path], *, out: Path | None = None, seed: int = 0, json: bool = False) -> None:
-    """Score raw responses to cue-conflict images, of people or of models.
+    """Score raw responses of people or models to cue-conflict images.
 
     No images are needed. FILE has the columns subj, session, trial, rt,
     object_response, category, condition and imagename, as published by Geirhos et

@@ -1,4 +1,4 @@
-"""Models as they are typed: loaded, and given names that tell them apart."""
+"""Load the models given on the command line, and give them distinct names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shapebias.models.classifier import Classifier
     from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
 
-DEEPEST = 5  # folders above a run that its name may take in
+DEEPEST = 5  # number of parent folders that a name may include, at most
 RUN_FILE = "run.json"
 _SEED = re.compile(r"seed-(0|[1-9]\d*)")
 
@@ -25,12 +25,12 @@ class ModelOptions:
     """Options of the models to measure.
 
     Args:
-        weights: file of weights for the one MODEL; MODEL=FILE gives one to each of several.
-        remap_by_order: assign the tensors of a file of weights to its MODEL in order, not by name.
-        crop: show the central part of images, this fraction of the shorter side (1: images cropped before); does not
-            apply to --source (default: each model's own).
-        classes: file of the one MODEL's class names, one per line in its order, for ImageNet WordNet identifiers such
-            as n01440764.
+        weights: weights file, if there is only one MODEL; for several models write MODEL=FILE.
+        remap_by_order: assign the tensors of a weights file to the MODEL by order instead of by name.
+        crop: side of the central crop as a fraction of the shorter side (1 for images that are already cropped);
+            does not apply to --source (default: each model's own).
+        classes: file with the class names of the one MODEL, one per line in the order of its outputs; for ImageNet,
+            WordNet identifiers such as n01440764.
     """
 
     weights: Path | None = None
@@ -40,7 +40,7 @@ class ModelOptions:
 
 
 def load_models(specs: Sequence[str]) -> list[Classifier]:
-    """Return the models of ``specs``, with names that tell them apart."""
+    """Load the models of ``specs``, and give them distinct names."""
     from shapebias.models.load import load_model
 
     models = [load_model(spec) for spec in specs]
@@ -51,20 +51,20 @@ def load_models(specs: Sequence[str]) -> list[Classifier]:
 def load_measured(
     specs: Sequence[str], source: str | None, options: ModelOptions
 ) -> tuple[list[Classifier], Classifier | None]:
-    """Return the models to measure, with names that tell them apart, and the source of transferred attacks."""
+    """Load the models to measure, with distinct names, and the source model of transfer attacks."""
     from shapebias.models.load import load_model
 
     if len(specs) > 1 and (options.weights or options.classes):
         raise UserError(
-            "--weights and --classes apply to one MODEL: write MODEL=FILE for weights, or measure the others by "
-            "commands of their own"
+            "--weights and --classes apply to one MODEL: write MODEL=FILE for weights, or run a separate command for "
+            "each model"
         )
     if options.crop is not None and not 0 < options.crop <= 1:
         raise UserError(f"--crop {options.crop:g} is not a fraction of the shorter side: give more than 0, at most 1")
     every = [*specs, *([source] if source else [])]
     with_file = [options.weights is not None or _names_file(spec) for spec in every]
     if options.remap_by_order and not any(with_file):
-        raise UserError("--remap-by-order applies to a file of weights: give --weights FILE or MODEL=FILE")
+        raise UserError("--remap-by-order applies to a weights file: give --weights FILE or MODEL=FILE")
     models = []
     for spec, file in zip(every, with_file, strict=True):
         measured = len(models) < len(specs)  # --weights and --classes do not apply to the source
@@ -88,16 +88,16 @@ def _names_file(spec: str) -> bool:
 
 
 def tell_apart(models: Sequence[Classifier], specs: Sequence[str]) -> None:
-    """Qualify the names that several ``models`` share by what was typed for each, as ``told_apart`` does."""
+    """Give ``models`` distinct names in place, as ``told_apart`` does."""
     for model, name in zip(models, told_apart([model.identity.name for model in models], specs), strict=True):
         model.identity = replace(model.identity, name=name)
 
 
 def told_apart(names: Sequence[str], specs: Sequence[str]) -> list[str]:
-    """Return ``names``, those that clash qualified by what was typed for each; names still shared stay as they are.
+    """Return ``names``, with duplicates made distinct by their spec; those that cannot be are returned unchanged.
 
     ``timm:resnet50`` and ``torchvision:resnet50`` become ``timm-resnet50`` and ``torchvision-resnet50``, ``a.net:make``
-    becomes ``a-net-make``, a checkpoint or run takes the names of the folders it lies in, as many as needed.
+    becomes ``a-net-make``; the name of a checkpoint or run is prefixed with as many parent folders as needed.
     """
     wanted = list(names)
     for depth in range(1, DEEPEST):
@@ -123,10 +123,10 @@ def _qualified(name: str, spec: str, depth: int) -> str:
 
 
 def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
-    """Return the model of each of ``specs``, with names that tell them apart.
+    """Load the models of ``specs`` as seed ensembles, with distinct names.
 
-    A folder of ``seed-N`` folders is one model with these seeds; a folder with weights, or whatever else
-    ``load_model`` takes, is a single one.
+    A folder of ``seed-N`` folders is one model with several seeds; a folder with weights, or any other spec that
+    ``load_model`` accepts, is a model with a single seed.
 
     Raises:
         UserError: a seed that is not finished, before anything is loaded; or what ``load_model`` and
@@ -155,10 +155,10 @@ def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
 
 
 def seed_folders(spec: str) -> dict[int, Path]:
-    """Return the ``seed-N`` folders in the folder ``spec`` by N; none where it is a model itself, or no folder.
+    """Return the ``seed-N`` folders in the folder ``spec`` by N; empty if ``spec`` is a model itself or not a folder.
 
     Raises:
-        UserError: one without a finished model, or a folder with neither.
+        UserError: a seed is unfinished, or the folder contains neither a model nor seeds.
     """
     from shapebias.models.checkpoint import MODEL_FILE
 
@@ -175,14 +175,14 @@ def seed_folders(spec: str) -> dict[int, Path]:
             )
     if not found:
         raise UserError(
-            f"{folder} holds no model: give a run's folder, or one with the seed-N folders of a model, as "
-            "'shapebias transfer --task voc12' writes"
+            f"{folder} contains no model: give the folder of a run, or one with seed-N folders as written by "
+            "'shapebias transfer --task voc12'"
         )
     return found
 
 
 def _home(spec: str, seeds: dict[int, Path]) -> str:
-    """Return the folder named like the model: the one above, where a seed's run states that this is its task's."""
+    """Return the folder that is named after the model: the parent if ``spec`` is a task folder (MODEL/TASK/seed-N)."""
     folder = Path(spec).resolve()
     run = next(iter(seeds.values())) / RUN_FILE
     record = read_json(run) if run.is_file() else None
@@ -191,7 +191,7 @@ def _home(spec: str, seeds: dict[int, Path]) -> str:
 
 
 def _with_weights(model: str) -> str:
-    """Return the file of weights in a folder that holds one without a run's description."""
+    """Return the weights file of a folder that has one but no run.json; any other ``model`` unchanged."""
     from shapebias.models.checkpoint import MODEL_FILE
 
     folder = Path(model)

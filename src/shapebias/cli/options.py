@@ -1,8 +1,8 @@
-"""The options of a command, read from its typed and documented function.
+"""The options of a command, derived from the signature and docstring of its function.
 
 A parameter before the ``*`` is positional, the others are options, spelled with hyphens. ``bool`` is a flag,
-``tuple`` a list separated by commas, ``list`` an option that may be repeated. The fields of a dataclass are options of
-their own; a parameter of the function takes the place of a field of its name. The docstring gives the help.
+``tuple`` a list separated by commas, ``list`` an option that may be repeated. Each field of a dataclass
+is an option; a parameter of the function replaces a field of the same name. The help text comes from the docstring.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from shapebias.train.settings import GROUPS as SETTINGS
 
 Groups = dict[str, tuple[str, ...]]
 REQUIRED: Any = inspect.Parameter.empty
-# The groups in which help lists the parameters of commands, in this order. Those of a command with a ``config`` are
-# first looked for in shapebias.train.settings.
+# The groups in which the help lists parameters, in this order. For a command with a ``config``, the groups of
+# shapebias.train.settings are searched first.
 GROUPS: Groups = {
     "data": (
         *("images", "content", "files", "runs", "what", "data", "split", "out", "limit", "size"),
@@ -44,12 +44,12 @@ METAVARS = {int: "N", float: "X"}
 
 
 def without(*names: str) -> frozenset[str]:
-    """Mark settings of a dataclass that are no options of a command: ``Annotated[Config, without("seed")]``."""
+    """Hide fields of a dataclass from the options of a command: ``Annotated[Config, without("seed")]``."""
     return frozenset(names)
 
 
 class Option(NamedTuple):
-    """One thing to type for a command; ``kind`` is its type without None."""
+    """One option or positional argument of a command; ``kind`` is its type without None."""
 
     name: str
     kind: Any
@@ -61,12 +61,12 @@ class Option(NamedTuple):
 
     @property
     def typed(self) -> str:
-        """The option as it is typed, or the name of a positional argument in the help."""
+        """The option as written on the command line, or the metavar of a positional argument."""
         return self.metavar if self.positional else f"--{self.name.replace('_', '-')}"
 
     @property
     def metavar(self) -> str:
-        """The name of its value in the help."""
+        """The placeholder of the value in the help."""
         kind = self.kind
         if get_origin(kind) is Literal:
             return "{" + ",".join(map(str, get_args(kind))) + "}"
@@ -77,7 +77,7 @@ class Option(NamedTuple):
 
     @property
     def help(self) -> str:
-        """Its help, with its default unless the text has one."""
+        """The help text, with the default appended unless the text states it."""
         text, default = self.text.rstrip("."), self.default
         if "(default" in text or (default is REQUIRED and self.positional):
             return text
@@ -101,7 +101,7 @@ class Page(NamedTuple):
 
     @classmethod
     def of(cls, documented: Any) -> Page:
-        """Return that of a function or dataclass."""
+        """Parse the docstring of a function or dataclass."""
         parsed = docstring_parser.parse(documented.__doc__ or "", docstring_parser.DocstringStyle.GOOGLE)
         return cls(
             "\n\n".join(part for part in (parsed.short_description, parsed.long_description) if part),
@@ -111,7 +111,7 @@ class Page(NamedTuple):
 
 
 def options_of(function: Callable[..., None]) -> Iterator[Option]:
-    """Yield everything that can be typed for the command ``function``."""
+    """Yield all options and positional arguments of the command ``function``."""
     parameters = inspect.signature(function).parameters
     tables = (SETTINGS, GROUPS) if "config" in parameters else (GROUPS,)
     page = Page.of(function)
@@ -124,13 +124,13 @@ def options_of(function: Callable[..., None]) -> Iterator[Option]:
 
 
 def place_in_help(option: Option) -> tuple[bool, int]:
-    """Return what orders the options of a group: positional ones first, then as the groups list them."""
+    """Return the sort key of an option: positional arguments first, then the order of the groups."""
     names = [name for groups in (SETTINGS, GROUPS) for listed in groups.values() for name in listed]
     return not option.positional, names.index(option.name) if option.name in names else len(names)
 
 
 def arguments_of(function: Callable[..., None], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of ``function`` made of the ``values`` of its options."""
+    """Build the arguments of ``function`` from the ``values`` of its options."""
     arguments = {}
     for name, hint, hidden in _parameters(function):
         shown = {one: value for one, value in values.items() if one not in hidden}
@@ -167,7 +167,7 @@ def _option(name: str, hint: Any, default: Any, page: Page, tables: tuple[Groups
 
 
 def _construct(kind: Any, values: Mapping[str, Any], default: Any = None) -> Any:
-    """Return a ``kind`` of flat ``values``, those of dataclasses within it among them."""
+    """Build the dataclass ``kind``, nested dataclasses included, from flat ``values``."""
     made, hints = {}, get_type_hints(kind)
     for one in fields(kind):
         if is_dataclass(hints[one.name]):

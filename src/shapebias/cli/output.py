@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def first_process() -> bool:
-    """Return whether this is the first of several processes of one command, the one that prints."""
+    """Return whether this is the first of several distributed processes; only the first prints."""
     return os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0"
 
 
 def say(text: str) -> None:
-    """Print a message for the person at the terminal."""
+    """Print a message to standard error, from the first process only."""
     if first_process():
         print(text, file=sys.stderr, flush=True)
 
 
 def warn_unreadable(reasons: Sequence[str]) -> None:
-    """Print which images were skipped."""
+    """Print a warning for each image that was skipped as unreadable."""
     for reason in reasons:
         say(f"warning: skipped unreadable image {reason}")
 

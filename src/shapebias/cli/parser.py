@@ -1,4 +1,4 @@
-"""The parser of a command: groups, types, files of settings, and mistakes in the words of the user."""
+"""The argument parser of a command: groups, types, config files, and readable error messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 class Parser(ArgumentParser):
-    """The parser of one command, made of its function; a parameter ``config`` brings ``--config FILE``."""
+    """The parser of one command, built from its function; a parameter ``config`` adds ``--config FILE``."""
 
     def __init__(self, name: str, function: Callable[..., None]) -> None:
         page = Page.of(function)
@@ -40,7 +40,7 @@ class Parser(ArgumentParser):
         self.options = {option.name: option for option in options_of(function)}
         groups = {title: self.add_argument_group(title) for title in GROUPS}
         if "config" in inspect.signature(function).parameters:
-            text = "YAML file of these options; options given win (default: none)"
+            text = "YAML file with values for these options; the command line takes precedence (default: none)"
             groups["other"].add_argument("--config", action="config", metavar="FILE", help=text)
         for option in sorted(self.options.values(), key=place_in_help):
             _add(groups[option.group], option)
@@ -48,10 +48,10 @@ class Parser(ArgumentParser):
         self.usage = self._usage()
 
     def read(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """Return the arguments of the function that are typed in ``arguments``.
+        """Parse ``arguments`` and return the keyword arguments of the function.
 
         Raises:
-            UserError: an unknown option, something missing, or a value of another type.
+            UserError: an unknown option, a missing argument, or a value of the wrong type.
         """
         known = [one for action in self._actions for one in action.option_strings]
         end = list(arguments).index("--") if "--" in arguments else len(arguments)
@@ -61,11 +61,11 @@ class Parser(ArgumentParser):
         files, rest = _without_config(arguments)
         for path in files:
             self.check_keys(Path(path))
-        first = [f"--config={path}" for path in files]  # so that options win wherever they stand
+        first = [f"--config={path}" for path in files]  # first, so that other options override it wherever they are
         return arguments_of(self.function, vars(self.parse_args([*first, *rest])))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Refuse what was typed.
+        """Report invalid arguments as one readable line.
 
         Raises:
             UserError: always.
@@ -83,9 +83,9 @@ class Parser(ArgumentParser):
         raise UserError(message.replace("unrecognized arguments:", "unexpected:")) from ex
 
     def check_keys(self, path: Path) -> None:
-        """Refuse a file of settings with a key that is no option.
+        """Reject a config file with a key that is not an option.
 
-        Keys are spelled as options are, without the hyphens before them; in a run's own config.json with underscores.
+        Keys are spelled like options without the leading hyphens; in the config.json of a run, with underscores.
         """
         try:
             settings = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -142,7 +142,7 @@ def _add(group: Any, option: Option) -> None:
 
 
 def _separated(option: Option) -> Callable[[Any], tuple[Any, ...] | None]:
-    """Return the reader of a list separated by commas, which a file of settings may also write as a list."""
+    """Return a parser of comma-separated values, which a config file may also give as a list."""
     kind = get_args(option.kind)[0]
 
     def read(given: Any) -> tuple[Any, ...] | None:
@@ -166,7 +166,7 @@ def _words(kind: Any) -> str:
 
 
 def _without_config(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the files given as ``--config``, and the other arguments."""
+    """Split the arguments into the ``--config`` files and the rest."""
     files, rest = [], []
     remaining = iter(arguments)
     for argument in remaining:
@@ -179,7 +179,7 @@ def _without_config(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> UserError:
-    """Return an error for an option or command that does not exist, with the nearest that does.
+    """Return an error for an option or command that does not exist, with the closest match as a suggestion.
 
     >>> str(unknown("option", "--modle", ["--model", "--data"]))
     'unknown option --modle: did you mean --model?'

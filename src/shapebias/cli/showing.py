@@ -1,4 +1,4 @@
-"""The commands that show results: report, demo."""
+"""Commands that show results: report, demo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def report(runs: list[Path], *, out: Path) -> None:
     """Write one self-contained HTML page from runs, results and response files.
 
     Args:
-        runs: folders of runs and results, and CSV files of responses or folders of them.
+        runs: folders of runs or results, and response CSV files or folders of them.
         out: the page, for example report.html.
 
     Examples:
@@ -33,7 +33,7 @@ def demo(*, out: Path = Path("runs/demo"), seed: int = 0, quick: bool = False) -
     Args:
         out: folder of the demonstration.
         seed: random seed of data, training and evaluation.
-        quick: run every step in half a minute, too briefly to learn anything.
+        quick: run all steps in half a minute, too short for the models to learn anything.
 
     Examples:
         shapebias demo

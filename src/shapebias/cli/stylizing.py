@@ -1,4 +1,4 @@
-"""The commands that make data with a stylizer, and those that make a stylizer."""
+"""Commands that stylize images, and commands that make or show a stylizer."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def stylize(
     """Write stylized copies of every image below IMAGES.
 
     The stylizer vgg19 is the paper's AdaIN. Its two files are downloaded once, or
-    taken from a folder given as --stylizer, where they are called
-    vgg_normalised.pth and decoder.pth. It needs --styles: the package's styles are
-    those of the small stylizer. The same command resumes after an interruption.
+    read from a folder given as --stylizer that contains vgg_normalised.pth and
+    decoder.pth. It needs --styles: the packaged styles only fit the small stylizer.
+    The same command resumes after an interruption.
 
     Args:
         images: folder of images.
@@ -91,15 +91,15 @@ def cue_conflict(
 ) -> None:
     """Make cue-conflict images: the shape of one category, the texture of another.
 
-    Makes images of every ordered pair of the categories in IMAGES. Names of the
-    categories' folders have small letters only, since file names are made of them
-    (cat1-elephant2.png). Like the published set, this one has 5 images per pair,
-    pairs of a category with itself included; those carry no conflict, and
-    evaluation ignores them. The paper stylizes with vgg19 and --alpha 0.5. The same
-    command resumes after an interruption.
+    Makes images of every ordered pair of the categories in IMAGES. The names of the
+    category folders may contain only lowercase letters, since they become part of
+    the file names (cat1-elephant2.png). Like the published set, the default has 5
+    images per pair, including pairs of a category with itself; these carry no
+    conflict, and evaluation ignores them. The paper stylizes with vgg19 and --alpha
+    0.5. The same command resumes after an interruption.
 
     Args:
-        images: one folder of images per category, or train/ and val/ of such, of which val/ is taken.
+        images: one folder of images per category, or a folder with train/ and val/ of which val/ is used.
         out: folder of the set, with SHAPE/shapeN-textureM.png.
         settings: settings of the set.
         work: options of the stylizer.
@@ -117,7 +117,7 @@ def cue_conflict(
         images, out, network, digest, settings, batch_size=work.batch_size, device=device, strict=work.strict
     )
     for reason in unreadable:
-        say(f"warning: took another image for the unreadable {reason}")
+        say(f"warning: replaced unreadable image {reason} by another one")
     taken = read_json(out / MANIFEST)["source"]
     say(f"wrote {out}: {count} images of {taken}, {MANIFEST}, {TABLE}; measure with --evaluators shape-bias")
 
@@ -132,9 +132,9 @@ def texture_grid(
 ) -> None:
     """Write every image below IMAGES in the same few textures.
 
-    From each texture's folder one image is drawn. The evaluator dimensionality
-    tells classes apart by the class folders of IMAGES; without them every image is
-    a class of its own. The same command resumes after an interruption.
+    One image is drawn from each texture's folder. The evaluator dimensionality
+    takes the class of an image from its folder in IMAGES; without class folders,
+    every image is its own class. The same command resumes after an interruption.
 
     Args:
         images: folder of images, or of one folder per class.
@@ -167,7 +167,7 @@ def texture_grid(
 
 
 def stylizer_encode(styles: list[Path], *, out: Path, stylizer: str = "small", device: str = "auto") -> None:
-    """Encode style images once, as a bank for --styles of any command.
+    """Encode style images once, as a style bank for the option --styles.
 
     Args:
         styles: folders of paintings or textures.
@@ -183,7 +183,7 @@ def stylizer_encode(styles: list[Path], *, out: Path, stylizer: str = "small", d
     from shapebias.stylize import StyleBank, load_stylizer
 
     if out.suffix != ".safetensors":
-        raise UserError(f"a bank is a .safetensors file, not {out.name}: give --out styles.safetensors")
+        raise UserError(f"a style bank is a .safetensors file, not {out.name}: give --out styles.safetensors")
     network, digest = load_stylizer(stylizer)
     bank = StyleBank.encode(network.to(choose_device(device)), digest, styles)
     bank.save(out)

@@ -1,4 +1,4 @@
-"""The commands that train models or use trained ones: train, transfer, segment, cam, ablation, export."""
+"""Commands that train models or process trained ones: train, transfer, segment, cam, ablation, export."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from shapebias.train.settings import update
 def train(config: TrainConfig, *, out: Path, resume: bool = False) -> None:
     """Train a timm or torchvision model by one of the paper's schemes.
 
-    The data folder holds one folder of images per class, train/ and val/ (or test/)
-    of such, or ImageNet as published. An interrupted run resumes when the same
-    command is given again; --resume RUN takes the settings from the run itself.
+    The data folder contains one folder of images per class, or train/ and val/ (or
+    test/) with class folders, or ImageNet as published. An interrupted run resumes
+    when the same command is given again; --resume RUN takes the settings from the
+    run itself.
 
     Args:
         config: settings of the training.
@@ -40,7 +41,7 @@ def train(config: TrainConfig, *, out: Path, resume: bool = False) -> None:
     config = update(config, model=config.model.removeprefix("timm:"))
     config.check()
     if resume and not (out / "run.json").is_file():
-        raise UserError(f"there is no run to resume in {out}: leave out --resume to begin one")
+        raise UserError(f"there is no run to resume in {out}: omit --resume to start one")
     from shapebias.train.run import train as run
 
     folder = run(config)
@@ -65,10 +66,9 @@ def transfer(
     by mean average precision; caltech101 (30 images per class train), cifar100, dtd
     (split 1) and any folder of classes, by top-1 accuracy.
 
-    Methods: finetune trains all of the model; linear and knn read out frozen
-    features. Learning rates (or the L2 weight of linear) are selected on a fifth of
-    the training images, never on test images; then the model is trained on all of
-    them.
+    Methods: finetune trains all weights; linear and knn classify frozen features.
+    Learning rates (or the L2 weight of linear) are selected on a fifth of the
+    training images, never on test images; then the model is trained on all of them.
 
     Writes OUT/NAME/results.json, OUT/comparison.json, and the trained models in
     OUT/NAME/TASK/seed-N. The same command resumes after an interruption.
@@ -77,11 +77,11 @@ def transfer(
         models: models to start from: resnet50 or timm:resnet50, torchvision:NAME, a run folder or a checkpoint;
             MODEL=FILE takes the weights from a file.
         config: settings of the transfer.
-        task: voc07, voc12, caltech101, cifar100, dtd, or folder for folders of classes in DATA, or such a folder.
+        task: voc07, voc12, caltech101, cifar100, dtd, folder (class folders in DATA), or the path of such a folder.
         data: folder of the task's images (default: the folder given as --task).
         out: folder of the results.
         method: finetune, linear or knn.
-        seeds: random seeds, with each of which the model is fine-tuned once; linear and knn do not depend on them.
+        seeds: random seeds; the model is fine-tuned once per seed (not used by linear and knn).
         lr: learning rates of fine-tuning to choose from.
         json: print the results to standard output as JSON.
 
@@ -96,7 +96,7 @@ def transfer(
 
     if task not in TASKS and Path(task).is_dir():
         if data is not None and data.resolve() != Path(task).resolve():
-            raise UserError(f"--task {task} is a folder of classes, and --data {data} another one: give one of the two")
+            raise UserError(f"--task {task} and --data {data} are different folders of classes: give only one of them")
         task, data = FOLDER, Path(task)
     check_task(task)
     if data is None:
@@ -121,8 +121,8 @@ def segment(
 ) -> None:
     """Train models for segmentation on VOC2012, and measure mIoU on val.
 
-    Learning rates are selected on a fifth of the training images, never on those
-    of val; then the model is trained on all of them. OUT/NAME holds results.json,
+    Learning rates are selected on a fifth of the training images, never on val
+    images; then the model is trained on all of them. OUT/NAME holds results.json,
     pictures and a run for each seed. The same command resumes after an
     interruption.
 
@@ -131,7 +131,7 @@ def segment(
             MODEL=FILE takes the weights from a file.
         config: settings of the training.
         out: folder of the results.
-        seeds: random seeds, one training with each.
+        seeds: random seeds; the model is trained once per seed.
         lr: learning rates to choose from.
         json: print the results to standard output as JSON.
 
@@ -174,27 +174,28 @@ def cam(
     """Make pseudo-labels for segmentation from class activation maps.
 
     MODEL is a classifier of VOC's 20 classes that ends in a feature map, its
-    average and a linear layer (a ResNet, say), as 'shapebias transfer --task voc12'
-    trains them: a folder with the seeds of one model (seed-0, seed-1 and so on), or
-    the folder or file of a single one. Its maps are made at every scale and
-    mirrored, summed, and for the classes of an image's labels divided by their
-    maximum; a pixel gets the best class where it is above the threshold. Images are
+    average and a linear layer (a ResNet, say), as trained by 'shapebias transfer
+    --task voc12': a folder with one model's seeds (seed-0, seed-1 and so on), or
+    the folder or file of a single seed. Maps are summed over all scales and their
+    mirror images, and the map of each labelled class is divided by its maximum; a
+    pixel gets the class with the highest score above the threshold. Images are
     padded to multiples of 32 pixels, never cropped.
 
-    Writes OUT/NAME/masks/ID.png in VOC's palette, ready to train a segmentation on,
-    pictures of six images, and the mIoU at the threshold, at the best one and over
-    all of them to OUT/NAME/results.json. For several seeds these results are the
-    means, with Student's t interval over seeds; the best threshold is one for all,
-    where the mean is highest; each seed's masks are in OUT/NAME/seed-N/masks, and
-    the pictures are of the first seed. Differences between models, of the means
-    over seeds, are written to OUT/comparison.json. The same command resumes after
-    an interruption, and adds seeds trained since.
+    Writes OUT/NAME/masks/ID.png in VOC's palette, ready for training a segmentation
+    model, pictures of six images, and the mIoU at the given threshold, at the best
+    one and at all thresholds to OUT/NAME/results.json. For several seeds these are
+    means with Student's t interval over seeds; the best threshold is shared by all
+    seeds, where the mean is highest; each seed's masks are in
+    OUT/NAME/seed-N/masks, and the pictures are of the first seed. Differences
+    between models, in their means over seeds, are written to OUT/comparison.json.
+    The same command resumes after an interruption, and adds seeds trained in the
+    meantime.
 
     Args:
         models: classifiers of VOC's 20 classes.
-        data: folder that VOC2012 was unpacked to.
+        data: folder into which VOC2012 was unpacked.
         out: folder of the masks and results.
-        split: list in ImageSets/Segmentation, or else in ImageSets/Main.
+        split: list of images in ImageSets/Segmentation or, if not there, in ImageSets/Main.
         scales: scales of the image, at most 4.
         flip: add the mirrored images.
         threshold: score of the background, 0 to 1.
@@ -240,33 +241,33 @@ def ablation(
 
     Rows, in the order of the table:
       baseline    binary cross entropy on natural images
-      style       two stylized views beside each image, their loss weighted by
-                  lambda_s; no MMSI term: the control of the views
+      style       adds two stylized views of each image, their loss weighted by
+                  lambda_s; no MMSI term: the control for the views
       mmsi        lambda_m times the MMSI term of the deepest stage; no loss on the
                   views
       mmsi-style  both
       stages-2    both, the term averaged over the two deepest stages
       stages-4    both, over the four deepest
 
-    Trained on VOC2012's train, measured on its val. Of several --lr each row takes
-    its own: the best one on a fifth of train, held out by --split-seed, after
-    --select-epochs. With it the model is trained on all of train, once per seed;
-    val is measured at the end alone. On one device a learning rate whose loss does
-    not stay finite is skipped.
+    Models are trained on VOC2012's train and measured on its val. If several --lr
+    are given, one is selected for each row: the best on a fifth of train, held out
+    by --split-seed, after --select-epochs. The model is then trained with it on all
+    of train, once per seed; val is only used at the end. On one device, a learning
+    rate whose loss does not stay finite is skipped.
 
-    Rows with views get a third of the epochs, so that about as many images pass
-    the model; the table states how many did. The same command resumes after an
-    interruption. Rows can be added to the same OUT later, and seeds by naming all
-    of them again; differences are between the rows of one command, so name the
-    baseline with them. --stylized takes copies of the folder VOC2012/JPEGImages.
+    Rows with views get a third of the epochs, so that they process about as
+    many images; the table states how many. The same command resumes after an
+    interruption. Rows can be added to the same OUT later, and so can seeds if all
+    are named again; only rows of the same command are compared, so include the
+    baseline. --stylized takes stylized copies of the folder VOC2012/JPEGImages.
 
     Args:
         config: settings of the ablation.
         out: folder of the ablation.
-        rows: only these rows (default: all).
-        seeds: random seeds, one training of each row with each.
+        rows: rows to train (default: all).
+        seeds: random seeds; each row is trained once per seed.
         lr: learning rates to choose from.
-        equal_epochs: give rows with views as many epochs as the baseline.
+        equal_epochs: train rows with views for as many epochs as the baseline.
 
     Examples:
         shapebias ablation --model resnet18 --init pretrained --data VOCdevkit \\
@@ -287,12 +288,12 @@ def ablation(
 def export(model: str, *, out: Path, library: Literal["timm", "torchvision"] = "timm") -> None:
     """Write the weights of a run or checkpoint as a plain state dict.
 
-    The file is for use without this package.
+    The file can be used without this package.
 
     Args:
         model: a run folder or a checkpoint of this package.
         out: the file: .safetensors, .pth or .pt.
-        library: library to load it with.
+        library: library that will load the file.
 
     Examples:
         shapebias export runs/mmsi --out mmsi.safetensors

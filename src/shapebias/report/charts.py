@@ -1,4 +1,4 @@
-"""Charts that stretch with the page: bars, intervals and rows of marks, positions along the axis in percent."""
+"""Charts that scale with the page: bars, intervals and rows of marks, with x positions in percent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shapebias.report.svg import colour, mark, share, tag
 from shapebias.report.values import Interval
 from shapebias.results.results import Result
 
-LANES = 5  # lanes of a row at their full distance; more of them move closer together
+LANES = 5  # lanes of a row at full spacing; more lanes are drawn closer together
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""The trainings, results and other files found in folders, joined by the model that they are about."""
+"""Find trainings, results and other files in folders, and group them by model."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def collect(folders: Sequence[Path]) -> Collection:
     measurements: list[Measurement] = []
     comparisons: list[Path] = []
     audits: list[Path] = []
-    responses: dict[Path, bool] = {}  # True for a file that was asked for by its name
+    responses: dict[Path, bool] = {}  # True for a file given by its path, False for one found in a folder
     for path in _files(folders):
         if path.suffix == ".csv":
             responses[path] = path in map(Path, folders)
@@ -117,7 +117,7 @@ def collect(folders: Sequence[Path]) -> Collection:
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
-    """Files of interest, each once, in an order that depends on names only."""
+    """Yield the relevant files without duplicates, in an order that depends on names only."""
     seen: set[Path] = set()
 
     def new(path: Path) -> bool:
@@ -146,13 +146,13 @@ def _existing(paths: Sequence[Path]) -> list[Path]:
 
 
 def _models(runs: list[Run], measurements: list[Measurement], warnings: list[str]) -> tuple[Model, ...]:
-    """Join by the weights' hash; what has no partner stays a model of its own."""
+    """Match trainings and results by the hash of the weights; each unmatched one becomes its own model."""
     waiting = list(measurements)
     models: list[Model] = []
     homes, weights = {m.path.parent.resolve() for m in measurements}, {m.weights for m in measurements}
     for run in runs:
         if run.record.get("task") and run.weights not in weights and homes.intersection(run.folder.resolve().parents):
-            continue  # a seed or a trial, of which the results in the folder above are made
+            continue  # a seed or a trial whose results are aggregated in the folder above
         mine = [m for m in waiting if run.weights and m.weights == run.weights]
         if run.weights is None:
             warnings.append(f"the training of {run.name} in {run.folder} is unfinished")
@@ -185,7 +185,7 @@ def _groups(measurements: list[Measurement]) -> list[tuple[Measurement, ...]]:
 
 
 def _distinct(models: list[Model]) -> Iterator[tuple[Model, str]]:
-    """Models with names to show, equal ones told apart by their seeds or else by a count."""
+    """Return the models with display names; duplicates are numbered or marked with their seed."""
     alike: dict[str, list[Model]] = {}
     for model in models:
         alike.setdefault(model.name, []).append(model)
@@ -203,7 +203,7 @@ def _distinct(models: list[Model]) -> Iterator[tuple[Model, str]]:
 
 
 def _differences(paths: Sequence[Path], known: set[str], warnings: list[str]) -> list[Difference]:
-    """The paired differences of all comparisons between models on the page, each once."""
+    """Return the paired differences between models on the page, without duplicates."""
     found: dict[str, Difference] = {}
     for path in paths:
         try:
@@ -219,7 +219,7 @@ def _differences(paths: Sequence[Path], known: set[str], warnings: list[str]) ->
 
 
 def _trials(files: dict[Path, bool], warnings: list[str]) -> list[Trial]:
-    """All trials of response files; a broken file is an error where it was asked for, else a warning."""
+    """Return the trials of all response files; a broken file is an error if given by its path, else a warning."""
     found: list[Trial] = []
     for path, asked in files.items():
         try:

@@ -1,4 +1,4 @@
-"""Numbers and conditions as people read them. A missing value is an en dash everywhere."""
+"""Format numbers and conditions for the report. A missing value is shown as an en dash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPACE = "\u202f"  # narrow no-break space between a number and its unit
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction in percent.
+    """Format a fraction in percent.
 
     >>> percent(0.6213)
     '62.1\\u202f%'
@@ -24,14 +24,14 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def percent_interval(bounds: Interval | None, digits: int = 1) -> str:
-    """Two fractions as an interval in percent."""
+    """Format an interval of fractions in percent."""
     if bounds is None:
         return MISSING
     return f"{_signed(100 * bounds[0], digits)}{_TO}{_signed(100 * bounds[1], digits)}{_SPACE}%"
 
 
 def points(value: float | None) -> str:
-    """A difference of two fractions in percentage points, with its sign."""
+    """Format a difference of two fractions in percentage points, with its sign."""
     if value is None:
         return MISSING
     sign = "+" if round(100 * value, 1) > 0 else ""
@@ -39,22 +39,22 @@ def points(value: float | None) -> str:
 
 
 def points_interval(bounds: Interval | None) -> str:
-    """An interval of a difference in percentage points."""
+    """Format the interval of a difference in percentage points."""
     return MISSING if bounds is None else f"{_signed(100 * bounds[0], 1)} to {_signed(100 * bounds[1], 1)}"
 
 
 def plain(value: float | None) -> str:
-    """A number that is not a fraction, to four digits."""
+    """Format a number that is not a fraction, to four digits."""
     return MISSING if value is None else f"{value:.4g}".replace("-", _MINUS)
 
 
 def plain_interval(bounds: Interval | None) -> str:
-    """Two numbers that are not fractions as an interval."""
+    """Format an interval of numbers that are not fractions."""
     return MISSING if bounds is None else f"{plain(bounds[0])} to {plain(bounds[1])}"
 
 
 def counted(value: int | float | None) -> str:
-    """A count with thousands separated.
+    """Format a count with separated thousands.
 
     >>> counted(57600)
     '57,600'
@@ -63,7 +63,7 @@ def counted(value: int | float | None) -> str:
 
 
 def plural(value: int | None, one: str, many: str | None = None) -> str:
-    """A count with its noun.
+    """Format a count with its noun.
 
     >>> plural(1, "picture"), plural(2, "picture")
     ('1 picture', '2 pictures')
@@ -72,7 +72,7 @@ def plural(value: int | None, one: str, many: str | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time span in its natural unit."""
+    """Format a time span in a suitable unit."""
     if seconds is None:
         return MISSING
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
@@ -82,7 +82,7 @@ def duration(seconds: float | None) -> str:
 
 
 def short(text: str, length: int) -> str:
-    """Text cut to fit a chart.
+    """Shorten text to fit a chart.
 
     >>> short("a long category", 7)
     'a long…'
@@ -91,7 +91,7 @@ def short(text: str, length: int) -> str:
 
 
 def describe(condition: Mapping[str, Any]) -> str:
-    """A result's condition in words.
+    """Describe a result's condition in words.
 
     >>> describe({"styles": "held-out"})
     'styles: held-out'
@@ -115,7 +115,7 @@ def present_note(result: Result) -> str:
 
 
 def evidence(result: Result) -> str:
-    """The trainings and images that a result of a task rests on, and what its interval covers, as far as recorded."""
+    """Describe the seeds and images of a transfer result, and what its interval covers, as far as recorded."""
     seeds = result.details.get("seeds")
     many = len(seeds) if isinstance(seeds, dict | list) else 0
     trainings = f"{'mean of ' if many > 1 else ''}{plural(many, 'seed')}" if many else ""
@@ -135,7 +135,7 @@ def _covered(result: Result) -> str:
 
 
 def joined(notes: Sequence[tuple[str, str]]) -> str:
-    """The note of several models (name, note) where they have the same one, else one for each that has any."""
+    """Return the note that all models (name, note) share, otherwise one note per model that has any."""
     said = list(dict.fromkeys(note for _, note in notes))
     if len(said) <= 1:
         return said[0] if said else ""

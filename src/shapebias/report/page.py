@@ -1,4 +1,4 @@
-"""Put the page together: every section's heading and template, in one page."""
+"""Assemble the page from the headings and templates of all sections."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SECTIONS = (
 def render(collection: Collection, *, title: str | None) -> str:
     """Return the page of a collection; sections add to its warnings."""
     built = {section: section.build(collection) for section in SECTIONS}
-    about_other_tasks = built[TRANSFER] is not None  # then what was not measured has no heading
+    about_other_tasks = built[TRANSFER] is not None  # otherwise the section has no heading
     shown: list[tuple[Section, Markup]] = []
     for section, context in built.items():
         if context is not None:

@@ -1,4 +1,4 @@
-"""Values of JSON written by others: each is checked where it is used, and is nothing where it is of another kind."""
+"""Read values from untrusted JSON: a value of another type than expected counts as missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_record(path: Path, schema: str | None, warnings: list[str]) -> dict[str
         warnings.append(f"{error} (skipped)")
         return None
     if not isinstance(record, dict) or record.get("schema") != schema:
-        warnings.append(f"{path} is no file of this version{f' (schema {schema})' if schema else ''} (skipped)")
+        warnings.append(f"{path} is not a file of this version{f' (schema {schema})' if schema else ''} (skipped)")
         return None
     return record
 

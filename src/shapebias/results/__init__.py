@@ -1,1 +1,1 @@
-"""Results on disk: a file per model, comparisons, response files, the terminal's table; neither torch nor timm here."""
+"""Results on disk: results files, comparisons, response files, the terminal table; imports neither torch nor timm."""

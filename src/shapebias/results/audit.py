@@ -1,4 +1,4 @@
-"""The file of what could not be measured, and why: ``audit.json``."""
+"""The list of evaluators that an audit skipped, and why: ``audit.json``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE = "audit.json"
 
 @dataclass(frozen=True)
 class Skipped:
-    """An evaluator that was skipped for want of data, or with a ``model`` for that one alone.
+    """An evaluator that was skipped, for all models or, if ``model`` is given, for that one only.
 
     ``needs`` states what data the evaluator takes.
     """
@@ -27,21 +27,21 @@ class Skipped:
 
 
 def write_audit(path: Path, skipped: Sequence[Skipped]) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file atomically."""
     missing = [{key: value for key, value in asdict(s).items() if key != "model"} for s in skipped if not s.model]
     refused = [{"evaluator": s.evaluator, "model": s.model, "reason": s.reason} for s in skipped if s.model]
     write_json(path, {"schema": SCHEMA, "missing": missing, "refused": refused})
 
 
 def read_audit(path: Path) -> list[Skipped]:
-    """Read the file; rows that do not name their evaluator have the name "".
+    """Read the file; the evaluator of a row that does not name one is "".
 
     Raises:
-        UserError: not there, broken, or of another schema.
+        UserError: the file is missing, broken, or of another schema.
     """
     value = read_json(path)
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        raise UserError(f"{path} is not an audit of this version (schema {SCHEMA}): audit the models again")
+        raise UserError(f"{path} is not an audit file of this version (schema {SCHEMA}): run the audit again")
     found = []
     for kind in ("missing", "refused"):
         rows = value.get(kind)

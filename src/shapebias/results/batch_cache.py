@@ -1,4 +1,4 @@
-"""Batches of a long measurement on disk: it resumes there when the same command is given again."""
+"""A cache of finished batches on disk, from which an interrupted evaluation resumes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ KEY_FILE = "key.json"
 
 
 class BatchCache:
-    """Named parts of one model's measurement in ``folder``; parts made under another ``key`` are thrown away.
+    """Finished parts of one model's evaluation in ``folder``; parts written with another ``key`` are deleted.
 
-    ``key`` holds all that the parts depend on, as JSON: the weights' hash, the data's fingerprint, the settings.
+    ``key`` is everything that the parts depend on, as JSON: the weights' hash, the data's fingerprint, the settings.
     """
 
     def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ class BatchCache:
             write_json(folder / KEY_FILE, dict(key))
 
     def get(self, part: str) -> dict[str, np.ndarray] | None:
-        """The arrays of a part, None where it is not there or is damaged."""
+        """Return the arrays of a part, None if it is missing or damaged."""
         damaged = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
         with (
             contextlib.suppress(*damaged),
@@ -46,12 +46,12 @@ class BatchCache:
         return None
 
     def put(self, part: str, **arrays: np.ndarray) -> None:
-        """Keep a part, whole or not at all."""
+        """Write a part atomically."""
         with atomic(self._path(part)) as temporary, temporary.open("wb") as file:
             np.savez(file, **dict[str, Any](arrays))
 
     def clear(self) -> None:
-        """Remove the folder: the measurement is done."""
+        """Remove the folder once the evaluation is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # not empty
             self.folder.parent.rmdir()

@@ -1,4 +1,4 @@
-"""The comparison file: differences between two models' results over the images that both answered."""
+"""The comparison file: differences between two models' results over the images that both were measured on."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SCHEMA = "shapebias/comparison/1"
 class Difference:
     """A result of model ``a`` minus that of ``b``, with its 95 % interval, over ``n`` images.
 
-    ``condition`` is what holds for both results; where theirs differ, ``condition_a`` and ``condition_b`` are each
-    one's own.
+    ``condition`` is what both results have in common; if they differ, ``condition_a`` and ``condition_b`` are the full
+    conditions of each.
     """
 
     evaluator: str
@@ -43,21 +43,21 @@ class Difference:
 
     @property
     def pair(self) -> frozenset[tuple[str, ResultKey]]:
-        """The two models that are compared, in either order."""
+        """The two models and results that are compared, regardless of their order."""
         first, second = self.keys
         return frozenset({(self.a, first), (self.b, second)})
 
     @property
     def clear(self) -> bool | None:
-        """Return whether the interval excludes zero, None without an interval."""
+        """True if the interval excludes zero, None without an interval."""
         return None if self.ci95 is None else self.ci95[0] > 0 or self.ci95[1] < 0
 
     def between(self, model: str, other: str) -> bool:
-        """Return whether it is of these two models."""
+        """Return whether the difference is between these two models."""
         return {self.a, self.b} == {model, other}
 
     def of(self, model: str) -> tuple[float | None, tuple[float, float] | None]:
-        """Value and interval of ``model`` minus the other one."""
+        """Return value and interval of ``model`` minus the other one."""
         if self.value is None or self.a == model:
             return self.value, self.ci95
         return -self.value, None if self.ci95 is None else (-self.ci95[1], -self.ci95[0])
@@ -75,9 +75,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison file: the weights of the models in it, and the differences.
+    """A comparison file: the differences, and the hashes of the compared models' weights.
 
-    ``unnamed`` counts rows of the file that do not state what they compare: they are ignored.
+    ``unnamed`` counts the rows that do not name what they compare; they are ignored.
     """
 
     weights_sha256: Mapping[str, str | None] = field(default_factory=dict)
@@ -86,16 +86,16 @@ class Comparison:
 
 
 def read_comparison(path: Path) -> Comparison:
-    """Read a comparison file; without a file the comparison is empty.
+    """Read a comparison file; the comparison is empty if there is no file.
 
     Raises:
-        UserError: broken, or of another schema.
+        UserError: the file is broken, or of another schema.
     """
     if not path.is_file():
         return Comparison()
     value = read_json(path)
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        raise UserError(f"{path} is not a comparison of this version (schema {SCHEMA}): delete it")
+        raise UserError(f"{path} is not a comparison of this version (schema {SCHEMA}): delete it, and compare again")
     digests, rows = value.get("weights_sha256", {}), value.get("paired", [])
     if not isinstance(digests, dict) or not isinstance(rows, list):
         raise UserError(f"{path} is a damaged comparison: delete it, and compare again")
@@ -104,7 +104,7 @@ def read_comparison(path: Path) -> Comparison:
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
-    """Write a comparison file, whole or not at all."""
+    """Write a comparison file atomically."""
     content = {
         "schema": SCHEMA,
         "models": list(comparison.weights_sha256),
@@ -120,16 +120,16 @@ def merged(
     weights_sha256: Mapping[str, str | None],
     names: Sequence[str],
 ) -> Comparison:
-    """Return ``earlier`` with new differences behind those that stay.
+    """Append new differences to the ``earlier`` ones that are still valid.
 
-    An earlier difference stays where it is not given anew and both of its models have the weights that they had; one of
-    a model without a known hash goes.
+    An earlier difference is still valid if it is not among the new ones and both models have unchanged weights;
+    differences of a model without a known hash are dropped.
 
     Args:
-        earlier: what stands in the file.
+        earlier: the content of the file.
         differences: the new ones.
-        weights_sha256: of every model in either, now.
-        names: the models that are compared now.
+        weights_sha256: current hash of every model in either.
+        names: the models of the new differences.
     """
     same = {
         name
@@ -144,7 +144,7 @@ def merged(
 
 
 def _difference(row: Any) -> Difference | None:
-    """The difference in a row of the file, None where it does not state what it compares."""
+    """Return the difference in a row of the file, None if the row does not name what it compares."""
     fields = row if isinstance(row, dict) else {}
     evaluator, metric, a, b = (fields.get(name) for name in ("evaluator", "metric", "a", "b"))
     if not all(isinstance(name, str) for name in (evaluator, metric, a, b)):

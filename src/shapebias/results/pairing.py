@@ -1,4 +1,4 @@
-"""Paired differences of models' results over the images that both answered."""
+"""Paired differences between models' results, over the images that both were measured on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shapebias.stats.bootstrap import paired_difference, ratio_difference
 
 
 def paired(measured: Sequence[tuple[Results, dict[str, EvalResult]]], seed: int) -> list[Difference]:
-    """Differences of every two models over the images that both answered, with paired intervals.
+    """Return the paired differences between every two models over their common images, with intervals.
 
-    ``n`` counts images, those without a decision for either cue among them.
+    ``n`` counts all common images, including those without a decision for either cue.
 
     Args:
-        measured: each model's results, and what each evaluator gave.
-        seed: of the resampling.
+        measured: each model's results, and its per-image results by evaluator.
+        seed: random seed of the resampling.
     """
     found = []
     for (first, given_a), (second, given_b) in combinations(measured, 2):
@@ -53,7 +53,7 @@ def paired(measured: Sequence[tuple[Results, dict[str, EvalResult]]], seed: int)
 
 
 def _shared(a: EvalResult, key_a: ResultKey, b: EvalResult, key_b: ResultKey) -> tuple[np.ndarray, np.ndarray] | None:
-    """The values of both over the images of both, None without any."""
+    """Return the values of both over their common images, None if there are none."""
     rows_b = {image: row for row, image in enumerate(b.images)}
     both = [(row, rows_b[image]) for row, image in enumerate(a.images) if image in rows_b]
     if not both:
@@ -62,11 +62,11 @@ def _shared(a: EvalResult, key_a: ResultKey, b: EvalResult, key_b: ResultKey) ->
 
 
 def _same(key: ResultKey, a: EvalResult, b: EvalResult) -> ResultKey | None:
-    """The result of ``b`` to set against ``key`` of ``a``, None where there is none.
+    """Return the key of the result of ``b`` that is comparable to ``key`` of ``a``, None if there is none.
 
-    Answers among a folder's classes (``answers`` in the condition) go with those of a model that has no other
-    classes, never with answers among more of them. Results that differ in their mapping are compared where each
-    model has the one alone.
+    A result restricted to a folder's classes (``answers`` in the condition) is compared with the unrestricted result
+    of a model that has only these classes, never with one over more classes. Results that differ in their mapping
+    are compared if each model has only one.
     """
     (all_a, few_a), (all_b, few_b) = (_alike(key, one) for one in (a, b))
     if key in few_a:
@@ -80,14 +80,14 @@ def _same(key: ResultKey, a: EvalResult, b: EvalResult) -> ResultKey | None:
 
 
 def _alike(key: ResultKey, given: EvalResult) -> tuple[list[ResultKey], list[ResultKey]]:
-    """The results that differ from ``key`` at most in how the model answers: among all classes, and among fewer."""
+    """Return the results that equal ``key`` apart from the answer set: over all classes, and over a subset."""
     alike = [k for k in given.per_image if k[:2] == key[:2] and _without_answering(k) == _without_answering(key)]
     few = [k for k in alike if "answers" in json.loads(k[2])]
     return [k for k in alike if k not in few], few
 
 
 def _without_answering(key: ResultKey) -> dict[str, Any]:
-    """A condition without how the model answers: among which classes, by which mapping."""
+    """Return the condition without the model's answer set and mapping."""
     return {name: value for name, value in json.loads(key[2]).items() if name not in ("answers", "mapping")}
 
 

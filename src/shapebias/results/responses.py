@@ -1,8 +1,8 @@
 """Raw responses of people and models to cue-conflict images, in the published CSV format.
 
-One row per trial: ``subj,session,trial,rt,object_response,category,condition,imagename``. The last ``_`` part of the
-image name is the image's own, ``shapeN-textureM.png``; ``na`` is a trial without a decision. (The raw data of Geirhos
-et al. 2019; what model-vs-human reads and writes.)
+One row per trial: ``subj,session,trial,rt,object_response,category,condition,imagename``. The last
+``_``-separated part of the image name is the file name of the image, ``shapeN-textureM.png``; the response ``na`` is a
+trial without a decision. This is the format of the raw data of Geirhos et al. (2019) and of model-vs-human.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ UNDECIDED = "na"
 
 @dataclass(frozen=True)
 class Trial:
-    """One answer to one image: a row, its fields as text, in the columns' order.
+    """One response to one image: the fields of a row as text, in the order of the columns.
 
-    ``place`` is the file and line it was read from.
+    ``place`` is the file and line that the row was read from.
     """
 
     observer: str
@@ -42,7 +42,7 @@ class Trial:
 
     @property
     def image(self) -> str:
-        """The image's own file name, as in ``cat1-elephant2.png``."""
+        """File name of the image, such as ``cat1-elephant2.png``."""
         return self.image_name.rpartition("_")[2]
 
     @property
@@ -58,23 +58,23 @@ class Trial:
 
 
 def read_responses(path: Path, categories: Collection[str] = CATEGORIES) -> list[Trial]:
-    """The trials of one file, checked, in its order; columns may stand in any order and others beside them.
+    """Read and check the trials of one file; columns may be in any order, and additional ones are ignored.
 
     Args:
         path: the CSV file.
-        categories: what images may show and observers may answer, ``na`` besides.
+        categories: allowed categories of images and responses; the response ``na`` is always allowed.
 
     Raises:
-        UserError: naming file and line: unreadable, empty, missing columns or fields, no observer, an
-            image name outside the naming, a category that is not its shape, a category or response that is not
-            among the ``categories``, a trial given twice.
+        UserError: the file is unreadable or empty, a column, field or participant is missing, an image name or
+            category is invalid, the category is not the shape of the image, or a trial occurs twice. The message
+            names file and line.
     """
     trials = list(_rows(path))
     if not trials:
         raise UserError(f"{path} holds no trials: expected a header and one row per trial")
     for trial in trials:
         if not trial.observer:
-            raise UserError(f"{trial.place}: no observer: name the person or network in the column subj")
+            raise UserError(f"{trial.place}: no participant: name the person or model in the column subj")
         if trial.category != trial.cues[0]:
             raise UserError(
                 f"{trial.place}: the category '{trial.category}' is not the shape in the image name '{trial.image}', "
@@ -95,7 +95,7 @@ def read_responses(path: Path, categories: Collection[str] = CATEGORIES) -> list
 
 
 def is_response_file(path: Path) -> bool:
-    """Return whether a CSV file has the columns of trials, without reading further."""
+    """Return whether the header of a CSV file has the columns of trials."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = {name.strip() for name in next(csv.reader(file), [])}
@@ -105,20 +105,24 @@ def is_response_file(path: Path) -> bool:
 
 
 def check_once(trials: Iterable[Trial]) -> None:
-    """Refuse a trial number or an image that an observer has twice in one session, naming both places."""
+    """Check that no trial number or image occurs twice for a participant in one session.
+
+    Raises:
+        UserError: one occurs twice; the message names both places.
+    """
     seen: dict[tuple[str, ...], Trial] = {}
     for trial in trials:
         for what, value in (("trial", trial.number), ("image", trial.image)):
             first = seen.setdefault((trial.observer, trial.session, what, value), trial)
             if first is not trial:
                 raise UserError(
-                    f"{trial.place}: {what} {value} of {trial.observer}, session {trial.session}, was there before "
-                    f"({first.place}): every trial counts once"
+                    f"{trial.place}: {what} {value} of {trial.observer}, session {trial.session}, occurs twice "
+                    f"(first in {first.place}): remove one of the two rows"
                 )
 
 
 def trials_of(observer: str, answers: Sequence[str], shapes: Sequence[str], images: Sequence[Path]) -> list[Trial]:
-    """A model's answers to ``images`` of the categories ``shapes`` as trials of one session."""
+    """Return a model's answers to ``images`` of the categories ``shapes`` as trials of one session."""
     found = []
     for number, (answer, shape, image) in enumerate(zip(answers, shapes, images, strict=True), start=1):
         name = f"{number:04}_cue_{observer.replace('_', '-')}_00_{shape}_00_{image.name.replace('_', '-')}"
@@ -127,7 +131,7 @@ def trials_of(observer: str, answers: Sequence[str], shapes: Sequence[str], imag
 
 
 def write_responses(path: Path, trials: Iterable[Trial]) -> None:
-    """Write trials in the published format, whole or not at all."""
+    """Write trials in the published format, atomically."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -138,7 +142,7 @@ def write_responses(path: Path, trials: Iterable[Trial]) -> None:
 
 
 def safe_name(name: str) -> str:
-    """An observer's name as a part of a file's name."""
+    """Return a participant's or model's name with characters that are safe in a file name."""
     return re.sub(r"^\.+|[^\w.+-]", "-", name)
 
 

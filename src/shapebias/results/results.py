@@ -21,8 +21,8 @@ ResultKey = tuple[str, str, str]  # evaluator, metric, condition as sorted JSON
 class Result:
     """One result: unique in its file by (evaluator, metric, condition).
 
-    Fractions lie in [0, 1]; ``n`` counts what the result is over (named in the evaluator's text), ``ci95``
-    is a 95 % interval or None; ``details`` hold what else a reader may want.
+    Fractions lie in [0, 1]; ``n`` is the number of items that the result is computed over (images, decisions or pairs,
+    depending on the evaluator), ``ci95`` a 95 % interval or None; ``details`` contain further information.
     """
 
     evaluator: str
@@ -35,7 +35,7 @@ class Result:
 
     @property
     def key(self) -> ResultKey:
-        """The identity of the result, for comparing models."""
+        """The key that identifies the result when models are compared."""
         return self.evaluator, self.metric, json.dumps(self.condition, sort_keys=True)
 
 
@@ -48,10 +48,12 @@ class Results:
     results: list[Result]
 
     def get(self, evaluator: str, metric: str, **condition: Any) -> Result:
-        """The one result of that evaluator, metric and (if given) condition: of several the one of just this condition.
+        """Return the result of that evaluator and metric whose condition includes ``condition``.
+
+        If several do, the one with exactly this condition is returned.
 
         Raises:
-            KeyError: none or several.
+            KeyError: there is none, or more than one.
         """
         found = [
             result
@@ -65,10 +67,10 @@ class Results:
         return found[0]
 
     def to_json(self) -> dict[str, Any]:
-        """The file's content; NaN becomes null.
+        """Return the content of the file; NaN becomes null.
 
         Raises:
-            ValueError: two results of one evaluator, metric and condition.
+            ValueError: two results have the same evaluator, metric and condition.
         """
         keys = [result.key for result in self.results]
         if len(set(keys)) != len(keys):
@@ -83,7 +85,7 @@ class Results:
         }
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         write_json(path, self.to_json())
 
     @classmethod
@@ -91,7 +93,7 @@ class Results:
         """Read a results file.
 
         Raises:
-            UserError: not there, broken, or of another schema.
+            UserError: the file is missing, broken, or of another schema.
         """
         value = read_json(path)
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
@@ -109,10 +111,10 @@ class Results:
 
 @dataclass
 class EvalResult:
-    """The results that an evaluator gives, and per-image values (by image name) for paired comparisons.
+    """The results of an evaluator, and its per-image values for paired comparisons.
 
-    ``per_image[result.key]`` is (n, 1) for a mean over images or (n, 2) for a ratio of sums, rows in the
-    order of ``images``.
+    ``per_image[result.key]`` has the shape (n, 1) for a mean over images or (n, 2) for a ratio of sums; its rows
+    are in the order of ``images`` (image names).
     """
 
     results: list[Result]
@@ -121,10 +123,10 @@ class EvalResult:
 
 
 def read_result(item: Any, place: str) -> Result:
-    """The result of a JSON object; NaN and infinity are not defined values.
+    """Return the result in a JSON object; NaN and infinity become None.
 
     Raises:
-        ValueError: naming the ``place`` and what is wrong there.
+        ValueError: the object is malformed; the message names the ``place`` and the problem.
     """
     fields = item if isinstance(item, dict) else {}
     evaluator, metric, value, n = (fields.get(key) for key in ("evaluator", "metric", "value", "n"))
@@ -144,7 +146,7 @@ def read_result(item: Any, place: str) -> Result:
 
 
 def read_interval(ends: Any) -> tuple[float, float] | None:
-    """Two finite ends, None for anything else."""
+    """Return an interval with two finite ends, None for anything else."""
     if not isinstance(ends, list) or len(ends) != 2 or not all(is_number(end) and math.isfinite(end) for end in ends):
         return None
     return float(ends[0]), float(ends[1])
@@ -156,7 +158,7 @@ def is_number(value: Any) -> bool:
 
 
 def without_nan(value: Any) -> Any:
-    """``value`` with null for NaN and infinity, as JSON wants it."""
+    """Return ``value`` with None for NaN and infinity, which JSON does not allow."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The record of a training as its folder holds it: ``run.json`` and ``metrics.csv``."""
+"""The record of a training run in its folder: ``run.json`` and ``metrics.csv``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN_FILE, METRICS_FILE = "run.json", "metrics.csv"
 
 @dataclass(frozen=True)
 class Run:
-    """One training: the content of its ``run.json``."""
+    """One training run: the content of its ``run.json``."""
 
     folder: Path
     name: str
@@ -35,18 +35,18 @@ class Run:
         """Read the ``run.json`` of a folder.
 
         Raises:
-            UserError: not there, broken, or of another schema.
+            UserError: the file is missing, broken, or of another schema.
         """
         path = folder / RUN_FILE
         record = read_json(path)
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-            raise UserError(f"{path} is not the record of a training of this version (schema {SCHEMA}): train again")
+            raise UserError(f"{path} is not a training record of this version (schema {SCHEMA}): train again")
         if not isinstance(record.get("name"), str):
             raise UserError(f"{path} is damaged (no name): train again")
         return cls(folder, record["name"], record)
 
     def epochs(self) -> list[dict[str, float | str | None]]:
-        """Return the rows of ``metrics.csv``, None for what is no finite number; no rows without the file.
+        """Return the rows of ``metrics.csv``, with None for values that are not finite; empty without the file.
 
         Raises:
             UserError: the file is not readable as CSV.

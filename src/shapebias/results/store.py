@@ -1,4 +1,4 @@
-"""The results of several models in one folder: a file each, and their comparison."""
+"""The results of several models in one folder: one file per model, and their comparison."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESULTS_FILE = "results.json"
 class ResultStore:
     """``OUT/NAME/results.json`` for each model, and ``OUT/comparison.json`` for several.
 
-    Models are given by their descriptions (``Classifier.describe``), of which ``name`` is the folder's.
+    Models are given by their descriptions (``Classifier.describe``); the folder of a model is its ``name``.
     """
 
     def __init__(self, out: Path) -> None:
@@ -31,33 +31,36 @@ class ResultStore:
         return self.out / COMPARISON_FILE
 
     def path(self, name: str) -> Path:
-        """The path of a model's results."""
+        """Return the path of a model's results."""
         return self.out / name / RESULTS_FILE
 
     def read(self, name: str) -> Results | None:
-        """The results of a model, None where there are none.
+        """Return the results of a model, None if there are none.
 
         Raises:
-            UserError: a file that is broken or of another schema.
+            UserError: the file is broken or of another schema.
         """
         path = self.path(name)
         return Results.load(path) if path.is_file() else None
 
     def comparison(self) -> Comparison:
-        """The differences between models, none where there is no file."""
+        """Return the differences between models; empty if there is no file."""
         return read_comparison(self.comparison_file)
 
     def claim(self, models: Sequence[Mapping[str, Any]]) -> None:
-        """Make the folder, and refuse to begin what could not be written at the end.
+        """Make the folder, and check before measuring that the results can be written.
 
         Raises:
-            UserError: two models of one name, a folder that cannot be written, results of another model of that name,
-                or a comparison that cannot be read.
+            UserError: two models have the same name, the folder is not writable, it contains results of another model
+                with the same name, or the comparison is unreadable.
         """
         names = [model["name"] for model in models]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise UserError(f"two models are called '{twice[0]}': their results would overwrite each other")
+            raise UserError(
+                f"two models are called '{twice[0]}': their results would overwrite each other; "
+                "measure one of them with another --out"
+            )
         make_folder(self.out)
         if len(models) > 1:
             self.comparison()
@@ -65,10 +68,10 @@ class ResultStore:
             self._earlier(model)
 
     def merge(self, model: dict[str, Any], environment: dict[str, Any], results: Sequence[Result]) -> Results:
-        """Write a model's new results behind the earlier ones that stay, and return all.
+        """Append a model's new results to the earlier ones that are still valid, write the file, and return all.
 
-        Earlier results stay unless they are given anew, or are of an evaluator that has now measured other images.
-        Differences of results that changed or went leave the comparison.
+        Earlier results are dropped if a new one replaces them, or if their evaluator has now measured other images.
+        Differences of results that changed or were dropped are removed from the comparison.
         """
         earlier = self._earlier(model)
         found = Results(model, environment, [*staying(earlier, results), *results])
@@ -81,7 +84,7 @@ class ResultStore:
         results.save(self.path(results.model["name"]))
 
     def compare(self, differences: Sequence[Difference], models: Sequence[Results]) -> None:
-        """Write the differences between ``models`` into the comparison, beside earlier ones that stay."""
+        """Add the differences between ``models`` to the comparison, and drop earlier ones that are no longer valid."""
         earlier = self.comparison()
         digests = {one.model["name"]: one.model.get("weights_sha256") for one in models}
         names = list(digests)
@@ -91,7 +94,7 @@ class ResultStore:
         write_comparison(self.comparison_file, merged(earlier, differences, digests, names))
 
     def _drop_differences(self, name: str, keys: Collection[ResultKey]) -> None:
-        """Remove the differences of a model's results ``keys`` from the comparison, if there is one."""
+        """Remove from the comparison, if there is one, the differences of a model's results ``keys``."""
         if not keys or not self.comparison_file.is_file():
             return
         earlier = self.comparison()
@@ -104,12 +107,12 @@ class ResultStore:
         write_comparison(self.comparison_file, replace(earlier, differences=kept))
 
     def _earlier(self, model: Mapping[str, Any]) -> list[Result]:
-        """The results that an earlier call left of this model.
+        """Return the results of this model that an earlier call wrote.
 
-        Those over other seeds of it, which no longer describe its mean, are as good as none.
+        Results over a different set of its seeds are ignored: they no longer describe its mean.
 
         Raises:
-            UserError: results of another model of that name, or of this one with other preprocessing.
+            UserError: the results are of another model with this name, or of this model with other preprocessing.
         """
         found = self.read(model["name"])
         if found is None:
@@ -118,18 +121,18 @@ class ResultStore:
         if found.model.get("weights_sha256") != model["weights_sha256"]:
             if _other_seeds(found.model.get("seeds"), model.get("seeds")):
                 return []
-            raise UserError(f"{path} holds results of another model of that name: choose another --out")
+            raise UserError(f"{path} contains results of another model with that name: choose another --out")
         for name in ("architecture", "preprocessing", "mean", "std"):
             if found.model.get(name, model[name]) != model[name]:
                 raise UserError(
-                    f"{path} holds results of this model with another {name} ({found.model[name]} there, {model[name]} "
-                    "now): choose another --out"
+                    f"{path} contains results of this model with another {name} ({found.model[name]} there, "
+                    f"{model[name]} now): choose another --out"
                 )
         return found.results
 
 
 def staying(earlier: Sequence[Result], new: Sequence[Result]) -> list[Result]:
-    """The earlier results that are not given anew, and are of no evaluator that has now measured other images."""
+    """Return the earlier results that no new one replaces and whose evaluator has not measured other images since."""
     keys = {result.key for result in new}
     images = {(result.evaluator, data) for result in new for data in _images(result)}
     again = {evaluator for evaluator, _ in images}
@@ -143,7 +146,7 @@ def staying(earlier: Sequence[Result], new: Sequence[Result]) -> list[Result]:
 
 
 def changed(earlier: Sequence[Result], now: Sequence[Result]) -> set[ResultKey]:
-    """The earlier results that are gone, or have another value, interval or count."""
+    """Return the keys of earlier results that are gone, or have another value, interval or count."""
 
     def values(results: Sequence[Result]) -> dict[ResultKey, Any]:
         return {r.key: without_nan([r.value, list(r.ci95) if r.ci95 else None, r.n]) for r in results}
@@ -153,13 +156,13 @@ def changed(earlier: Sequence[Result], now: Sequence[Result]) -> set[ResultKey]:
 
 
 def _images(result: Result) -> list[tuple[Any, ...]]:
-    """The images that a result states to be of: none where it leaves that to its evaluator's first one."""
+    """Return the images that a result records; empty if only the first result of its evaluator records them."""
     data = result.details.get("data")
     return [(data.get("fingerprint"), data.get("images"))] if data else []
 
 
 def _other_seeds(then: Any, now: Any) -> bool:
-    """Return whether two sets of seeds (the SHA-256 of each one's weights) overlap, and agree where they do."""
+    """Return whether two sets of seeds overlap and the shared seeds have the same weights (SHA-256)."""
     if not isinstance(then, dict) or not isinstance(now, dict):
         return False
     both = then.keys() & now.keys()

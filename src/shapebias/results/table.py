@@ -1,4 +1,4 @@
-"""Results as a table on the terminal: a row per result, a column per model, the most shape-bound first."""
+"""The results table on the terminal: one row per result, one column per model, highest shape bias first."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def print_rows(
     unbroken: Sequence[str] = (),
     width: int | None = None,
 ) -> None:
-    """Print a table to standard error, all but its first column flush right.
+    """Print a table to standard error, with all columns but the first right-aligned.
 
     Args:
-        title: line above it.
-        headings: of the columns.
-        rows: the cells' text.
-        unbroken: headings of columns whose cells stay on one line.
+        title: line above the table.
+        headings: headings of the columns.
+        rows: text of the cells.
+        unbroken: headings of columns whose cells are not wrapped.
         width: characters per line (default: the terminal's).
     """
     from rich.console import Console
@@ -47,7 +47,7 @@ def print_rows(
 
 
 def ordered(results: Sequence[Results]) -> list[Results]:
-    """By shape bias, highest first; those without one stay behind, in their order."""
+    """Sort by shape bias, highest first; models without one come last, in their given order."""
 
     def place(result: Results) -> float:
         found = [e.value for e in result.results if (e.evaluator, e.metric) == ("shape-bias", "shape_bias")]
@@ -58,10 +58,10 @@ def ordered(results: Sequence[Results]) -> list[Results]:
 
 
 def rows(results: Sequence[Results]) -> list[tuple[str, ...]]:
-    """The table's text: the result's name, then each model's value, "-" where it has none.
+    """Return the rows of the table: the name of a result, then each model's value, or "-" if it has none.
 
-    A result's condition is named where another differs from it in nothing else. Single severities of a corruption
-    are left to the results file and the report.
+    The condition is shown if several results have the same evaluator and metric. Single severities of a corruption are
+    only in the results file and the report.
     """
     found: dict[tuple[str, str, str], list[str]] = {}
     for column, result in enumerate(results):
@@ -92,13 +92,13 @@ def _cell(entry: Result) -> str:
 
 
 def print_warnings(results: Sequence[Result]) -> None:
-    """Print the warnings of results to standard error, those that several share once."""
+    """Print the warnings of results to standard error, each one once."""
     for text in dict.fromkeys(text for result in results for text in warnings_of(result)):
         print(f"warning: {text}", file=sys.stderr)
 
 
 def warnings_of(result: Result) -> list[str]:
-    """One line each: images that were skipped, and the result's own ``details.warning``."""
+    """Return one line per warning: the images that were skipped, and the ``details.warning`` of the result."""
     own = result.details.get("warning")
     return [f"skipped {text}" for text in _skipped(result)] + ([f"{result.evaluator}: {own}"] if own else [])
 
@@ -110,5 +110,5 @@ def _skipped(result: Result) -> list[str]:
     if other := result.details.get("other_categories_left_out"):
         named = ", ".join(f"{name} ({count})" for name, count in list(other.items())[:5])
         more = " ..." if len(other) > 5 else ""
-        found.append(f"{sum(other.values())} images of other things than the categories: {named}{more}")
+        found.append(f"{sum(other.values())} images of categories that are not evaluated: {named}{more}")
     return found

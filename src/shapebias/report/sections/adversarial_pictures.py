@@ -93,7 +93,7 @@ def galleries(collection: Collection) -> list[Gallery]:
         shown_to = tuple({model.index: model for model, _ in images}.values())
         if sum(gallery.transferred == transferred for gallery in found) == GALLERIES:
             collection.warnings.append(
-                f"the adversarial pictures in {folder} are not shown: {GALLERIES} folders have theirs here"
+                f"the adversarial pictures in {folder} are not shown: the page shows at most {GALLERIES} folders"
             )
         elif pictures := _pictures(folder, images):
             found.append(Gallery(shown_to, transferred, source, pictures))
@@ -108,9 +108,7 @@ def _folder(name: str, home: Path, warnings: list[str]) -> Path | None:
     ways = (Path(name), home / Path(name).name)
     found = next((way for way in ways if _is_ours(way)), None)
     if found is None:
-        warnings.append(
-            f"{name} is no folder of adversarial pictures (no {ADVERSARIAL_MANIFEST} in it), so none of it is shown"
-        )
+        warnings.append(f"{name} is not a folder of adversarial pictures (no {ADVERSARIAL_MANIFEST} in it): not shown")
     return found
 
 

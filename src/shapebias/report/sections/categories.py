@@ -129,7 +129,7 @@ def _respondent(name: str, index: int, categories: Mapping[str, Counter[str]]) -
 
 
 def _is_person(name: str) -> bool:
-    """Return whether an respondent has a name like the people in published response files: ``subject-02``."""
+    """Return whether a respondent has a name like the people in published response files: ``subject-02``."""
     return _PERSON.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""Single pictures with conflicting cues and every model's answer: a sample of every kind of agreement."""
+"""Single cue-conflict pictures and every model's answer: a sample of each kind of agreement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shapebias.results.layout import DECISIONS_FILE
 from shapebias.results.responses import read_responses
 
 CARDS = 12
-SEED = "shapebias"  # of the draw
+SEED = "shapebias"  # random seed of the sample
 _SIDE = 200
 KINDS = {
     "shape": ("All went by the shape", "It went by the shape", 3),
@@ -81,7 +81,7 @@ class Group:
 
 
 def build(collection: Collection) -> dict[str, Any] | None:
-    """Return about ``CARDS`` pictures that all models answered to, drawn by a hash of their names within each kind."""
+    """Return about ``CARDS`` pictures that all models answered, sampled within each kind by a hash of their names."""
     found = [d for model in collection.models if (d := _decisions(model, collection.warnings)) is not None]
     if not found:
         return None
@@ -129,7 +129,7 @@ def _hash(file: str) -> bytes:
 
 
 def _shares(kinds: Mapping[str, Sequence[Conflict]], limit: int) -> dict[str, int]:
-    """The number of pictures of each kind: as planned, and what one kind lacks goes to the others in turn."""
+    """Return the number of pictures per kind; places that one kind cannot fill go to the others in turn."""
     wanted = {kind: min(plan, len(kinds[kind])) for kind, (_, _, plan) in KINDS.items()}
     spare = {kind: range(len(kinds[kind]) - wanted[kind]) for kind in ("differ", "shape", "texture", "other")}
     turns = zip_longest(*([kind] * len(left) for kind, left in spare.items()))
@@ -169,7 +169,7 @@ def _from_json(path: Path, model: Model, warnings: list[str]) -> Decisions | Non
             sure = share if share is not None and 0 <= share <= 1 else None
             _add(answers, Conflict(shape, texture, file), model, decision, sure)
     if not folder or not answers:
-        warnings.append(f"{path} holds no decisions on cue-conflict pictures")
+        warnings.append(f"{path} contains no decisions on cue-conflict pictures")
         return None
     return Decisions(Path(folder), answers)
 

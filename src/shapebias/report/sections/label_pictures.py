@@ -26,9 +26,9 @@ from shapebias.results.layout import (
 )
 from shapebias.results.results import Result
 
-IMAGES, MODELS = 6, 6  # shown of a gallery at most, and models of each image
-_ROWS = 100  # of an index, read at most
-_LARGEST = 220  # pixels of a side on the page
+IMAGES, MODELS = 6, 6  # maximum per gallery, and per image
+_ROWS = 100  # maximum number of rows read from an index
+_LARGEST = 220  # maximum side on the page in pixels
 _NAMES = {0: "background"} | dict(enumerate(VOC_CLASSES, 1)) | {IGNORED: "border, ignored"}
 _COLOURS = {tuple(int(part) for part in VOC_PALETTE[index]): index for index in _NAMES}
 
@@ -68,7 +68,7 @@ class LabelGallery:
         return [(_NAMES[n], "#" + bytes(VOC_PALETTE[n]).hex()) for n in sorted(self.occurring)]
 
     def add(self, name: str, image: Picture, truth: Picture, answer: Labelled, occurring: set[int]) -> None:
-        """Put a model's labels to the image that they are of, unless there are enough of either."""
+        """Add a model's labels to their image, up to the maximum number of images and models."""
         key = (name, image.uri, truth.uri)
         if key not in self.images and len(self.images) == IMAGES:
             return

@@ -86,7 +86,7 @@ def _read_strips(collection: Collection) -> list[NeuronStrips]:
                 continue
             if len(found) == MODELS:
                 collection.warnings.append(
-                    f"the neurons of {model.name} are not shown: {MODELS} models have theirs here"
+                    f"the neurons of {model.name} are not shown: the page shows those of at most {MODELS} models"
                 )
                 break
             strips = _read(path, model, collection.warnings)

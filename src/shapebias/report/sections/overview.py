@@ -47,7 +47,7 @@ class Panel:
 
 
 def build(collection: Collection) -> dict[str, Any] | None:
-    """Return the panels that were measured, None where that is fewer than two."""
+    """Return the measured panels, None if there are fewer than two."""
     panels = [panel for choices in _PANELS if (panel := _panel(collection.models, choices)) is not None]
     if len(panels) < 2:
         return None
@@ -55,7 +55,7 @@ def build(collection: Collection) -> dict[str, Any] | None:
 
 
 def _panel(models: Sequence[Model], choices: Sequence[Choice]) -> Panel | None:
-    """The choice that most models were measured by, the first of equals; results of two do not compare."""
+    """Return the choice with the most models, the first if tied; results of different choices are not comparable."""
     measured = [(choice, [(m, r) for m in models if (r := _result(m, choice)) is not None]) for choice in choices]
     choice, rows = max(measured, key=lambda pair: len(pair[1]))
     if not rows:

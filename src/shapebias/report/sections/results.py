@@ -59,7 +59,7 @@ _ORDER = (
     "cam",
     "dimensionality",
 )
-_MANY = 6  # conditions of one evaluator; more of them are folded away
+_MANY = 6  # more conditions of one evaluator than this are collapsed
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ class PairedRow:
 
 @dataclass(frozen=True)
 class Table(Generic[R]):
-    """Rows that are seen at once, and those that would swamp them, folded away behind a title each."""
+    """Rows that are always visible, and further rows in collapsible groups by title."""
 
     rows: list[R] = field(default_factory=list)
     folded: dict[str, list[R]] = field(default_factory=dict)
 
     def add(self, row: R, evaluator: str, *, away: bool) -> None:
-        """Add a row, folded ``away`` or not."""
+        """Add a row; with ``away``, to a collapsible group."""
         kind = "attack by attack" if "attack" in evaluator or evaluator == "white-box" else "one by one"
         (self.folded.setdefault(f"{evaluator}, {kind}", []) if away else self.rows).append(row)
 

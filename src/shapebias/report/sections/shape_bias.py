@@ -76,7 +76,7 @@ def _summary(ranked: Sequence[Row], differences: Sequence[Difference]) -> str:
                 f"(95 % interval {points_interval(ends)})."
             )
     if low.result.ci95 is None or high.result.ci95 is None:
-        return f"{text} Without intervals it is open whether that is more than chance."
+        return f"{text} Without intervals it is unknown whether that is more than chance."
     if low.result.ci95[1] >= high.result.ci95[0]:
         return f"{text} Their 95 % intervals overlap, so the difference is uncertain."
     return f"{text} Their 95 % intervals do not overlap."
@@ -98,7 +98,7 @@ def _words(item: Difference | None, first: str) -> str:
     if item is None or item.value is None:
         return "not compared on the same pictures"
     if item.clear is None:
-        return "no interval, so it is open whether this is chance"
+        return "no interval, so this could be chance"
     if item.clear:
         return f"less by shape than {first}: the interval excludes 0"
     return "could be chance: the interval includes 0"

@@ -37,39 +37,39 @@ class Panel:
 
 
 PANELS = (
-    Panel("loss", "Total loss", "What training makes small: all parts, weighted."),
-    Panel("natural", "Loss on unchanged pictures", "How wrong the answers are on pictures as they come."),
-    Panel("stylized", "Loss on restyled pictures", "The same, with the texture replaced."),
-    Panel("mmsi", "Mutual shape term", "Lower: the two restyled versions share more. Only trained on in mmsi schemes."),
+    Panel("loss", "Total loss", "What training minimises: the weighted sum of all terms."),
+    Panel("natural", "Loss on unchanged pictures", "Classification loss on the original pictures."),
+    Panel("stylized", "Loss on stylized pictures", "The same, with the texture replaced."),
+    Panel("mmsi", "Mutual shape term", "Lower: the two stylized versions share more. Minimised in mmsi schemes only."),
     Panel(
         "spread",
-        "Spread of the responses",
-        "How much inner responses differ between pictures, relative to their size; near 0 is a collapse.",
+        "Spread of the features",
+        "How much features differ between pictures, relative to their size; near 0 they have collapsed.",
     ),
     Panel(
         "rho",
         "Agreement of the two views",
-        "Mean absolute correlation (rho) between the two restyled versions; 1 is identical.",
+        "Mean absolute correlation (rho) between the two stylized versions; 1 is identical.",
         bounds=(0, 1),
     ),
-    Panel("train_top1", "Training accuracy, unchanged", "Right answers on training pictures.", True, (0, 1)),
+    Panel("train_top1", "Training accuracy, unchanged", "Correct answers on training pictures.", True, (0, 1)),
     Panel(
-        "train_stylized_top1", "Training accuracy, restyled", "The same on restyled training pictures.", True, (0, 1)
+        "train_stylized_top1", "Training accuracy, stylized", "The same on stylized training pictures.", True, (0, 1)
     ),
-    Panel("val_top1", "Validation accuracy", "Right answers on pictures not trained on.", True, (0, 1)),
+    Panel("val_top1", "Validation accuracy", "Correct answers on pictures not trained on.", True, (0, 1)),
 )
 
 
 @dataclass(frozen=True)
 class Triple:
-    """One training picture and its restyled views (one or two)."""
+    """One training picture and its stylized views (one or two)."""
 
     natural: Picture
     views: tuple[Picture, ...]
 
 
 def build_examples(collection: Collection) -> dict[str, Any] | None:
-    """Return the examples of the training with most views per picture, the first of equals."""
+    """Return the example pictures of the training with the most views per picture; the first one if tied."""
     best: tuple[int, Model, Path, list[Triple]] | None = None
     for model in collection.models:
         if model.run is None:
@@ -108,7 +108,7 @@ def _picture(folder: Path, name: str) -> Picture | None:
 
 
 def build_curves(collection: Collection) -> dict[str, Any] | None:
-    """Return a chart for every column of the logs that any training has values of."""
+    """Return a chart for every log column in which at least one training has values."""
     logs: list[tuple[Model, list[dict[str, float | str | None]]]] = []
     for model in collection.models:
         if model.run is None:

@@ -23,7 +23,7 @@ TASKS = {
     "transfer-caltech101": "Caltech-101",
     "transfer-cifar100": "CIFAR-100",
     "transfer-dtd": "Describable Textures (DTD)",
-    "ablation-voc12": "Pascal VOC 2012, with parts of the method (ablation)",
+    "ablation-voc12": "Pascal VOC 2012, ablation of the method",
     "segmentation": "Pascal VOC 2012, segmentation",
 }
 _METHODS = {
@@ -37,7 +37,7 @@ _KINDS = {
     "ap_voc2010": "VOC 2010's kind: area under the curve",
     "ap_voc2007": "VOC 2007's kind: 11 points",
 }
-THRESHOLD = 0.15  # the protocol's (Ahn et al. 2019)
+THRESHOLD = 0.15  # of the protocol of Ahn et al. (2019)
 _FRAME = Frame(420, 230, left=46, right=12, top=16, bottom=44)
 _MOST = 2000  # points of a line
 _SCALES = {"multi": "four scales, mirrored", "single": "the image as it is"}
