@@ -78,7 +78,7 @@ MISTAKES = [
     ("stylize photos --out out --styles none", "no style bank none"),
     ("stylize photos --out out --styles file", "not a style bank"),
     ("stylize photos --out out --banana 3", "unknown option --banana"),
-    ("stylizer", "give stylizer train, stylizer show, stylizer encode"),
+    ("stylizer", "use one of stylizer train, stylizer show, stylizer encode"),
     ("stylizer show none", "no folder none"),
     ("stylizer show photos --rows 0", "rows"),
     ("stylizer show photos --stylizer file", "not the small AdaIN"),

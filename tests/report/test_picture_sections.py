@@ -171,7 +171,7 @@ def test_other_categories_are_not_credited(two: Path, tmp_path: Path) -> None:
 def test_decisions_whose_pictures_are_gone(two: Path, tmp_path: Path) -> None:
     decisions(two / "ours", tmp_path / "gone", "shape")
     page, warnings = report(two)
-    assert "no longer where they were measured" in page.text and not page.classed("card")
+    assert "no longer in the folder where they were measured" in page.text and not page.classed("card")
     assert any("no longer in" in w for w in warnings)
 
 

@@ -113,7 +113,7 @@ def test_a_chart_for_each_task_and_method_names_kind_seeds_and_interval(tmp_path
         "a 60.0 %, b 70.0 %",
         "Describable Textures (DTD), right answers; linear read-out of frozen features: a 50.0 %",
         "mine, right answers; all weights trained further: a 75.0 %",
-        "Pascal VOC 2012, with parts of the method (ablation), mean average precision; not interpolated: a 40.0 %",
+        "Pascal VOC 2012, ablation of the method, mean average precision; not interpolated: a 40.0 %",
         "Pascal VOC 2012, segmentation, mean IoU of all classes; one convolution on a frozen model: a 20.0 %",
     ]
     assert notes(source) == [
