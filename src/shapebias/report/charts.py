@@ -27,13 +27,13 @@ class Axis:
     title: str = ""
 
     def fraction(self, value: float) -> float:
-        """The position of ``value`` between the ends, 0 to 1; the middle of an axis without extent."""
+        """Return the position of ``value`` between the ends, 0 to 1; the middle of an axis without extent."""
         if self.low == self.high:
             return 0.5
         return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def share(self, value: float) -> str:
-        """The same as a percentage of the width."""
+        """Return the same as a percentage of the width."""
         return share(self.fraction(value))
 
 
@@ -195,7 +195,7 @@ def _stretched(kind: str, height: float, label: str, parts: Sequence[Markup]) ->
 
 
 def _segments(shares: Sequence[tuple[str, float]], *, y: float, height: float) -> list[Markup]:
-    """The parts of a divided bar, one after the other."""
+    """Return the parts of a divided bar, one after the other."""
     parts, left = [], 0.0
     for kind, value in shares:
         parts.append(tag("rect", x=share(left), y=y, width=share(value), height=height, class_=f"fill-{kind}"))
@@ -204,7 +204,7 @@ def _segments(shares: Sequence[tuple[str, float]], *, y: float, height: float) -
 
 
 def _columns(axis: Axis, top: float, bottom: float, *, text: float, ends: bool = False) -> list[Markup]:
-    """The vertical lines of an axis and its texts; the outer texts stay inside where ``ends``."""
+    """Return the vertical lines of an axis and its texts; the outer texts stay inside where ``ends``."""
     kinds = {axis.low: "tick first", axis.high: "tick last"} if ends else {}
     parts = []
     for value, _ in axis.ticks:

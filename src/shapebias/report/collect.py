@@ -55,7 +55,7 @@ class Model:
         return [result for measurement in self.measurements for result in measurement.results]
 
     def result(self, evaluator: str, metric: str) -> Result | None:
-        """The first result of that evaluator and metric, None where there is none."""
+        """Return the first result of that evaluator and metric, None where there is none."""
         return next((r for r in self.results if (r.evaluator, r.metric) == (evaluator, metric)), None)
 
     @property

@@ -100,13 +100,13 @@ def describe(condition: Mapping[str, Any]) -> str:
 
 
 def classes_note(result: Result) -> str:
-    """A note on an accuracy over some of the model's classes only: ``over 120 of 1000 classes``."""
+    """Return a note on an accuracy over some of the model's classes only: ``over 120 of 1000 classes``."""
     answers = text(result.condition.get("answers"))
     return f"over {answers}" if answers else ""
 
 
 def present_note(result: Result) -> str:
-    """A note on a mean over fewer than all corruptions: ``over 45 of 75 corruptions and severities``."""
+    """Return a note on a mean over fewer than all corruptions: ``over 45 of 75 corruptions and severities``."""
     if result.metric != "mean_top1_of_present":
         return ""
     present = table(result.details.get("present"))

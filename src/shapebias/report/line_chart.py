@@ -95,7 +95,7 @@ def line_chart(
 
 
 def _bands(points: Sequence[Point]) -> list[list[tuple[float, float]]]:
-    """The outlines of the intervals of neighbouring points."""
+    """Return the outlines of the intervals of neighbouring points."""
     runs: list[list[tuple[float, Interval]]] = [[]]
     for point in points:
         if point.interval is None:

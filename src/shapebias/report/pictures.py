@@ -37,7 +37,7 @@ def is_folder(path: Path) -> bool:
 
 
 def inside(folder: Path, *parts: str) -> Path | None:
-    """The file of that name in ``folder``, None if there is none or the path leads out of the folder."""
+    """Return the file of that name in ``folder``, None if there is none or the path leads out of the folder."""
     try:
         root = folder.resolve()
         path = root.joinpath(*parts).resolve()
@@ -47,7 +47,7 @@ def inside(folder: Path, *parts: str) -> Path | None:
 
 
 def conflict_picture(folder: Path, file: str, shape: str, texture: str) -> Path | None:
-    """A cue-conflict picture, ``.../SHAPE/shapeN-textureM.png`` of these two cues; None for any other file.
+    """Return a cue-conflict picture, ``.../SHAPE/shapeN-textureM.png`` of these two cues; None for any other file.
 
     The name is asked of what a link leads to, so that records from elsewhere show no other picture of this machine.
     """
@@ -67,32 +67,32 @@ def stylized_copy(folder: Path, file: str) -> Path | None:
 
 
 def embed(path: Path, *, largest: int = LARGEST, quality: int = 90) -> Picture | None:
-    """The picture as a data URI, the smaller of PNG and JPEG; None if it cannot be decoded."""
+    """Return the picture as a data URI, the smaller of PNG and JPEG; None if it cannot be decoded."""
     image = _decoded(path)
     return None if image is None else embed_image(image, largest=largest, quality=quality)
 
 
 def embed_png(folder: Path, file: Any, *, largest: int = LARGEST) -> Picture | None:
-    """The PNG of that name in ``folder`` as a data URI; None for any other file, and if it cannot be decoded."""
+    """Return the PNG of that name in ``folder`` as a data URI; None for any other file, and if it cannot be decoded."""
     path = png_inside(folder, file)
     return embed(path, largest=largest, quality=85) if path else None
 
 
 def png_inside(folder: Path, file: Any) -> Path | None:
-    """The PNG of that name in ``folder``, None for anything else."""
+    """Return the PNG of that name in ``folder``, None for anything else."""
     path = inside(folder, file) if isinstance(file, str) and file else None
     return path if path is not None and path.suffix == ".png" else None
 
 
 def embed_image(image: Image.Image, *, largest: int = LARGEST, quality: int = 90, labels: bool = False) -> Picture:
-    """A decoded picture as a data URI; the colours of ``labels`` stay exact, unmixed at the borders."""
+    """Return a decoded picture as a data URI; the colours of ``labels`` stay exact, unmixed at the borders."""
     shown = image.copy()
     shown.thumbnail((largest, largest), Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS)
     return _encoded(shown, None if labels else quality)
 
 
 def side_by_side(path: Path, count: int, *, gap: int) -> list[Image.Image] | None:
-    """The ``count`` parts of one width in a picture, ``gap`` pixels apart; None if it cannot be so divided."""
+    """Return the ``count`` parts of one width in a picture, ``gap`` pixels apart; None if it cannot be so divided."""
     image = _decoded(path)
     if image is None:
         return None
@@ -134,7 +134,7 @@ def _decoded(path: Path) -> Image.Image | None:
 
 
 def _encoded(image: Image.Image, quality: int | None) -> Picture:
-    """The smaller of PNG and JPEG, without a ``quality`` always PNG."""
+    """Return the smaller of PNG and JPEG, without a ``quality`` always PNG."""
     encoded = [("png", _bytes(image, "PNG", optimize=True))]
     if quality is not None:
         encoded.append(("jpeg", _bytes(image, "JPEG", quality=quality, subsampling=0)))
@@ -143,7 +143,7 @@ def _encoded(image: Image.Image, quality: int | None) -> Picture:
 
 
 def attribution(folder: Path) -> str | None:
-    """The text of ``ATTRIBUTION.txt`` beside the pictures, if there is one."""
+    """Return the text of ``ATTRIBUTION.txt`` beside the pictures, if there is one."""
     path = inside(folder, "ATTRIBUTION.txt")
     if path is None:
         return None

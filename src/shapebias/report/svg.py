@@ -26,22 +26,22 @@ def tag(name: str, *children: object, **attributes: object) -> Markup:
 
 
 def share(value: float) -> str:
-    """A fraction of the width, kept inside the chart."""
+    """Return a fraction of the width, kept inside the chart."""
     return f"{_value(100 * min(max(value, 0.0), 1.0))}%"
 
 
 def colour(index: int | None) -> str:
-    """The class that gives an element the colour of model number ``index``, or of people (None)."""
+    """Return the class that gives an element the colour of model number ``index``, or of people (None)."""
     return "person" if index is None else f"model-{index % COLOURS}"
 
 
 def corners(points: Iterable[tuple[float, float]]) -> str:
-    """The corners of a line or an area, to a tenth of a pixel."""
+    """Return the corners of a line or an area, to a tenth of a pixel."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
 def mark(index: int | None, *, x: object = 0, y: float = 0, size: float = 5.5, title: str | None = None) -> Markup:
-    """The mark of model number ``index``, a colour and a form of its own; for people (None) a ring."""
+    """Return the mark of model number ``index``, a colour and a form of its own; for people (None) a ring."""
     label = tag("title", title) if title else ""
     if index is None:
         form = tag("circle", label, r=size * 0.9, class_="ring")
@@ -52,12 +52,12 @@ def mark(index: int | None, *, x: object = 0, y: float = 0, size: float = 5.5, t
 
 
 def key(index: int | None) -> Markup:
-    """The mark of a model, or of people (None), as a small picture beside its name."""
+    """Return the mark of a model, or of people (None), as a small picture beside its name."""
     return tag("svg", mark(index, x=8, y=8), class_="key", width=16, height=16, viewBox="0 0 16 16", aria_hidden="true")
 
 
 def meter(value: float, kind: str) -> Markup:
-    """A thin bar as long as a probability, in the colour of what it is about."""
+    """Return a thin bar as long as a probability, in the colour of what it is about."""
     parts = [
         tag("rect", x=0, y=0, width="100%", height=5, rx=2.5, class_="track"),
         tag("rect", x=0, y=0, width=share(value), height=5, rx=2.5, class_=f"fill-{kind}"),

@@ -13,7 +13,7 @@ Interval = tuple[float, float]
 
 
 def read_record(path: Path, schema: str | None, warnings: list[str]) -> dict[str, Any] | None:
-    """The JSON object of a file with that schema; None and a warning for any other file."""
+    """Return the JSON object of a file with that schema; None and a warning for any other file."""
     try:
         record = read_json(path)
     except UserError as error:
@@ -26,7 +26,7 @@ def read_record(path: Path, schema: str | None, warnings: list[str]) -> dict[str
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None for anything else."""
+    """Return a finite number, or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -36,21 +36,21 @@ def number(value: Any) -> float | None:
 
 
 def count(value: Any) -> int | None:
-    """A whole number of things, or None for anything else."""
+    """Return a whole number of things, or None for anything else."""
     found = number(value)
     return None if found is None else int(found)
 
 
 def table(value: Any) -> dict[str, Any]:
-    """A JSON object, empty for anything else."""
+    """Return a JSON object, empty for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def listing(value: Any) -> list[Any]:
-    """A JSON list, empty for anything else."""
+    """Return a JSON list, empty for anything else."""
     return value if isinstance(value, list) else []
 
 
 def text(value: Any) -> str | None:
-    """A string that is not empty, or None for anything else."""
+    """Return a string that is not empty, or None for anything else."""
     return value if isinstance(value, str) and value else None

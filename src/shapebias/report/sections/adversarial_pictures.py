@@ -60,23 +60,23 @@ _Images = list[tuple[Model, Mapping[str, Any]]]
 
 
 def attack_title(attack: str) -> str:
-    """The usual spelling of an attack's name."""
+    """Return the usual spelling of an attack's name."""
     return TITLES.get(attack, attack)
 
 
 def rank(attack: str) -> int:
-    """The place of an attack: known ones in the order of the paper, others after them."""
+    """Return the place of an attack: known ones in the order of the paper, others after them."""
     return list(TITLES).index(attack) if attack in TITLES else len(TITLES)
 
 
 def clean_results(results: Sequence[Result]) -> list[Result]:
-    """The accuracies on the pictures as they were before any attack."""
+    """Return the accuracies on the pictures as they were before any attack."""
     top1 = [r for r in results if r.evaluator in EVALUATORS and r.metric == "top1"]
     return [r for r in top1 if r.condition.get("attack") == CLEAN]
 
 
 def galleries(collection: Collection) -> list[Gallery]:
-    """The example pictures that the results name, of the first ``GALLERIES`` folders of each kind of attack."""
+    """Return the example pictures that the results name, of the first ``GALLERIES`` folders of each kind of attack."""
     folders: dict[tuple[bool, Path, str], _Images] = {}
     for model in collection.models:
         for measurement in model.measurements:
@@ -104,7 +104,7 @@ def galleries(collection: Collection) -> list[Gallery]:
 
 
 def _folder(name: str, home: Path, warnings: list[str]) -> Path | None:
-    """The folder of that name if it is one of adversarial pictures, also if moved together with the results."""
+    """Return the folder of that name if it is one of adversarial pictures, also if moved together with the results."""
     ways = (Path(name), home / Path(name).name)
     found = next((way for way in ways if _is_ours(way)), None)
     if found is None:
@@ -122,14 +122,14 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _source(model: Model, clean: Result) -> str:
-    """The model that transferred pictures were made against: that of ``clean``, or of all attacks beside it."""
+    """Return the model that transferred pictures were made against: that of ``clean``, or of all attacks beside it."""
     results = [r for r in model.results if r.evaluator == clean.evaluator]
     sources = dict.fromkeys(source for r in results if (source := text(r.condition.get("source"))))
     return text(clean.condition.get("source")) or (next(iter(sources)) if len(sources) == 1 else "")
 
 
 def _pictures(folder: Path, images: _Images) -> tuple[AttackedPicture, ...]:
-    """The attacks in turn, each in the order of the record, one card for a picture shown to several models."""
+    """Return the attacks in turn, each in the order of the record, one card for a picture shown to several models."""
     cards: dict[tuple[str, ...], _Images] = {}
     for model, image in images:
         files = tuple(text(image.get(view)) or "" for view in _VIEWS)

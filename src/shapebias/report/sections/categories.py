@@ -86,7 +86,7 @@ def _chart(respondents: Sequence[Respondent], categories: Sequence[str]) -> Mark
 
 
 def _measured(models: Sequence[Model]) -> list[Respondent]:
-    """Every model that decided anything; results without weights under a person's name are a person's."""
+    """Return every model that decided anything; results without weights under a person's name are a person's."""
     found = []
     for model in models:
         result = model.result("shape-bias", "shape_bias")

@@ -146,7 +146,7 @@ def _may_be_published(folder: Path, files: Sequence[str]) -> bool:
 
 
 def _decisions(model: Model, warnings: list[str]) -> Decisions | None:
-    """The first decisions beside the model's results, or the raw answers that these name."""
+    """Return the first decisions beside the model's results, or the raw answers that these name."""
     for measurement in model.measurements:
         path = inside(measurement.path.parent, DECISIONS_FILE)
         found = _from_json(path, model, warnings) if path else None
@@ -194,7 +194,7 @@ def _from_responses(measurement: Measurement, model: Model, warnings: list[str])
 
 
 def cue_of(answer: str, shape: str, texture: str) -> str:
-    """The cue that an answer follows: shape, texture, or other."""
+    """Return the cue that an answer follows: shape, texture, or other."""
     return {shape: "shape", texture: "texture"}.get(answer, "other")
 
 

@@ -106,7 +106,7 @@ Shown = tuple[str, Picture, Picture, Labelled, set[int]]  # the arguments of ``L
 def _segmented(
     model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any]
 ) -> Iterator[tuple[str, float | None, Shown]]:
-    """The pictures of the weights that were measured, with their backbone."""
+    """Yield the pictures of the weights that were measured, with their backbone."""
     measured = {
         (text(result.condition.get("backbone")), text(table(seed).get("weights_sha256")))
         for result in results
@@ -128,7 +128,7 @@ def _segmented(
 def _pseudo_labelled(
     model: Model, results: Sequence[Result], folder: Path, record: Mapping[str, Any]
 ) -> Iterator[tuple[str, float | None, Shown]]:
-    """The pictures, if they are of the settings of a result, with its scales and threshold."""
+    """Yield the pictures, if they are of the settings of a result, with its scales and threshold."""
     scales = next((text(r.condition.get("scales")) for r in results if _is_of(r, record)), None)
     for row in _rows(record) if scales is not None else []:
         files = [row.get(view) for view in ("image", "truth", "pseudo_label", "heat")]
@@ -161,7 +161,7 @@ def _is_of(result: Result, record: Mapping[str, Any]) -> bool:
 
 
 def _class_numbers(labels: Image.Image) -> set[int]:
-    """The class numbers whose colours are in a picture."""
+    """Return the class numbers whose colours are in a picture."""
     colours = np.unique(np.asarray(labels).reshape(-1, 3), axis=0)
     return {index for colour in colours.tolist() if (index := _COLOURS.get(tuple(colour))) is not None}
 

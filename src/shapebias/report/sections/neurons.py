@@ -130,7 +130,7 @@ def _strips(rows: Sequence[Any], folders: Sequence[Path]) -> tuple[Strip, ...]:
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    """The stylized copy of that path, if it lies in one of ``folders``; also where these were moved with it.
+    """Return the stylized copy of that path, if it lies in one of ``folders``; also where these were moved with it.
 
     The path is absolute, or relative to where the measuring ran or to a folder.
     """
@@ -141,7 +141,7 @@ def _find(name: str, folders: Sequence[Path]) -> Path | None:
 
 
 def _place(image: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The place in its picture that a neuron responds to most, in fractions of width and height."""
+    """Return the place in its picture that a neuron responds to most, in fractions of width and height."""
     x, y = number(image.get("x")), number(image.get("y"))
     return None if x is None or y is None or not (0 <= x <= 1 and 0 <= y <= 1) else (x, y)
 

@@ -65,7 +65,7 @@ def _panel(models: Sequence[Model], choices: Sequence[Choice]) -> Panel | None:
 
 
 def _result(model: Model, choice: Choice) -> Result | None:
-    """The result without a condition, or the first."""
+    """Return the result without a condition, or the first."""
     for metric in choice.metrics:
         results = [r for r in model.results if (r.evaluator, r.metric) == (choice.evaluator, metric)]
         results = [r for r in results if r.value is not None]

@@ -65,7 +65,7 @@ def build_audit(collection: Collection) -> dict[str, Any] | None:
 
 
 def _different_data(models: Sequence[Model]) -> list[str]:
-    """A warning for every evaluator whose models were measured on different files."""
+    """Return a warning for every evaluator whose models were measured on different files."""
     prints: dict[tuple[str, str], set[str]] = {}
     for result in (result for model in models for result in model.results):
         fingerprint = table(result.details.get("data")).get("fingerprint")
@@ -93,7 +93,7 @@ def _recorded_warnings(model: Model) -> list[str]:
 
 
 def _credits(collection: Collection) -> list[str]:
-    """The texts of the attribution files beside the pictures shown and the data used."""
+    """Return the texts of the attribution files beside the pictures shown and the data used."""
     folders = list(collection.picture_folders)
     for model in collection.models:
         records = [table(model.run.record.get("data"))] if model.run else []

@@ -135,13 +135,13 @@ def _chart(key: Key, rows: Sequence[tuple[Model, Result]]) -> TaskChart:
 
 
 def _guess(result: Result) -> float | None:
-    """The accuracy of guessing among the classes, of single classes alone."""
+    """Return the accuracy of guessing among the classes, of single classes alone."""
     classes = len(table(result.details.get("per_category")))
     return 1 / classes if result.metric == "top1" and classes else None
 
 
 def _cam_charts(models: Sequence[Model]) -> list[CamCharts]:
-    """The charts of each choice of scales, the protocol's four first."""
+    """Return the charts of each choice of scales, the protocol's four first."""
     by_scales: dict[str, list[tuple[Model, Result]]] = {}
     for model in models:
         for result in model.results:
@@ -164,7 +164,7 @@ def _cam_charts(models: Sequence[Model]) -> list[CamCharts]:
 
 
 def _scales_title(scales: str) -> str:
-    """The scales that the maps are of, in words."""
+    """Return the scales that the maps are of, in words."""
     return _SCALES.get(scales, f"scales {scales}" if scales else "")
 
 
@@ -174,7 +174,7 @@ def _at_threshold(threshold: float, rows: Sequence[tuple[Model, Result]]) -> tup
 
 
 def _cam_line(model: Model, best: Result) -> Line | None:
-    """The curve of the record, a mark at its best, malformed points skipped; None without two of them."""
+    """Return the curve of the record, a mark at its best, malformed points skipped; None without two of them."""
     pairs = [listing(item) for item in listing(best.details.get("curve"))[:_MOST]]
     numbers = [(number(pair[0]), number(pair[1])) for pair in pairs if len(pair) == 2]
     curve = {x: y for x, y in numbers if x is not None and y is not None and 0 <= x <= 1 and 0 <= y <= 1}
