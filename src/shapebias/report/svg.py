@@ -26,7 +26,7 @@ def tag(name: str, *children: object, **attributes: object) -> Markup:
 
 
 def share(value: float) -> str:
-    """Return a fraction of the width, kept inside the chart."""
+    """Return a fraction of the width as a percentage, clipped to the chart."""
     return f"{_value(100 * min(max(value, 0.0), 1.0))}%"
 
 

@@ -36,7 +36,7 @@ def number(value: Any) -> float | None:
 
 
 def count(value: Any) -> int | None:
-    """Return a whole number of things, or None for anything else."""
+    """Return a count, or None for anything else."""
     found = number(value)
     return None if found is None else int(found)
 

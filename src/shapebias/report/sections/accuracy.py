@@ -58,7 +58,7 @@ def _accuracies(rows: list[tuple[Model, Result]]) -> Accuracies:
 
 
 def _guess(model: Model, result: Result) -> float | None:
-    """Return the accuracy of guessing among the model's answers, None where that is not known."""
+    """Return the chance level over the model's possible answers, None if unknown."""
     chance = number(result.details.get("chance"))
     if result.evaluator in ("silhouettes", "edges", "sketches"):
         return chance if chance is not None and 0 < chance <= 1 else None

@@ -102,7 +102,7 @@ def build(collection: Collection) -> dict[str, Any] | None:
 
 
 def _column(result: Result) -> Column | None:
-    """Return the attack and epsilon of a result, None where it is of no attack or its condition makes no sense."""
+    """Return the attack and epsilon of a result, None if it has no attack or its condition is malformed."""
     attack, epsilon = text(result.condition.get("attack")), number(result.condition.get("epsilon"))
     if result.evaluator not in EVALUATORS or attack is None or attack == CLEAN:
         return None
@@ -115,7 +115,7 @@ def _threat(result: Result) -> Threat:
 
 
 def _clean(model: Model, threat: Threat) -> Result | None:
-    """Return the accuracy without attack: that of the same source, or of none."""
+    """Return the accuracy without attack: with the same source, otherwise without a source."""
     results = [r for r in clean_results(model.results) if r.evaluator == threat.evaluator]
     return next((r for r in results if _threat(r).source in (threat.source, "")), None)
 

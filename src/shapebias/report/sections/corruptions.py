@@ -143,7 +143,7 @@ def _shade(result: Result | None, what: str) -> Shade:
 
 
 def _missing(found: Mapping[tuple[str, int | None], Result]) -> str:
-    """Return the missing cells in words: ``snow; fog at 3, 4``; nothing where all are there."""
+    """Return the missing cells in words: ``snow; fog at 3, 4``; empty if none are missing."""
     missing = []
     for name, title in TITLES.items():
         absent = [severity for severity in SEVERITIES if (name, severity) not in found]

@@ -117,7 +117,7 @@ def build(collection: Collection) -> dict[str, Any] | None:
 
 
 def _results(models: Sequence[Model]) -> Table[Row]:
-    """Return all results, known or not; single corruptions and attacks folded away."""
+    """Return all results; single corruptions and attacks are collapsed."""
     found: dict[Key, list[list[Result]]] = {}
     for place, model in enumerate(models):
         for result in model.results:
@@ -133,7 +133,7 @@ def _results(models: Sequence[Model]) -> Table[Row]:
 
 
 def _differences(differences: Sequence[Difference]) -> Table[PairedRow]:
-    """Return the paired differences; single corruptions and attacks folded away where they are many."""
+    """Return the paired differences; many single corruptions and attacks are collapsed."""
     conditions: dict[str, set[str]] = {}
     for item in differences:
         conditions.setdefault(item.evaluator, set()).add(describe(item.condition))

@@ -60,7 +60,7 @@ def build(collection: Collection) -> dict[str, Any] | None:
 
 
 def _summary(ranked: Sequence[Row], differences: Sequence[Difference]) -> str:
-    """Return the lowest and the highest shape bias in sentences that claim no more than the intervals allow."""
+    """Describe the lowest and the highest shape bias in sentences that claim no more than the intervals allow."""
     low, high = ranked[0], ranked[-1]
     least, most = percent(low.result.value, 0), percent(high.result.value, 0)
     if low is high:
@@ -83,7 +83,7 @@ def _summary(ranked: Sequence[Row], differences: Sequence[Difference]) -> str:
 
 
 def _compare(ranked: Sequence[Row], differences: Sequence[Difference]) -> list[Compared]:
-    """Return every model against the first; nothing unless a paired difference to it is on file."""
+    """Compare every model with the first; empty unless there is a paired difference to it."""
     found: list[Compared] = []
     for row in ranked:
         first, name = ranked[0].model.name, row.model.name

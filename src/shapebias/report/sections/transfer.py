@@ -135,7 +135,7 @@ def _chart(key: Key, rows: Sequence[tuple[Model, Result]]) -> TaskChart:
 
 
 def _guess(result: Result) -> float | None:
-    """Return the accuracy of guessing among the classes, of single classes alone."""
+    """Return the accuracy of guessing; only defined for tasks with one class per image."""
     classes = len(table(result.details.get("per_category")))
     return 1 / classes if result.metric == "top1" and classes else None
 
@@ -164,7 +164,7 @@ def _cam_charts(models: Sequence[Model]) -> list[CamCharts]:
 
 
 def _scales_title(scales: str) -> str:
-    """Return the scales that the maps are of, in words."""
+    """Describe the scales of the maps in words."""
     return _SCALES.get(scales, f"scales {scales}" if scales else "")
 
 
