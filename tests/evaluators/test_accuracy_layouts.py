@@ -244,14 +244,14 @@ def test_a_drawn_image_gets_the_style_it_has_among_all(tmp_path):
 
 def test_a_killed_stylization_resumes(tmp_path, monkeypatch):
     data = with_solution(tmp_path / "data")
-    setting = EvalConfig(data, tmp_path / "out", limit=4)
+    config = EvalConfig(data, tmp_path / "out", limit=4)
     written = killed_at_image(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        Stylized(setting).run(fixed(torch.zeros(4, 1000), WNIDS))
+        Stylized(config).run(fixed(torch.zeros(4, 1000), WNIDS))
     folder = tmp_path / "out" / "images" / "stylized-4-seed0"
     there = {path: path.stat().st_mtime_ns for path in folder.glob("*.png")}
     assert len(there) == 2
-    outcome = Stylized(setting).run(fixed(torch.zeros(4, 1000), WNIDS))
+    outcome = Stylized(config).run(fixed(torch.zeros(4, 1000), WNIDS))
     assert outcome.results[0].n == 4
     assert len(written) == 3 + 2  # the two that were missing
     assert all(path.stat().st_mtime_ns == time for path, time in there.items())

@@ -272,29 +272,29 @@ def test_public_files_are_never_cropped(tmp_path, squashed):
 def test_a_killed_measurement_resumes(tmp_path):
     says, _ = random_says(5)
     data = corrupted(tmp_path / "data", says)
-    setting = EvalConfig(data, tmp_path / "out", batch_size=8)
-    whole = Corruptions(setting).run(reading())
+    config = EvalConfig(data, tmp_path / "out", batch_size=8)
+    whole = Corruptions(config).run(reading())
     done = 5 * CORRUPTIONS.index("fog")
     model = reading(weights_sha256="a", stop=done)
     with pytest.raises(KeyboardInterrupt):
-        Corruptions(setting).run(model)
+        Corruptions(config).run(model)
     assert len(model.network.shapes) == done
     again = reading(weights_sha256="a")
-    outcome = Corruptions(setting).run(again)
+    outcome = Corruptions(config).run(again)
     assert len(again.network.shapes) == 75 - done
     assert outcome.results == whole.results
     assert not (tmp_path / "out" / "net" / "unfinished" / "corruptions").exists()
     fresh = reading(weights_sha256="a")
-    Corruptions(setting).run(fresh)
+    Corruptions(config).run(fresh)
     assert len(fresh.network.shapes) == 75
 
 
 @pytest.mark.parametrize("change", ["weights", "cell", "limit", "preprocessing"])
 def test_what_was_measured_otherwise_is_measured_again(tmp_path, change):
     data = corrupted(tmp_path / "data", {(c, 1): [[0, 1], [1, 1], [2, 1]] for c in ("frost", "fog")})
-    setting = EvalConfig(data, tmp_path / "out")
+    config = EvalConfig(data, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
-        Corruptions(setting).run(reading(weights_sha256="a", stop=1))  # in the second of two cells
+        Corruptions(config).run(reading(weights_sha256="a", stop=1))  # in the second of two cells
     again = reading(weights_sha256="a")
     if change == "weights":
         again = reading(weights_sha256="b")
@@ -304,8 +304,8 @@ def test_what_was_measured_otherwise_is_measured_again(tmp_path, change):
         noise_image(data / "frost" / "1" / "ant" / "9.png", 0, (SIDE, SIDE))
         picture(data / "frost" / "1" / "ant" / "9.png", 1)
     else:
-        setting = EvalConfig(data, tmp_path / "out", limit=4)
-    Corruptions(setting).run(again)
+        config = EvalConfig(data, tmp_path / "out", limit=4)
+    Corruptions(config).run(again)
     assert len(again.network.shapes) == 2
 
 
@@ -398,8 +398,8 @@ def test_other_data_are_corrupted_once_and_measured(tmp_path, monkeypatch):
         for i in range(3):
             noise_image(root / name / f"{i}.png", 10 * number + i, (32, 40))
     (root / "cat" / "2.png").write_bytes(b"")
-    setting = EvalConfig(tmp_path / "data", tmp_path / "out", limit=8, seed=2)
-    evaluator = Corruptions(setting)
+    config = EvalConfig(tmp_path / "data", tmp_path / "out", limit=8, seed=2)
+    evaluator = Corruptions(config)
     with pytest.raises(UserError, match="different classes"):
         evaluator.check(reading(("ant", "bear")))
     assert not (tmp_path / "out").exists()
@@ -416,7 +416,7 @@ def test_other_data_are_corrupted_once_and_measured(tmp_path, monkeypatch):
     assert len(mean.details["data"]["unreadable"]) == 8 - kept
     times = {path: path.stat().st_mtime_ns for path in made.root.rglob("*.JPEG")}
     assert len(times) == 75 * kept
-    again = Corruptions(setting).run(reading(classes, "other", Preprocessing(32)))
+    again = Corruptions(config).run(reading(classes, "other", Preprocessing(32)))
     assert {path: path.stat().st_mtime_ns for path in made.root.rglob("*.JPEG")} == times
     assert [entry.value for entry in again.results] == [entry.value for entry in outcome.results]
     with pytest.raises(UserError, match="--limit 1 leaves one class"):

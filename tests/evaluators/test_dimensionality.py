@@ -343,8 +343,8 @@ def test_a_given_grid_of_textures_is_taken_as_it_is(tmp_path, images, grid):
 def test_the_batch_size_changes_nothing(tmp_path, grid):
     found = []
     for size in (1, 5, 64):
-        setting = EvalConfig(grid, tmp_path / "out", batch_size=size, pairs=50)
-        found.append([(e.metric, e.value, e.ci95) for e in Dimensionality(setting).run(model().eval()).results][:3])
+        config = EvalConfig(grid, tmp_path / "out", batch_size=size, pairs=50)
+        found.append([(e.metric, e.value, e.ci95) for e in Dimensionality(config).run(model().eval()).results][:3])
     for other in found[1:]:
         for (name, value, interval), (same, again, same_interval) in zip(found[0], other, strict=True):
             assert name == same
@@ -356,8 +356,8 @@ def test_a_stage_is_measured_and_the_model_left_as_it_was(tmp_path, grid):
     torch.manual_seed(0)
     network = model().eval()
     before = (network.stages, dict(network.network.maps._forward_hooks), network.training)
-    setting = EvalConfig(grid, tmp_path / "out", stage="maps", pairs=2)
-    outcome = Dimensionality(setting).run(network)
+    config = EvalConfig(grid, tmp_path / "out", stage="maps", pairs=2)
+    outcome = Dimensionality(config).run(network)
     assert (network.stages, dict(network.network.maps._forward_hooks), network.training) == before
     entry = outcome.results[0]
     assert entry.condition == {"textures": 3, "stage": "maps"}

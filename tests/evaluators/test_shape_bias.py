@@ -139,8 +139,8 @@ def test_own_classes_to_figures_and_responses(tmp_path, below):
     conflict_folder(tmp_path / "data" / below)
     logits = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.2, 0.5, 0.3]]))
     model = fixed(logits, ("cat", "dog", "bear"), "a_net")  # shape, texture?, ...
-    setting = EvalConfig(tmp_path / "data", tmp_path / "out", batch_size=2)
-    outcome = ShapeBias(setting).run(model)
+    config = EvalConfig(tmp_path / "data", tmp_path / "out", batch_size=2)
+    outcome = ShapeBias(config).run(model)
     bias = outcome.results[0]
     assert outcome.images == ("cat/cat1-dog2.png", "cat/cat7-bear1.png", "dog/dog3-cat2.png")
     assert outcome.per_image[outcome.results[0].key].tolist() == [[1, 1], [0, 1], [1, 1]]
@@ -164,16 +164,16 @@ def test_own_classes_to_figures_and_responses(tmp_path, below):
 def test_a_thousand_outputs_are_mapped(tmp_path, mapping, classes):
     logits = torch.full((3, 1000), -9.0)
     logits[0, MEMBERS["cat"][0]] = logits[1, MEMBERS["bear"][3]] = logits[2, MEMBERS["truck"][0]] = 5.0
-    setting = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out", mapping=mapping)
-    outcome = ShapeBias(setting).run(fixed(logits, classes))
+    config = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out", mapping=mapping)
+    outcome = ShapeBias(config).run(fixed(logits, classes))
     assert outcome.per_image[outcome.results[0].key].tolist() == [[1, 1], [0, 1], [0, 0]]
     assert outcome.results[0].condition == {"mapping": mapping}
 
 
 def test_decisions_are_written_for_the_page_of_pictures(tmp_path):
     logits = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.25, 0.25, 0.5]]))
-    setting = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out")
-    outcome = ShapeBias(setting).run(fixed(logits, ("cat", "dog", "bear")))
+    config = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out")
+    outcome = ShapeBias(config).run(fixed(logits, ("cat", "dog", "bear")))
     assert outcome.results[0].details["decisions"] == "decisions.json"
     found = json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())
     assert found["folder"] == str(tmp_path / "data")
@@ -190,8 +190,8 @@ def test_decisions_are_written_for_the_page_of_pictures(tmp_path):
 
 def test_mapped_decisions_are_shares_of_the_16_scores(tmp_path):
     logits = torch.randn(3, 1000, generator=torch.Generator().manual_seed(0)) * 4
-    setting = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out")
-    ShapeBias(setting).run(fixed(logits, None))
+    config = EvalConfig(conflict_folder(tmp_path / "data"), tmp_path / "out")
+    ShapeBias(config).run(fixed(logits, None))
     scores = category_probabilities(logits.double().softmax(1).numpy())
     shares = scores / scores.sum(1, keepdims=True)
     for row, image in enumerate(json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())["images"]):
@@ -260,8 +260,8 @@ def test_folders_without_a_conflict_or_with_an_image_twice_are_refused(tmp_path)
 def test_confidence_is_the_share_in_the_decisions_file(tmp_path, mapping):
     conflict_folder(tmp_path / "data")
     torch.manual_seed(0)
-    setting = EvalConfig(tmp_path / "data", tmp_path / "out", mapping=mapping)
-    bias = ShapeBias(setting).run(fixed(5 * torch.randn(3, 1000), None)).results[0]
+    config = EvalConfig(tmp_path / "data", tmp_path / "out", mapping=mapping)
+    bias = ShapeBias(config).run(fixed(5 * torch.randn(3, 1000), None)).results[0]
     rows = json.loads((tmp_path / "out" / "net" / "decisions.json").read_text())["images"]
     for cue in ("shape", "texture"):
         shares = [row[f"p_{cue}"] for row in rows]

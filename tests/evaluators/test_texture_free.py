@@ -41,8 +41,8 @@ def test_the_evaluators_are_named():
 @pytest.mark.parametrize("mapping", ["mean", "max"])
 def test_imagenet_networks_answer_by_the_16_categories(tmp_path, evaluator, classes, mapping):
     data = class_folder(tmp_path / "data", ("bear", "cat"), 2)
-    setting = EvalConfig(data, tmp_path / "out", batch_size=3, mapping=mapping)
-    outcome = evaluator(setting).run(fixed(saying("bear", "truck", "cat", "cat"), classes, "a_net"))
+    config = EvalConfig(data, tmp_path / "out", batch_size=3, mapping=mapping)
+    outcome = evaluator(config).run(fixed(saying("bear", "truck", "cat", "cat"), classes, "a_net"))
     (entry,) = outcome.results
     assert (entry.evaluator, entry.metric, entry.value, entry.n) == (evaluator.name, "top1", 0.75, 4)
     assert entry.ci95 == wilson(3, 4)

@@ -37,15 +37,15 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def setting(folder, tmp_path):
+def config(folder, tmp_path):
     source = classifier(Small(seed=1), "source")
     return EvalConfig(
         folder, tmp_path / "out", batch_size=3, attacks=("fgsm", "pgd"), epsilons=(2.0, 8.0), source=source
     )
 
 
-def only_set(setting):
-    (folder,) = (setting.out / "images").iterdir()
+def only_set(config):
+    (folder,) = (config.out / "images").iterdir()
     return folder
 
 
@@ -78,10 +78,10 @@ def test_rounding_goes_towards_the_original_and_never_past_epsilon(epsilon):
     assert torch.equal(stored[2], original[2].double())
 
 
-def test_whole_levels_survive_the_attack_and_its_rounding_errors(setting):
-    setting = replace(setting, attacks=("fgsm", "ifgsm"), epsilons=EPSILONS)
-    TransferAttack(setting).run(classifier())
-    made = only_set(setting)
+def test_whole_levels_survive_the_attack_and_its_rounding_errors(config):
+    config = replace(config, attacks=("fgsm", "ifgsm"), epsilons=EPSILONS)
+    TransferAttack(config).run(classifier())
+    made = only_set(config)
     for attack in ("fgsm", "ifgsm"):
         for epsilon in (2, 4, 8, 16):
             for label in CLASSES:
@@ -93,14 +93,14 @@ def test_whole_levels_survive_the_attack_and_its_rounding_errors(setting):
                     assert set(np.unique(np.abs(change[inside]))) <= {0, epsilon}
 
 
-def test_the_stored_images_are_the_sources_crop_attacked_on_the_source(setting):
-    TransferAttack(setting).run(classifier())
-    made, source = only_set(setting), setting.source
+def test_the_stored_images_are_the_sources_crop_attacked_on_the_source(config):
+    TransferAttack(config).run(classifier())
+    made, source = only_set(config), config.source
     assert not list(made.rglob(".*"))
     for label in CLASSES:
         for number in range(2):
             name = f"{label}/{number}.png"
-            image = source.preprocessing(load_rgb(setting.data / name))[None]
+            image = source.preprocessing(load_rgb(config.data / name))[None]
             clean = image * 255
             assert np.array_equal(levels(made / "clean" / f"{name}.png"), clean[0].permute(1, 2, 0).round().numpy())
             for attack in ("fgsm", "pgd"):
@@ -121,12 +121,12 @@ def test_the_stored_images_are_the_sources_crop_attacked_on_the_source(setting):
 
 
 @pytest.mark.parametrize(("size", "shown"), [(16, "as they are"), (12, "resized to 12"), (20, "resized to 20")])
-def test_models_are_shown_the_whole_images(setting, size, shown):
+def test_models_are_shown_the_whole_images(config, size, shown):
     model = classifier(size=size, crop=0.5)
-    found = TransferAttack(setting).run(model)
-    made = only_set(setting)
+    found = TransferAttack(config).run(model)
+    made = only_set(config)
     clean = found.results[0]
-    called = f"source-{weights_sha256(setting.source.network)[:8]}"
+    called = f"source-{weights_sha256(config.source.network)[:8]}"
     assert clean.condition == {"attack": "none", "source": called}
     assert clean.details["source"]["name"] == "source"
     assert clean.details["shown"] == shown
@@ -144,21 +144,21 @@ def test_models_are_shown_the_whole_images(setting, size, shown):
             right.append(CLASSES[int(model(to_tensor(picture)[None]).argmax())] == name.split("/")[0])
         assert found.per_image[entry.key][:, 0].tolist() == right
         assert (entry.evaluator, entry.metric, entry.value, entry.n) == ("transfer-attack", "top1", np.mean(right), 8)
-    assert not (setting.out / "net" / "unfinished" / "transfer-attack").exists()
+    assert not (config.out / "net" / "unfinished" / "transfer-attack").exists()
 
 
-def test_several_models_share_one_set(setting):
-    evaluator = TransferAttack(setting)
-    models = [classifier(), classifier(Small(seed=5), "other"), setting.source]
+def test_several_models_share_one_set(config):
+    evaluator = TransferAttack(config)
+    models = [classifier(), classifier(Small(seed=5), "other"), config.source]
     for model in models:
         evaluator.check(model)
     first = evaluator.run(models[0])
-    before, gradients = contents(only_set(setting)), setting.source.network.gradients
+    before, gradients = contents(only_set(config)), config.source.network.gradients
     evaluator.run(models[1])
-    assert values_of(TransferAttack(setting).run(models[0])) == values_of(first)
-    itself = TransferAttack(setting).run(models[2])
-    assert contents(only_set(setting)) == before
-    assert setting.source.network.gradients == gradients  # not attacked again, by this evaluator or a later one
+    assert values_of(TransferAttack(config).run(models[0])) == values_of(first)
+    itself = TransferAttack(config).run(models[2])
+    assert contents(only_set(config)) == before
+    assert config.source.network.gradients == gradients  # not attacked again, by this evaluator or a later one
     values = [entry.value for entry in itself.results]
     assert values[0] > values[-1]  # the source is misled itself
 
@@ -167,117 +167,117 @@ def test_several_models_share_one_set(setting):
     "change",
     [{"seed": 1}, {"epsilons": (2.0, 9.0)}, {"attacks": ("fgsm",)}, {"limit": 3}, {"source": "other"}],
 )
-def test_other_settings_make_a_set_of_their_own(setting, change):
+def test_other_settings_make_a_set_of_their_own(config, change):
     if "source" in change:
         change = {"source": classifier(Small(seed=9), "source")}
-    for one in (setting, replace(setting, **change)):
+    for one in (config, replace(config, **change)):
         TransferAttack(one).run(classifier())
-    assert len(list((setting.out / "images").iterdir())) == 2
+    assert len(list((config.out / "images").iterdir())) == 2
 
 
-def test_the_order_of_attacks_makes_no_other_set(setting):
+def test_the_order_of_attacks_makes_no_other_set(config):
     one, other = (
-        TransferAttack(replace(setting, attacks=a)).run(classifier()) for a in (("fgsm", "pgd"), ("pgd", "fgsm"))
+        TransferAttack(replace(config, attacks=a)).run(classifier()) for a in (("fgsm", "pgd"), ("pgd", "fgsm"))
     )
     assert values_of(one) == values_of(other)
-    assert len(list((setting.out / "images").iterdir())) == 1
+    assert len(list((config.out / "images").iterdir())) == 1
 
 
-def test_a_killed_making_resumes_and_makes_no_whole_image_again(setting):
-    expected = replace(setting, out=setting.out / "whole")
+def test_a_killed_making_resumes_and_makes_no_whole_image_again(config):
+    expected = replace(config, out=config.out / "whole")
     TransferAttack(expected).run(classifier())
-    killed = replace(setting, source=classifier(Small(seed=1, stop=30), "source"))  # in the second of three batches
+    killed = replace(config, source=classifier(Small(seed=1, stop=30), "source"))  # in the second of three batches
     with pytest.raises(KeyboardInterrupt):
         TransferAttack(killed).run(classifier())
-    made = only_set(setting)
+    made = only_set(config)
     with pytest.raises(UserError, match="is not finished"):
         read_set(made)
     whole = [made / f"{column}/{name}.png" for name in ("bear/0.png", "bear/1.png", "cat/0.png") for column in COLUMNS]
     times = [path.stat().st_mtime_ns for path in whole]
     assert len(whole) < len(contents(made)) < len(contents(only_set(expected)))
     (made / "clean" / ".x.png.abc.part").write_bytes(b"")
-    TransferAttack(setting).run(classifier())
+    TransferAttack(config).run(classifier())
     assert [path.stat().st_mtime_ns for path in whole] == times
     assert contents(made) == contents(only_set(expected))
     assert not list(made.rglob("*.part"))
 
 
-def test_sources_of_one_name_have_results_of_their_own(setting):
-    other = replace(setting, source=classifier(Small(seed=9), "source"))
-    one, two = (TransferAttack(s).run(classifier()) for s in (setting, other))
+def test_sources_of_one_name_have_results_of_their_own(config):
+    other = replace(config, source=classifier(Small(seed=9), "source"))
+    one, two = (TransferAttack(s).run(classifier()) for s in (config, other))
     assert not {entry.key for entry in one.results} & {entry.key for entry in two.results}
 
 
-def test_images_that_went_missing_are_made_again(setting):
-    evaluator = TransferAttack(setting)
+def test_images_that_went_missing_are_made_again(config):
+    evaluator = TransferAttack(config)
     evaluator.run(classifier())
-    before = contents(only_set(setting))
-    (only_set(setting) / "pgd" / "8" / "cat" / "1.png.png").unlink()
-    (only_set(setting) / "clean" / "owl" / "0.png.png").write_bytes(b"")  # as a full disk leaves it
+    before = contents(only_set(config))
+    (only_set(config) / "pgd" / "8" / "cat" / "1.png.png").unlink()
+    (only_set(config) / "clean" / "owl" / "0.png.png").write_bytes(b"")  # as a full disk leaves it
     evaluator.run(classifier())
-    assert contents(only_set(setting)) == before
+    assert contents(only_set(config)) == before
 
 
-def test_names_need_not_be_utf8(setting, folder):
+def test_names_need_not_be_utf8(config, folder):
     odd = os.fsdecode(b"caf\xe9.png")
     (folder / "cat" / "1.png").rename(folder / "cat" / odd)
     for evaluator in (WhiteBox, TransferAttack):
-        assert f"cat/{odd}" in evaluator(setting).run(classifier()).images
+        assert f"cat/{odd}" in evaluator(config).run(classifier()).images
 
 
-def test_another_process_at_work_is_waited_for_by_the_user(setting):
-    TransferAttack(setting).run(classifier())
-    with locked(only_set(setting)), pytest.raises(UserError, match="another process is at work"):
-        TransferAttack(setting).run(classifier())
+def test_another_process_at_work_is_waited_for_by_the_user(config):
+    TransferAttack(config).run(classifier())
+    with locked(only_set(config)), pytest.raises(UserError, match="another process is at work"):
+        TransferAttack(config).run(classifier())
 
 
-def test_images_that_cannot_be_made_are_listed_and_skipped(setting, folder):
+def test_images_that_cannot_be_made_are_listed_and_skipped(config, folder):
     Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
     (folder / "owl" / "0.png").write_bytes(b"no image")
-    setting = replace(setting, source=classifier(OddAtBlack(), "source"))
+    config = replace(config, source=classifier(OddAtBlack(), "source"))
     for _ in range(2):  # the second time from the manifest
-        found = TransferAttack(setting).run(classifier())
+        found = TransferAttack(config).run(classifier())
         assert len(found.images) == 6
         assert not {"cat/1.png", "owl/0.png"} & set(found.images)
         details = found.results[0].details
         assert details["gradients_not_finite"] == ["cat/1.png"]
         assert "the gradient of source is not finite for 1 of the images" in details["warning"]
         assert [reason.partition(": ")[0] for reason in details["data"]["unreadable"]] == [str(folder / "owl/0.png")]
-    made = only_set(setting)
+    made = only_set(config)
     assert not list(made.rglob("cat/1.png.png"))
     assert json.loads((made / "adversarial.json").read_text())["gradients_not_finite"] == ["cat/1.png"]
     with pytest.raises(UserError, match="unreadable image"):
-        TransferAttack(replace(setting, strict=True)).run(classifier())
+        TransferAttack(replace(config, strict=True)).run(classifier())
     noise_image(folder / "owl" / "0.png", 5)
     with pytest.raises(UserError, match=r"gradient of source is not finite for cat/1.png"):
-        TransferAttack(replace(setting, strict=True)).run(classifier())
+        TransferAttack(replace(config, strict=True)).run(classifier())
 
 
-def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(setting, folder):
+def test_images_with_a_gradient_of_zero_are_made_and_counted_also_after_a_kill(config, folder):
     for name in ("bear/1.png", "owl/0.png"):
         Image.new("RGB", (30, 30)).save(folder / name)
-    killed = replace(setting, source=classifier(FlatAtBlack(stop=30), "source"))  # in the second of three batches
+    killed = replace(config, source=classifier(FlatAtBlack(stop=30), "source"))  # in the second of three batches
     with pytest.raises(KeyboardInterrupt):
         TransferAttack(killed).run(classifier())
     source = classifier(FlatAtBlack(), "source")
-    setting = replace(setting, source=source)
+    config = replace(config, source=source)
     for _ in range(2):  # the second time from the manifest
-        found = TransferAttack(setting).run(classifier())
+        found = TransferAttack(config).run(classifier())
         assert len(found.images) == 8
         details = found.results[0].details
         assert details["zero_gradients"] == {"count": 2, "names": ["bear/1.png", "owl/0.png"]}
         assert "the gradient of source is exactly zero for 2 of the images" in details["warning"]
-    part = TransferAttack(EvalConfig(only_set(setting), setting.out / "again", limit=2)).run(classifier())
+    part = TransferAttack(EvalConfig(only_set(config), config.out / "again", limit=2)).run(classifier())
     shown = [name for name in ("bear/1.png", "owl/0.png") if name in part.images]
     assert part.results[0].details["zero_gradients"] == {"count": len(shown), "names": shown}
     gradients = source.network.gradients
-    TransferAttack(setting).run(classifier())
+    TransferAttack(config).run(classifier())
     assert source.network.gradients == gradients  # nothing is attacked again
 
 
-def test_of_a_set_made_before_what_is_asked_for_is_shown(setting):
-    whole = TransferAttack(setting).run(classifier())
-    ready = EvalConfig(only_set(setting), setting.out / "again")
+def test_of_a_set_made_before_what_is_asked_for_is_shown(config):
+    whole = TransferAttack(config).run(classifier())
+    ready = EvalConfig(only_set(config), config.out / "again")
     for change, wanted in (
         ({}, {(a, e) for a in ("fgsm", "pgd") for e in (2.0, 8.0)}),
         ({"epsilons": (8.0,)}, {("fgsm", 8.0), ("pgd", 8.0)}),
@@ -299,14 +299,14 @@ def test_of_a_set_made_before_what_is_asked_for_is_shown(setting):
             TransferAttack(replace(ready, **change))
 
 
-def test_outputs_that_are_not_finite_name_the_model_and_the_first_image(setting, folder):
+def test_outputs_that_are_not_finite_name_the_model_and_the_first_image(config, folder):
     class NoneAtBlack(Small):
         def forward(self, images):
             return super().forward(images) / (images.amax((1, 2, 3)) > -1.99)[:, None]
 
     Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
     with pytest.raises(UserError, match=r"^net answers .*/clean/cat/1\.png\.png with NaN or infinity"):
-        TransferAttack(setting).run(classifier(NoneAtBlack()))
+        TransferAttack(config).run(classifier(NoneAtBlack()))
 
 
 def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
@@ -315,14 +315,14 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
     data = competition(tmp_path / "nips17", rows, columns, images=[row[0] for row in rows])
     classes = wordnet_ids()[:5]
     source, model = classifier(Small(5, seed=1), "source", classes), classifier(Small(5), classes=classes)
-    setting = EvalConfig(
+    config = EvalConfig(
         data, tmp_path / "out", attacks=("ifgsm",), epsilons=(16.0,), targeted=True, source=source, batch_size=2
     )
-    made = TransferAttack(setting).run(model)
+    made = TransferAttack(config).run(model)
     assert {entry.metric for entry in made.results} == {"top1", "target_rate"}
     called = f"source-{weights_sha256(source.network)[:8]}"
     assert made.results[1].condition == {"attack": "ifgsm", "epsilon": 16.0, "targeted": True, "source": called}
-    moved = shutil.copytree(only_set(setting), tmp_path / "elsewhere" / "set")
+    moved = shutil.copytree(only_set(config), tmp_path / "elsewhere" / "set")
     shutil.rmtree(data)
     evaluator = TransferAttack(EvalConfig(moved, tmp_path / "again"))
     evaluator.check(model)
@@ -363,42 +363,42 @@ def test_a_set_made_before_needs_no_source_and_no_originals(tmp_path):
         ("unreadable", 7, "is damaged"),
     ],
 )
-def test_manifests_that_cannot_be_used_are_refused(setting, key, value, message, tmp_path):
-    setting = replace(setting, attacks=("fgsm",), limit=2)
-    TransferAttack(setting).run(classifier())
-    path = only_set(setting) / "adversarial.json"
+def test_manifests_that_cannot_be_used_are_refused(config, key, value, message, tmp_path):
+    config = replace(config, attacks=("fgsm",), limit=2)
+    TransferAttack(config).run(classifier())
+    path = only_set(config) / "adversarial.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(UserError, match=message) as error:
         TransferAttack(EvalConfig(path.parent, tmp_path / "again"))
     assert "\n" not in str(error.value)
 
 
-def test_what_cannot_be_measured_is_refused_first(setting, folder):
+def test_what_cannot_be_measured_is_refused_first(config, folder):
     with pytest.raises(UserError, match="add --source MODEL"):
-        TransferAttack(replace(setting, source=None))
+        TransferAttack(replace(config, source=None))
     with pytest.raises(UserError, match=r"--epsilon 0.5 is less than a level of 8 bits"):
-        TransferAttack(replace(setting, epsilons=(0.5, 2.0)))
+        TransferAttack(replace(config, epsilons=(0.5, 2.0)))
     with pytest.raises(UserError, match="the network has no owl"):
-        TransferAttack(setting).check(classifier(classes=("bear", "cat", "dog", "pig")))
-    strange = replace(setting, source=classifier(name="source", classes=("bear", "cat", "dog", "pig")))
+        TransferAttack(config).check(classifier(classes=("bear", "cat", "dog", "pig")))
+    strange = replace(config, source=classifier(name="source", classes=("bear", "cat", "dog", "pig")))
     with pytest.raises(UserError, match="source have different classes: the network has no owl"):
         TransferAttack(strange).check(classifier())
     with pytest.raises(UserError, match=r"source cannot be attacked on .*no gradient"):
-        TransferAttack(replace(setting, source=classifier(NoGradient(), "source"))).check(classifier())
+        TransferAttack(replace(config, source=classifier(NoGradient(), "source"))).check(classifier())
     with pytest.raises(UserError, match=r"source cannot be attacked on .*no gradient"):
-        TransferAttack(replace(setting, source=classifier(Rounding(), "source"))).check(classifier())
+        TransferAttack(replace(config, source=classifier(Rounding(), "source"))).check(classifier())
     nameless = classifier(name="source")
     nameless.identity = replace(nameless.identity, classes=None)
     with pytest.raises(UserError, match="source needs known classes: use a run folder of ours, or a model with Imag"):
-        TransferAttack(replace(setting, source=nameless)).check(classifier())
-    TransferAttack(setting).check(classifier(NoGradient()))  # it is only shown images
-    assert not setting.out.exists()
+        TransferAttack(replace(config, source=nameless)).check(classifier())
+    TransferAttack(config).check(classifier(NoGradient()))  # it is only shown images
+    assert not config.out.exists()
 
 
-def test_examples_are_what_was_shown(setting):
-    found = TransferAttack(setting).run(classifier(size=20))
-    examples, made = found.results[0].details["examples"], only_set(setting)
-    folder = setting.out / "net" / "transfer-attack"
+def test_examples_are_what_was_shown(config):
+    found = TransferAttack(config).run(classifier(size=20))
+    examples, made = found.results[0].details["examples"], only_set(config)
+    folder = config.out / "net" / "transfer-attack"
     assert examples["folder"] == str(folder.resolve())
     for row in examples["images"]:
         assert (row["attack"], row["epsilon"]) == ("pgd", 8.0)

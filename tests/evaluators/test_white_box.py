@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def setting(folder, tmp_path):
+def config(folder, tmp_path):
     return EvalConfig(folder, tmp_path / "out", batch_size=3, attacks=("pgd", "mim"), epsilons=(20.0,))
 
 
@@ -54,17 +54,17 @@ def same(a, b):
     return True
 
 
-def test_every_figure_is_that_of_the_attack_image_by_image(setting):
+def test_every_figure_is_that_of_the_attack_image_by_image(config):
     model = classifier()
-    setting = replace(setting, attacks=tuple(ATTACKS), epsilons=(2.0, 20.0))
-    found = WhiteBox(setting).run(model)
+    config = replace(config, attacks=tuple(ATTACKS), epsilons=(2.0, 20.0))
+    found = WhiteBox(config).run(model)
     assert len(found.results) == len(found.per_image) == 1 + 4 * 2
     names = [f"{label}/{i}.png" for label in CLASSES for i in range(2)]
     assert list(found.images) == names
     for entry in found.results:
         right = []
         for name in names:
-            image = model.preprocessing(load_rgb(setting.data / name))[None]
+            image = model.preprocessing(load_rgb(config.data / name))[None]
             label = torch.tensor([CLASSES.index(name.split("/")[0])])
             if entry.condition != {"attack": "none"}:
                 start = uniform_start(image.shape, 0, [name])
@@ -78,10 +78,10 @@ def test_every_figure_is_that_of_the_attack_image_by_image(setting):
     assert values[0] > min(values)  # the attacks do something
 
 
-def test_without_attack_it_is_the_accuracy(setting):
+def test_without_attack_it_is_the_accuracy(config):
     model = classifier()
-    clean = WhiteBox(setting).run(model).results[0]
-    top1 = Accuracy(setting).run(model).results[0]
+    clean = WhiteBox(config).run(model).results[0]
+    top1 = Accuracy(config).run(model).results[0]
     assert clean.condition == {"attack": "none"}
     assert (clean.value, clean.n, clean.ci95) == (top1.value, top1.n, top1.ci95)
 
@@ -97,55 +97,55 @@ def test_the_papers_epsilons_are_the_default(folder, tmp_path):
     assert sorted(name.split("/")[0] for name in found.images) == list(CLASSES)
 
 
-def test_batches_do_not_matter(setting):
-    outcomes = [WhiteBox(replace(setting, batch_size=size)).run(classifier()) for size in (1, 3, 64)]
+def test_batches_do_not_matter(config):
+    outcomes = [WhiteBox(replace(config, batch_size=size)).run(classifier()) for size in (1, 3, 64)]
     assert same(outcomes[0], outcomes[1])
     assert same(outcomes[0], outcomes[2])
 
 
-def test_a_killed_run_resumes_and_repeats_no_finished_batch(setting):
+def test_a_killed_run_resumes_and_repeats_no_finished_batch(config):
     whole = classifier()
-    expected = WhiteBox(replace(setting, out=setting.out / "whole")).run(whole)
+    expected = WhiteBox(replace(config, out=config.out / "whole")).run(whole)
     killed = classifier(Small(stop=int(whole.network.passes * 0.6)))
     with pytest.raises(KeyboardInterrupt):
-        WhiteBox(setting).run(killed)
-    parts = list((setting.out / "net" / "unfinished" / "white-box").glob("*.npz"))
+        WhiteBox(config).run(killed)
+    parts = list((config.out / "net" / "unfinished" / "white-box").glob("*.npz"))
     assert len(parts) == 1  # of three batches
     again = classifier()
-    found = WhiteBox(setting).run(again)
+    found = WhiteBox(config).run(again)
     assert same(found, expected)
     examples = whole.network.gradients - expected.results[0].details["gradient_evaluations"]
     per_image = expected.results[0].details["gradient_evaluations"] // 8
     assert again.network.gradients == 5 * per_image + examples
     details = [outcome.results[0].details["gradient_evaluations"] for outcome in (found, expected)]
     assert details[0] == details[1]
-    assert not (setting.out / "net" / "unfinished" / "white-box").exists()
+    assert not (config.out / "net" / "unfinished" / "white-box").exists()
 
 
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"epsilons": (21.0,)}, {"attacks": ("pgd",)}, {"attacks": ("mim", "pgd")}]
 )
-def test_other_settings_do_not_go_on_from_there(setting, change):
+def test_other_settings_do_not_go_on_from_there(config, change):
     killed = classifier(Small(stop=40))  # in the third of three batches
     with pytest.raises(KeyboardInterrupt):
-        WhiteBox(setting).run(killed)
-    assert len(list((setting.out / "net" / "unfinished" / "white-box").glob("*.npz"))) == 2
-    other = replace(setting, **change)
+        WhiteBox(config).run(killed)
+    assert len(list((config.out / "net" / "unfinished" / "white-box").glob("*.npz"))) == 2
+    other = replace(config, **change)
     again, fresh = classifier(), classifier()
-    assert same(WhiteBox(other).run(again), WhiteBox(replace(other, out=setting.out / "b")).run(fresh))
+    assert same(WhiteBox(other).run(again), WhiteBox(replace(other, out=config.out / "b")).run(fresh))
     assert again.network.gradients == fresh.network.gradients
 
 
 @pytest.mark.parametrize("stop", [40, 55])  # in the third batch; after it, when only unreadable images are left
-def test_unreadable_images_are_skipped_and_listed_also_after_a_kill(setting, folder, stop):
+def test_unreadable_images_are_skipped_and_listed_also_after_a_kill(config, folder, stop):
     for name in ("bear/1.png", "owl/0.png", "owl/1.png"):
         (folder / name).write_bytes(b"no image")
-    setting = replace(setting, batch_size=2)
-    expected = WhiteBox(replace(setting, out=setting.out / "whole")).run(classifier())
+    config = replace(config, batch_size=2)
+    expected = WhiteBox(replace(config, out=config.out / "whole")).run(classifier())
     killed = classifier(Small(stop=stop))
     with pytest.raises(KeyboardInterrupt):
-        WhiteBox(setting).run(killed)
-    found = WhiteBox(setting).run(classifier())
+        WhiteBox(config).run(killed)
+    found = WhiteBox(config).run(classifier())
     assert same(found, expected)
     assert len(found.images) == 5
     unreadable = found.results[0].details["data"]["unreadable"]
@@ -154,14 +154,14 @@ def test_unreadable_images_are_skipped_and_listed_also_after_a_kill(setting, fol
     ]
     assert found.results[0].details["data"]["images"] == 5
     with pytest.raises(UserError, match=r"unreadable image .*bear/1.png"):
-        WhiteBox(replace(setting, strict=True)).run(classifier())
+        WhiteBox(replace(config, strict=True)).run(classifier())
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
-def test_images_without_a_finite_gradient_are_skipped_everywhere(setting, folder, batch_size):
+def test_images_without_a_finite_gradient_are_skipped_everywhere(config, folder, batch_size):
     Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
-    setting = replace(setting, batch_size=batch_size)
-    found = WhiteBox(setting).run(classifier(OddAtBlack()))
+    config = replace(config, batch_size=batch_size)
+    found = WhiteBox(config).run(classifier(OddAtBlack()))
     assert len(found.images) == 7
     assert "cat/1.png" not in found.images
     assert {entry.n for entry in found.results} == {7}
@@ -170,38 +170,38 @@ def test_images_without_a_finite_gradient_are_skipped_everywhere(setting, folder
     assert "the gradient of net is not finite for 1 of the images, skipped everywhere: cat/1.png" in details["warning"]
     assert details["data"]["images"] == 7
     with pytest.raises(UserError, match=r"gradient of net is not finite for cat/1.png"):
-        WhiteBox(replace(setting, strict=True)).run(classifier(OddAtBlack()))
+        WhiteBox(replace(config, strict=True)).run(classifier(OddAtBlack()))
     (folder / "cat" / "1.png").unlink()
-    assert same(found, WhiteBox(replace(setting, out=setting.out / "b")).run(classifier(OddAtBlack())))
+    assert same(found, WhiteBox(replace(config, out=config.out / "b")).run(classifier(OddAtBlack())))
 
 
 @pytest.mark.parametrize("attacks", [("fgsm", "pgd"), ("pgd",)])
-def test_images_with_a_gradient_of_zero_are_shown_and_counted(setting, folder, attacks):
+def test_images_with_a_gradient_of_zero_are_shown_and_counted(config, folder, attacks):
     for name in ("cat/1.png", "owl/0.png"):
         Image.new("RGB", (30, 30)).save(folder / name)
-    setting = replace(setting, attacks=attacks)
+    config = replace(config, attacks=attacks)
     killed = classifier(FlatAtBlack(stop=25))  # after a batch
     with pytest.raises(KeyboardInterrupt):
-        WhiteBox(setting).run(killed)
-    found = WhiteBox(setting).run(classifier(FlatAtBlack()))
+        WhiteBox(config).run(killed)
+    found = WhiteBox(config).run(classifier(FlatAtBlack()))
     assert len(found.images) == 8
     details = found.results[0].details
     assert details["zero_gradients"] == {"count": 2, "names": ["cat/1.png", "owl/0.png"]}
     assert details["warning"].startswith("the gradient of net is exactly zero for 2 of the images: the attack cannot")
     assert details["warning"].endswith("cat/1.png, owl/0.png")
-    none = WhiteBox(replace(setting, out=setting.out / "b")).run(classifier()).results[0].details
+    none = WhiteBox(replace(config, out=config.out / "b")).run(classifier()).results[0].details
     assert none["zero_gradients"] == {"count": 0, "names": []}
     assert "warning" not in none
 
 
-def test_gradients_of_both_kinds_are_warned_of_together(setting, folder):
+def test_gradients_of_both_kinds_are_warned_of_together(config, folder):
     class Both(OddAtBlack):
         def forward(self, images):
             return super().forward(images) * (images.amin((1, 2, 3)) < 1.99)[:, None]
 
     Image.new("RGB", (30, 30)).save(folder / "cat" / "1.png")
     Image.new("RGB", (30, 30), "white").save(folder / "dog" / "0.png")
-    details = WhiteBox(replace(setting, attacks=("fgsm",))).run(classifier(Both())).results[0].details
+    details = WhiteBox(replace(config, attacks=("fgsm",))).run(classifier(Both())).results[0].details
     assert details["gradients_not_finite"] == ["cat/1.png"]
     assert details["zero_gradients"]["names"] == ["dog/0.png"]
     assert "skipped everywhere: cat/1.png; the gradient of net is exactly zero for 1 of" in details["warning"]
@@ -215,17 +215,17 @@ def test_no_image_with_a_finite_gradient_is_an_error(tmp_path):
         WhiteBox(EvalConfig(tmp_path / "images", tmp_path / "out")).run(classifier(OddAtBlack()))
 
 
-def test_outputs_that_are_not_finite_under_attack_are_an_error(setting):
+def test_outputs_that_are_not_finite_under_attack_are_an_error(config):
     class Overflow(Small):
         def forward(self, images):
             found = super().forward(images)
             return found if images.requires_grad or self.passes < 12 else found / 0.0
 
     with pytest.raises(UserError, match=r"net answers bear/0\.png under pgd at 20/255 with NaN or infinity"):
-        WhiteBox(setting).run(classifier(Overflow()))
+        WhiteBox(config).run(classifier(Overflow()))
 
 
-def test_outputs_that_are_not_finite_name_the_first_image(setting, folder):
+def test_outputs_that_are_not_finite_name_the_first_image(config, folder):
     class NoneAtBlack(Small):
         def forward(self, images):
             return super().forward(images) / (images.amax((1, 2, 3)) > -1.99)[:, None]
@@ -233,11 +233,11 @@ def test_outputs_that_are_not_finite_name_the_first_image(setting, folder):
     for name in ("cat/1.png", "owl/0.png"):
         Image.new("RGB", (30, 30)).save(folder / name)
     with pytest.raises(UserError, match=r"net answers cat/1\.png with NaN or infinity"):
-        WhiteBox(setting).run(classifier(NoneAtBlack()))
+        WhiteBox(config).run(classifier(NoneAtBlack()))
 
 
-def test_models_that_cannot_be_attacked_are_refused_first(setting):
-    evaluator = WhiteBox(setting)
+def test_models_that_cannot_be_attacked_are_refused_first(config):
+    evaluator = WhiteBox(config)
     with pytest.raises(UserError, match=r"net cannot be attacked on .*has no gradient"):
         evaluator.check(classifier(NoGradient()))
     with pytest.raises(UserError, match=r"net cannot be attacked on .*has no gradient.*rounding inside it"):
@@ -253,10 +253,10 @@ def test_models_that_cannot_be_attacked_are_refused_first(setting):
     assert model.network.gradients == 1
 
 
-def test_the_model_is_left_as_it_was(setting):
+def test_the_model_is_left_as_it_was(config):
     model = classifier()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    WhiteBox(setting).run(model)
+    WhiteBox(config).run(model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert not model._forward_pre_hooks
@@ -265,8 +265,8 @@ def test_the_model_is_left_as_it_was(setting):
 def test_targeted_attacks_count_the_targets_too(tmp_path):
     data = targeted_competition(tmp_path / "nips17")
     model = classifier(Small(5), classes=wordnet_ids()[:5])
-    setting = EvalConfig(data, tmp_path / "out", attacks=("ifgsm",), epsilons=(40.0,), targeted=True)
-    found = WhiteBox(setting)
+    config = EvalConfig(data, tmp_path / "out", attacks=("ifgsm",), epsilons=(40.0,), targeted=True)
+    found = WhiteBox(config)
     found.check(model)
     outcome = found.run(model)
     assert [(e.metric, e.condition) for e in outcome.results] == [
@@ -327,7 +327,7 @@ def test_rows_without_an_image_are_told(tmp_path):
     assert "i4.png: not there (row in line 6" in found.results[0].details["data"]["unreadable"][0]
 
 
-def test_autoattack_is_called_for_each_epsilon(setting, monkeypatch):
+def test_autoattack_is_called_for_each_epsilon(config, monkeypatch):
     calls = []
 
     def darkened(model, images, labels, epsilon, *, seed, batch_size):
@@ -336,7 +336,7 @@ def test_autoattack_is_called_for_each_epsilon(setting, monkeypatch):
 
     for module in (attack_images, batches):
         monkeypatch.setattr(module, "autoattack", darkened)
-    evaluator = WhiteBox(replace(setting, attacks=("autoattack", "fgsm"), epsilons=(2.0, 20.0), batch_size=8, seed=3))
+    evaluator = WhiteBox(replace(config, attacks=("autoattack", "fgsm"), epsilons=(2.0, 20.0), batch_size=8, seed=3))
     evaluator.check(classifier())
     outcome = evaluator.run(classifier())
     assert [entry.condition.get("attack") for entry in outcome.results] == ["none", *["autoattack"] * 2, *["fgsm"] * 2]
@@ -345,11 +345,11 @@ def test_autoattack_is_called_for_each_epsilon(setting, monkeypatch):
     assert outcome.results[0].details["attacks"]["autoattack"]["title"] == "AutoAttack"
 
 
-def test_examples_are_drawn_by_their_names_and_show_the_exact_difference(setting):
+def test_examples_are_drawn_by_their_names_and_show_the_exact_difference(config):
     model = classifier()
-    found = [WhiteBox(replace(setting, batch_size=size)).run(model).results[0].details["examples"] for size in (3, 8)]
+    found = [WhiteBox(replace(config, batch_size=size)).run(model).results[0].details["examples"] for size in (3, 8)]
     assert found[0] == found[1]
-    folder = setting.out / "net" / "white-box"
+    folder = config.out / "net" / "white-box"
     assert found[0]["folder"] == str(folder.resolve())
     manifest = json.loads((folder / "adversarial.json").read_text())
     assert (manifest["schema"], manifest["kind"]) == ("shapebias/adversarial/1", "examples")
@@ -357,7 +357,7 @@ def test_examples_are_drawn_by_their_names_and_show_the_exact_difference(setting
     assert len(found[0]["images"]) == 6
     for row in found[0]["images"]:
         assert (row["attack"], row["epsilon"], row["label"]) == ("mim", 20.0, row["image"].split("/")[0])
-        image = model.preprocessing(load_rgb(setting.data / row["image"]))[None]
+        image = model.preprocessing(load_rgb(config.data / row["image"]))[None]
         label = torch.tensor([CLASSES.index(row["label"])])
         changed = perturb(model, image, label, ATTACKS["mim"], 20.0)
         assert row["answer_clean"] == CLASSES[int(model(image).argmax())]

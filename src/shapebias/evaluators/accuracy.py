@@ -42,12 +42,12 @@ class Accuracy:
         """ImageNet below ``root``, else the images of its own ``val/`` or ``test/``."""
         return find_imagenet(root)
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.setting = setting
-        self.whole = self.images(setting.data)
-        self.folder = self.whole.subsample(setting.limit, setting.seed)
+    def __init__(self, config: EvalConfig) -> None:
+        self.config = config
+        self.whole = self.images(config.data)
+        self.folder = self.whole.subsample(config.limit, config.seed)
         count, of = len(self.folder), len(self.whole)
-        self.drawn = {"drawn": {"images": count, "of": of, "seed": setting.seed}} if count < of else {}
+        self.drawn = {"drawn": {"images": count, "of": of, "seed": config.seed}} if count < of else {}
         self.left_out: list[str] = []  # unreadable images that were left out before
 
     def images(self, data: Path) -> ImageSet:
@@ -76,7 +76,7 @@ class Accuracy:
             check_logits(logits, len(names))
             return torch.cat([first_answers(logits, outputs) for outputs, _ in ways], dim=1)
 
-        found = predict(model, self.folder.paths, self.setting.loading, title=self.name, read=read)
+        found = predict(model, self.folder.paths, self.config.loading, title=self.name, read=read)
         indices = found.rows
         targets = among.outputs.numpy()[among.labels(self.folder)[indices]]
         data = data_details(

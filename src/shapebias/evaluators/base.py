@@ -85,7 +85,7 @@ class Evaluator(Protocol):
 
     name: str
     needs: str
-    setting: EvalConfig
+    config: EvalConfig
 
     @property
     def fingerprint(self) -> str:
@@ -97,14 +97,14 @@ class Evaluator(Protocol):
         """Return where its data lie in a folder of several data sets, None where they do not."""
         ...
 
-    def __init__(self, setting: EvalConfig) -> None: ...
+    def __init__(self, config: EvalConfig) -> None: ...
 
     def check(self, model: Classifier) -> None:
         """Refuse a model that this cannot measure; asked of every model before anything is measured."""
         ...
 
     def run(self, model: Classifier) -> EvalResult:
-        """Measure ``model``, which is in evaluation mode and on the setting's device."""
+        """Measure ``model``, which is in evaluation mode and on the device of its settings."""
         ...
 
 

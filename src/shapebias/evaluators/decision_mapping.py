@@ -57,9 +57,9 @@ class CategoryEvaluator:
     needs = ""
     below: Sequence[str] = ()
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.setting = setting
-        self.folder = self.read(self.find(setting.data) or setting.data)
+    def __init__(self, config: EvalConfig) -> None:
+        self.config = config
+        self.folder = self.read(self.find(config.data) or config.data)
 
     @classmethod
     def find(cls, root: Path) -> Path | None:
@@ -89,7 +89,7 @@ class CategoryEvaluator:
         """Write the raw responses beside the model's results; return the name of the file."""
         name = model.identity.name
         file = f"{title}_{name.replace('_', '-').replace('/', '-')}_session-1.csv"
-        write_responses(self.setting.out / name / file, trials_of(name, answers, shapes, images))
+        write_responses(self.config.out / name / file, trials_of(name, answers, shapes, images))
         return file
 
 

@@ -59,7 +59,7 @@ def load_result(path: Path, key: Mapping[str, Any]) -> EvalResult | None:
 
 def _key(evaluator: Evaluator, model: Classifier) -> dict[str, Any]:
     """All that an evaluator's results depend on, as JSON."""
-    config = evaluator.setting
+    config = evaluator.config
     told = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in _NOT_IN_KEY}
     return {
         "evaluator": evaluator.name,

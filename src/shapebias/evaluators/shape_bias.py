@@ -45,20 +45,20 @@ class ShapeBias(CategoryEvaluator):
 
     def answering(self, model: Classifier) -> DecisionMapping:
         """Return the mapping of the model's outputs to the images' categories."""
-        return decision_mapping(model, set(self.folder.classes), self.folder.root, self.setting.mapping)
+        return decision_mapping(model, set(self.folder.classes), self.folder.root, self.config.mapping)
 
     def run(self, model: Classifier) -> EvalResult:
         """Decide every conflict image, write the raw responses and decisions, and count."""
         folder = self.folder
         how = self.answering(model)
-        found = predict(model, folder.paths, self.setting.loading, title=self.name, read=how.scores)
+        found = predict(model, folder.paths, self.config.loading, title=self.name, read=how.scores)
         indices, scores = found.rows, found.values
         answers = [how.names[int(n)] for n in scores.argmax(1)]
         shapes, textures = ([folder.classes[i] for i in cue] for cue in folder.targets[indices].T.tolist())
         images = [folder.paths[i] for i in indices]
         relative = tuple(image.relative_to(folder.root).as_posix() for image in images)
         file = self.write_answers(model, "cue-conflict", answers, shapes, images)
-        decisions = self.setting.out / model.identity.name / DECISIONS_FILE
+        decisions = self.config.out / model.identity.name / DECISIONS_FILE
         write_decisions(decisions, folder.root, relative, shapes, textures, how.names, scores)
         details = {
             "mapping": how.mapping,
@@ -72,7 +72,7 @@ class ShapeBias(CategoryEvaluator):
             },
             "data": data_details(folder.root, len(indices), folder.fingerprint, found.unreadable),
         }
-        return score(answers, shapes, textures, relative, details, mapping=how.mapping, seed=self.setting.seed)
+        return score(answers, shapes, textures, relative, details, mapping=how.mapping, seed=self.config.seed)
 
 
 def score(

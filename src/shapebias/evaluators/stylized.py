@@ -36,12 +36,12 @@ class Stylized(OutOfDistribution):
     name = "stylized"
     needs = "what 'accuracy' takes, which is stylized first, or a folder made of it by 'shapebias stylize'"
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.ready = (setting.data / MANIFEST).is_file()
-        super().__init__(setting)
+    def __init__(self, config: EvalConfig) -> None:
+        self.ready = (config.data / MANIFEST).is_file()
+        super().__init__(config)
         self.condition = {"styles": "as given" if self.ready else "held-out"}
         if self.ready:
-            self.left_out = unreadable_sources(setting.data)
+            self.left_out = unreadable_sources(config.data)
 
     def images(self, data: Path) -> ImageSet:
         """The images to stylize, or the copies that are given."""
@@ -51,9 +51,9 @@ class Stylized(OutOfDistribution):
         """Stylize the folder for the first model; then as for ``accuracy``."""
         self.check(model)
         if not self.ready:
-            setting, images = self.setting, self.folder.paths if self.drawn else None
-            name = f"stylized-{len(self.folder)}-seed{setting.seed}" if self.drawn else "stylized"
-            copies = held_out_copies(self.folder.root, setting, name, per_image=1, images=images)
+            config, images = self.config, self.folder.paths if self.drawn else None
+            name = f"stylized-{len(self.folder)}-seed{config.seed}" if self.drawn else "stylized"
+            copies = held_out_copies(self.folder.root, config, name, per_image=1, images=images)
             self.folder = copies_of(self.folder, self.folder.root, copies, views=1)
             self.left_out, self.ready = unreadable_sources(copies), True
         return super().run(model)
@@ -61,7 +61,7 @@ class Stylized(OutOfDistribution):
 
 def held_out_copies(
     source: Path,
-    setting: EvalConfig,
+    config: EvalConfig,
     name: str,
     *,
     per_image: int,
@@ -71,9 +71,9 @@ def held_out_copies(
     """``source``, or just ``images`` below it, stylized in the package's held-out styles below the output folder."""
     stylizer, digest = load_stylizer()
     bank = load_styles(None, stylizer, digest).split("held-out")
-    out = setting.out / "images" / name
-    settings = StylizeSettings(per_image=per_image, same_styles=same_styles, seed=setting.seed)
-    stylize_folder(source, out, stylizer, bank, settings, images=images, device=setting.device, strict=setting.strict)
+    out = config.out / "images" / name
+    settings = StylizeSettings(per_image=per_image, same_styles=same_styles, seed=config.seed)
+    stylize_folder(source, out, stylizer, bank, settings, images=images, device=config.device, strict=config.strict)
     return out
 
 

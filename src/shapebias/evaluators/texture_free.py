@@ -48,7 +48,7 @@ class TextureFree(CategoryEvaluator):
     def answering(self, model: Classifier) -> DecisionMapping:
         """Return the mapping of the model's outputs to the categories that the folder has images of."""
         wanted = set(self._categories(model).values())
-        return decision_mapping(model, wanted, self.folder.root, self.setting.mapping)
+        return decision_mapping(model, wanted, self.folder.root, self.config.mapping)
 
     def run(self, model: Classifier) -> EvalResult:
         """Answer every image, write the raw responses, and count."""
@@ -58,7 +58,7 @@ class TextureFree(CategoryEvaluator):
             (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
         ]
         paths = [path for path, _ in asked]
-        found = predict(model, paths, self.setting.loading, title=self.name, read=how.scores)
+        found = predict(model, paths, self.config.loading, title=self.name, read=how.scores)
         indices, answers = found.rows, [how.names[n] for n in found.values.argmax(1).tolist()]
         targets = [asked[int(i)][1] for i in indices]
         images = [paths[int(i)] for i in indices]

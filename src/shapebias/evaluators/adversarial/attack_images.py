@@ -28,30 +28,30 @@ def find_images_to_attack(root: Path) -> Path | None:
     return table.parent if table else find_imagenet(root)
 
 
-def images_to_attack(setting: EvalConfig) -> ImageSet:
-    """Read the competition's images or those of class folders, at most ``setting.limit`` of them.
+def images_to_attack(config: EvalConfig) -> ImageSet:
+    """Read the competition's images or those of class folders, at most ``config.limit`` of them.
 
     Raises:
-        UserError: no such data, or none that the attacks of ``setting`` can be made on.
+        UserError: no such data, or none that the attacks of ``config`` can be made on.
     """
-    if not setting.attacks:
+    if not config.attacks:
         raise UserError("no attacks given: choose some with --attacks")
-    table = find_competition(setting.data)
+    table = find_competition(config.data)
     if table is not None:
-        images = read_competition(table, wordnet_ids(), strict=setting.strict)
+        images = read_competition(table, wordnet_ids(), strict=config.strict)
     else:
         try:
-            images = replace(class_images(setting.data), digest=digest_attacked)
+            images = replace(class_images(config.data), digest=digest_attacked)
         except UserError as error:
-            raise no_table(setting.data) or error from None
-    if setting.targeted and "target" not in images.columns:
+            raise no_table(config.data) or error from None
+    if config.targeted and "target" not in images.columns:
         raise UserError(
             f"--targeted needs a target class for each image, which {images.root} does not give: "
             "only a competition's CSV with the column TargetClass does"
         )
-    if setting.targeted and "autoattack" in setting.attacks:
+    if config.targeted and "autoattack" in config.attacks:
         raise UserError("autoattack is untargeted only: omit it or --targeted")
-    return images.subsample(setting.limit, setting.seed)
+    return images.subsample(config.limit, config.seed)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def attack_batch(
     images: Tensor,
     names: Sequence[str],
     labels: AttackLabels,
-    setting: EvalConfig,
+    config: EvalConfig,
     use: Callable[[Column, Tensor, list[int]], T],
     *,
     note_zero: Callable[[list[int]], None] | None = None,
@@ -52,7 +52,7 @@ def attack_batch(
         images: (N, 3, H, W) in [0, 1], on any device.
         names: of the images, which random starts depend on.
         labels: of the images.
-        setting: attacks, epsilons, random seed, device and strictness.
+        config: attacks, epsilons, random seed, device and strictness.
         use: called with each column, Clean first, its images on the device, and their rows in the batch.
         note_zero: called, before any ``use``, with the rows whose gradient without attack is exactly zero.
         bar: advanced by one unit per image and column.
@@ -67,14 +67,14 @@ def attack_batch(
     before = bar.done if bar else 0
 
     def attempt() -> Iterator[T]:
-        clean = images[rows].to(setting.device).contiguous(memory_format=torch.channels_last)
+        clean = images[rows].to(config.device).contiguous(memory_format=torch.channels_last)
         chosen = labels.take(rows)
         gradient = loss_gradient(model, clean, chosen.labels if chosen.targets is None else chosen.targets)
         zero = (~gradient.flatten(1).any(dim=1)).nonzero().flatten().tolist()  # NaN is not zero
         if zero and note_zero:
             note_zero([rows[index] for index in zero])
         yield use(CLEAN, clean, rows)
-        for column, perturbed in _perturbed(model, clean, [names[row] for row in rows], chosen, setting, gradient):
+        for column, perturbed in _perturbed(model, clean, [names[row] for row in rows], chosen, config, gradient):
             if bar:
                 bar.advance(len(rows))
             yield use(column, perturbed, rows)
@@ -84,7 +84,7 @@ def attack_batch(
             found = list(attempt())
         except GradientNotFinite as error:
             odd = {rows[index] for index in error.indices}
-            if setting.strict:
+            if config.strict:
                 raise UserError(
                     f"the gradient of {model.identity.name} is not finite for {names[min(odd)]} "
                     "(remove the image, or omit --strict)"
@@ -93,7 +93,7 @@ def attack_batch(
         if bar:
             bar.done = before
     if bar:
-        bar.advance(len(names) * (1 + len(setting.attacks) * len(setting.epsilons)))
+        bar.advance(len(names) * (1 + len(config.attacks) * len(config.epsilons)))
     return rows, found
 
 
@@ -102,23 +102,23 @@ def _perturbed(
     images: Tensor,
     names: Sequence[str],
     labels: AttackLabels,
-    setting: EvalConfig,
+    config: EvalConfig,
     gradient: Tensor,
 ) -> Iterator[tuple[Column, Tensor]]:
     """Yield every attack at every epsilon on ``images``, attack by attack; ``gradient`` is that at the images."""
-    ours = [ATTACKS[name] for name in setting.attacks if name in ATTACKS]
+    ours = [ATTACKS[name] for name in config.attacks if name in ATTACKS]
     needs_start = any(attack.random_start for attack in ours)
-    start = uniform_start(images.shape, setting.seed, names).to(images) if needs_start else None
+    start = uniform_start(images.shape, config.seed, names).to(images) if needs_start else None
     sweep = attack_sweep(
-        model, images, labels.labels, ours, setting.epsilons, targets=labels.targets, start=start, gradient=gradient
+        model, images, labels.labels, ours, config.epsilons, targets=labels.targets, start=start, gradient=gradient
     )
-    for name in setting.attacks:
-        for epsilon in setting.epsilons:
+    for name in config.attacks:
+        for epsilon in config.epsilons:
             if name in ATTACKS:
                 perturbed = next(sweep).images
             else:
                 size = len(images)
-                perturbed = autoattack(model, images, labels.labels, epsilon, seed=setting.seed, batch_size=size)
+                perturbed = autoattack(model, images, labels.labels, epsilon, seed=config.seed, batch_size=size)
             yield Column(name, float(epsilon)), perturbed
 
 
@@ -126,7 +126,7 @@ def map_batches(
     paths: Sequence[Path],
     names: Sequence[str],
     preprocessing: Preprocessing,
-    setting: EvalConfig,
+    config: EvalConfig,
     cache: BatchCache,
     measure: Callable[[list[int], Tensor], dict[str, np.ndarray]],
     bar: Bar,
@@ -139,7 +139,7 @@ def map_batches(
         paths: image files.
         names: their names; those of a batch are its key in the cache.
         preprocessing: of the images.
-        setting: batch size, device, workers and strictness.
+        config: batch size, device, workers and strictness.
         cache: of the batches; the caller clears it.
         measure: maps the rows of a batch's images, and these on the device, to arrays.
         bar: of ``each`` units per image; ``measure`` advances it, cached and unreadable images advance it here.
@@ -152,7 +152,7 @@ def map_batches(
     Raises:
         UserError: no image could be read, or one could not under strict.
     """
-    size = setting.batch_size
+    size = config.batch_size
     ranges = [range(first, min(first + size, len(paths))) for first in range(0, len(paths), size)]
     parts = [ascii([names[row] for row in batch]) for batch in ranges]  # not all names are UTF-8
     found = {number: part for number, name in enumerate(parts) if (part := cache.get(name)) is not None}
@@ -160,11 +160,11 @@ def map_batches(
         bar.done += each * len(ranges[number])
     bar.first = bar.done  # its rate is that of the remaining batches
     rows = [row for number, batch in enumerate(ranges) if number not in found for row in batch]
-    batches = image_batches([paths[row] for row in rows], preprocessing, setting, none_is_error=not found)
+    batches = image_batches([paths[row] for row in rows], preprocessing, config, none_is_error=not found)
     for local, images in batches:
         shown = [rows[index] for index in local]
         number = shown[0] // size
-        arrays = measure(shown, images.to(setting.device))
+        arrays = measure(shown, images.to(config.device))
         bar.advance(each * (len(ranges[number]) - len(shown)))
         found[number] = {**arrays, ROWS: np.array(shown), UNREADABLE: np.array(batches.unreadable, dtype=np.str_)}
         cache.put(parts[number], **found[number])
@@ -175,15 +175,15 @@ def map_batches(
 
 
 def image_batches(
-    paths: Sequence[Path], preprocessing: Preprocessing, setting: EvalConfig, *, none_is_error: bool
+    paths: Sequence[Path], preprocessing: Preprocessing, config: EvalConfig, *, none_is_error: bool
 ) -> ImageBatches:
-    """Return the batches of image files as ``setting`` asks for them."""
+    """Return the batches of image files as ``config`` asks for them."""
     return ImageBatches(
         paths,
         preprocessing,
-        batch_size=setting.batch_size,
-        workers=setting.workers,
-        strict=setting.strict,
+        batch_size=config.batch_size,
+        workers=config.workers,
+        strict=config.strict,
         none_is_error=none_is_error,
     )
 

@@ -84,14 +84,14 @@ def column_results(
     return EvalResult(results, tuple(names), per_image)
 
 
-def attack_details(setting: EvalConfig) -> dict[str, Any]:
+def attack_details(config: EvalConfig) -> dict[str, Any]:
     """Return how the images are attacked; ``step`` is the length of a step as a fraction of epsilon."""
     return {
         "norm": "L-infinity",
-        "epsilons": [float(epsilon) for epsilon in setting.epsilons],
+        "epsilons": [float(epsilon) for epsilon in config.epsilons],
         "epsilon_unit": "1/255",
-        "targeted": setting.targeted,
-        "attacks": {name: asdict(ATTACKS[name]) if name in ATTACKS else AUTOATTACK for name in setting.attacks},
+        "targeted": config.targeted,
+        "attacks": {name: asdict(ATTACKS[name]) if name in ATTACKS else AUTOATTACK for name in config.attacks},
     }
 
 

@@ -99,13 +99,13 @@ def attack_examples(
     labels: AttackLabels,
     answers: np.ndarray,
     columns: Sequence[Column],
-    setting: EvalConfig,
+    config: EvalConfig,
     folder: Path,
 ) -> dict[str, Any]:
     """Attack a few of ``images`` once more and write them: they are rounded to 8 bits, the difference is exact."""
-    column, rows = columns[example_column(columns)], draw_examples(images.names, setting.seed)
+    column, rows = columns[example_column(columns)], draw_examples(images.names, config.seed)
     clean = torch.stack([model.preprocessing(load_rgb(images.paths[row])) for row in rows])
-    one_column = replace(setting, attacks=(column.attack,), epsilons=(column.epsilon or 1.0,), strict=False)
+    one_column = replace(config, attacks=(column.attack,), epsilons=(column.epsilon or 1.0,), strict=False)
     there, found = attack_batch(
         model,
         clean,

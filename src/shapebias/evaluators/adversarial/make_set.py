@@ -54,7 +54,7 @@ def rounded_towards(original: Tensor, perturbed: Tensor, epsilon: float) -> Tens
     return (levels + whole * change.sign()).clamp(0, 255).to(torch.uint8)
 
 
-def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalConfig) -> AdversarialSet:
+def make_set(parent: Path, source: Classifier, images: ImageSet, config: EvalConfig) -> AdversarialSet:
     """Return the set of ``images`` attacked on ``source``, in a folder of ``parent`` named after all it depends on.
 
     Images that are there are not made again, so that a killed run resumes and several models share one set. Those that
@@ -64,12 +64,12 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
         UserError: another process makes it, the folder cannot be written, no image can be made, or one cannot under
             strict.
     """
-    identity = _identity(source, images, setting)
+    identity = _identity(source, images, config)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = parent / f"transfer-attack-{digest}"
     head = {"schema": ADVERSARIAL_SCHEMA, "kind": "set", **identity}
-    columns = attack_columns(setting.attacks, setting.epsilons)
-    labels = AttackLabels.of(source, images, targeted=setting.targeted)
+    columns = attack_columns(config.attacks, config.epsilons)
+    labels = AttackLabels.of(source, images, targeted=config.targeted)
     unreadable, odd = list[str](), list[str]()
 
     def files(row: int) -> list[Path]:
@@ -79,13 +79,13 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
         (folder / ADVERSARIAL_MANIFEST).unlink(missing_ok=True)  # while it is not there, the set is not finished
         if (credit := attribution(images)) is not None:
             write_text(folder / ATTRIBUTION, credit)
-        source.to(device=setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        source.to(device=config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         paths = [images.paths[row] for row in missing]
-        batches = image_batches(paths, source.preprocessing, setting, none_is_error=False)
+        batches = image_batches(paths, source.preprocessing, config, none_is_error=False)
         for local, shown in batches:
             rows = [missing[index] for index in local]
             names = [images.names[row] for row in rows]
-            attacked = _make_batch(folder, source, shown, names, labels.take(rows), setting)
+            attacked = _make_batch(folder, source, shown, names, labels.take(rows), config)
             for index in set(range(len(rows))) - set(attacked):
                 odd.append(names[index])
                 for path in files(rows[index]):
@@ -114,14 +114,14 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, setting: EvalCo
         title=f"{source.identity.name}: adversarial images",
         each=len(columns),
         unit="pictures",
-        strict=setting.strict,
+        strict=config.strict,
         finish=finish,
         listing=None,
     )
     return read_set(folder)
 
 
-def _identity(source: Classifier, images: ImageSet, setting: EvalConfig) -> dict[str, Any]:
+def _identity(source: Classifier, images: ImageSet, config: EvalConfig) -> dict[str, Any]:
     """Return all that the stored images depend on, as JSON."""
     return {
         "source": {
@@ -133,15 +133,15 @@ def _identity(source: Classifier, images: ImageSet, setting: EvalConfig) -> dict
             "std": source.std.flatten().tolist(),
         },
         "images_fingerprint": images.fingerprint,
-        **attack_details(setting),
-        "seed": setting.seed,
+        **attack_details(config),
+        "seed": config.seed,
         "size": source.preprocessing.size,
         "rounding": "towards the original",
     }
 
 
 def _make_batch(
-    folder: Path, source: Classifier, shown: Tensor, names: list[str], labels: AttackLabels, setting: EvalConfig
+    folder: Path, source: Classifier, shown: Tensor, names: list[str], labels: AttackLabels, config: EvalConfig
 ) -> list[int]:
     """Attack the images of a batch and write them; return the rows of those whose gradient is finite."""
     levels = shown.mul(255).round().to(torch.uint8)
@@ -155,7 +155,7 @@ def _make_batch(
     def note_zero(rows: list[int]) -> None:
         write_json(folder / ZERO_FILE, sorted(_known_zero(folder) | {names[row] for row in rows}))
 
-    attacked, _ = attack_batch(source, shown, names, labels, setting, write, note_zero=note_zero)
+    attacked, _ = attack_batch(source, shown, names, labels, config, write, note_zero=note_zero)
     return attacked
 
 

@@ -54,21 +54,21 @@ class TransferAttack:
         """A folder of adversarial images itself, the competition's images, or else images to test with."""
         return root if is_set(root) else find_images_to_attack(root)
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.setting = setting
-        self.given = _chosen_columns(read_set(setting.data), setting) if is_set(setting.data) else None
+    def __init__(self, config: EvalConfig) -> None:
+        self.config = config
+        self.given = _chosen_columns(read_set(config.data), config) if is_set(config.data) else None
         if self.given is not None:
-            self.images, self.targeted = self.given.images.subsample(setting.limit, setting.seed), self.given.targeted
+            self.images, self.targeted = self.given.images.subsample(config.limit, config.seed), self.given.targeted
             return
-        if setting.source is None:
+        if config.source is None:
             raise UserError(f"{self.name} needs a model to make the images against: add --source MODEL")
-        self.setting = replace(setting, epsilons=setting.epsilons or EPSILONS)
-        if small := [epsilon for epsilon in self.setting.epsilons if epsilon < 1]:
+        self.config = replace(config, epsilons=config.epsilons or EPSILONS)
+        if small := [epsilon for epsilon in self.config.epsilons if epsilon < 1]:
             raise UserError(
                 f"--epsilon {small[0]:g} is less than a level of 8 bits, in which {self.name} stores its images: "
                 "give 1 or more, or evaluate white-box"
             )
-        self.source, self.images, self.targeted = setting.source, images_to_attack(setting), setting.targeted
+        self.source, self.images, self.targeted = config.source, images_to_attack(config), config.targeted
 
     @property
     def fingerprint(self) -> str:
@@ -85,16 +85,16 @@ class TransferAttack:
                     "classes: use a run folder of ours, or a model with ImageNet's 1000 outputs"
                 )
             AttackLabels.of(self.source, self.images, targeted=self.targeted)
-            check_attackable(self.source, self.images.root, self.setting.attacks)
+            check_attackable(self.source, self.images.root, self.config.attacks)
 
     def run(self, model: Classifier) -> EvalResult:
         """Make the images for the first model; then show them all, count the answers, and write a few examples."""
-        setting, name = self.setting, model.identity.name
+        config, name = self.config, model.identity.name
         AttackLabels.of(model, self.images, targeted=self.targeted)  # before hours of work for a model without classes
         made, images = self._made_set()
         labels = AttackLabels.of(model, images, targeted=made.targeted)
         paths, names = zip(*made.paths(images), strict=True)
-        cache = BatchCache(setting.out / name / "unfinished" / self.name, self._key(model, made, images))
+        cache = BatchCache(config.out / name / "unfinished" / self.name, self._key(model, made, images))
         with progress(f"{name}: {self.name}", total=len(paths)) as bar:
 
             def measure(rows: list[int], shown: Tensor) -> dict[str, np.ndarray]:
@@ -105,7 +105,7 @@ class TransferAttack:
                 return {"answers": logits.argmax(1).cpu().numpy()}
 
             whole = replace(model.preprocessing, crop=1.0)
-            found, unreadable = map_batches(paths, names, whole, setting, cache, measure, bar)
+            found, unreadable = map_batches(paths, names, whole, config, cache, measure, bar)
         answers = np.full((len(made.columns), len(images)), -1)
         answers.reshape(-1)[found["rows"]] = found["answers"]
         rows = np.flatnonzero((answers >= 0).all(axis=0)).tolist()
@@ -117,7 +117,7 @@ class TransferAttack:
             **made.made,
             "shown": "as they are" if same_size else f"resized to {model.preprocessing.size}",
             **gradient_details(made.not_finite, [name for name in names if name in set(made.zero)], made.source),
-            "data": attacked_data(images, len(rows), [*made.unreadable, *unreadable], setting.seed),
+            "data": attacked_data(images, len(rows), [*made.unreadable, *unreadable], config.seed),
             "examples": self._examples(model, made, images.take(rows), answers),
         }
         result = column_results(
@@ -130,7 +130,7 @@ class TransferAttack:
         """Return the adversarial images, made now if they are not there, and those of them to show."""
         if self.given is not None:
             return self.given, self.images
-        made = make_set(self.setting.out / "images", self.source, self.images, self.setting)
+        made = make_set(self.config.out / "images", self.source, self.images, self.config)
         return made, replace(made.images, skipped=self.images.skipped, drawn_from=self.images.drawn_from)
 
     def _key(self, model: Classifier, made: AdversarialSet, images: ImageSet) -> dict[str, Any]:
@@ -139,33 +139,33 @@ class TransferAttack:
             "model": model.cache_key(),
             "adversarial": made.fingerprint,
             "images": images.fingerprint,
-            "strict": self.setting.strict,
+            "strict": self.config.strict,
         }
 
     def _examples(
         self, model: Classifier, made: AdversarialSet, images: ImageSet, answers: np.ndarray
     ) -> dict[str, Any]:
         """Write a few of the images that were shown, with their ``answers`` (images, columns)."""
-        column, folder = made.columns[example_column(made.columns)], self.setting.out / model.identity.name / self.name
+        column, folder = made.columns[example_column(made.columns)], self.config.out / model.identity.name / self.name
 
         def stored(column: Column, row: int) -> Tensor:
             return to_tensor(load_rgb(stored_path(made.folder, column, images.names[row])))
 
-        rows = draw_examples(images.names, self.setting.seed)
+        rows = draw_examples(images.names, self.config.seed)
         examples = [(row, stored(CLEAN, row), stored(column, row)) for row in rows]
         return write_examples(folder, examples, images, answers, made.columns, model.identity.classes or ())
 
 
-def _chosen_columns(made: AdversarialSet, setting: EvalConfig) -> AdversarialSet:
-    """Return the columns of a given set that ``setting`` asks for; the default attacks, and no epsilons, mean all."""
-    source = setting.source
+def _chosen_columns(made: AdversarialSet, config: EvalConfig) -> AdversarialSet:
+    """Return the columns of a given set that ``config`` asks for; the default attacks, and no epsilons, mean all."""
+    source = config.source
     if source is not None and source.weights_sha256() != made.made["source"].get("weights_sha256"):
         raise UserError(
             f"{made.folder} holds images made against {made.source}, not {source.identity.name}: omit --source, or "
             "give the original images"
         )
-    if setting.targeted and not made.targeted:
+    if config.targeted and not made.targeted:
         raise UserError(f"the images in {made.folder} were not made by targeted attacks: give the original images")
-    if not setting.attacks:
+    if not config.attacks:
         raise UserError("no attacks given: choose some with --attacks")
-    return made.only(() if setting.attacks == EvalConfig.attacks else setting.attacks, setting.epsilons)
+    return made.only(() if config.attacks == EvalConfig.attacks else config.attacks, config.epsilons)

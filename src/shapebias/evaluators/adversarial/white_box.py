@@ -58,9 +58,9 @@ class WhiteBox:
         """The folder of the competition's images, else of images to test with."""
         return find_images_to_attack(root)
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.images = images_to_attack(setting)
-        self.setting = replace(setting, epsilons=setting.epsilons or EPSILONS)
+    def __init__(self, config: EvalConfig) -> None:
+        self.images = images_to_attack(config)
+        self.config = replace(config, epsilons=config.epsilons or EPSILONS)
 
     @property
     def fingerprint(self) -> str:
@@ -69,15 +69,15 @@ class WhiteBox:
 
     def check(self, model: Classifier) -> None:
         """Refuse a model without the images' classes or without a gradient."""
-        AttackLabels.of(model, self.images, targeted=self.setting.targeted)
-        check_attackable(model, self.images.root, self.setting.attacks)
+        AttackLabels.of(model, self.images, targeted=self.config.targeted)
+        check_attackable(model, self.images.root, self.config.attacks)
 
     def run(self, model: Classifier) -> EvalResult:
         """Attack every image, count the right answers, and write a few example images."""
-        setting, images, name = self.setting, self.images, model.identity.name
-        labels = AttackLabels.of(model, images, targeted=setting.targeted)
-        columns = attack_columns(setting.attacks, setting.epsilons)
-        cache = BatchCache(setting.out / name / "unfinished" / self.name, self._key(model))
+        config, images, name = self.config, self.images, model.identity.name
+        labels = AttackLabels.of(model, images, targeted=config.targeted)
+        columns = attack_columns(config.attacks, config.epsilons)
+        cache = BatchCache(config.out / name / "unfinished" / self.name, self._key(model))
         total = len(images) * len(columns)
         with count_gradients(model) as count, progress(f"{name}: {self.name}", total=total, unit="answers") as bar:
 
@@ -87,7 +87,7 @@ class WhiteBox:
                 return {"answers": answers, "zero": zero, "gradients": np.array([count.images - before])}
 
             found, unreadable = map_batches(
-                images.paths, images.names, model.preprocessing, setting, cache, measure, bar, each=len(columns)
+                images.paths, images.names, model.preprocessing, config, cache, measure, bar, each=len(columns)
             )
         attacked = found["answers"][:, 0] != SKIPPED
         rows, answers = found["rows"][attacked].tolist(), found["answers"][attacked]
@@ -95,7 +95,7 @@ class WhiteBox:
             raise UserError(f"the gradient of {name} is not finite for any image: check its weights for NaN")
         size = model.preprocessing.size
         details = {
-            **attack_details(setting),
+            **attack_details(config),
             "shown": f"{size} x {size} pixels of its own resize and crop, not rounded to 8 bits",
             "gradient_evaluations": int(found["gradients"].sum()),
             **gradient_details(
@@ -103,9 +103,9 @@ class WhiteBox:
                 [images.names[row] for row in found["rows"][found["zero"]]],
                 name,
             ),
-            "data": attacked_data(images, len(rows), unreadable, setting.seed),
+            "data": attacked_data(images, len(rows), unreadable, config.seed),
             "examples": attack_examples(
-                model, images.take(rows), labels.take(rows), answers, columns, setting, setting.out / name / self.name
+                model, images.take(rows), labels.take(rows), answers, columns, config, config.out / name / self.name
             ),
         }
         names = [images.names[row] for row in rows]
@@ -134,9 +134,9 @@ class WhiteBox:
             zero[there] = True
 
         attacked, found = attack_batch(
-            model, shown, names, labels.take(rows), self.setting, answer, note_zero=note_zero, bar=bar
+            model, shown, names, labels.take(rows), self.config, answer, note_zero=note_zero, bar=bar
         )
-        columns = attack_columns(self.setting.attacks, self.setting.epsilons)
+        columns = attack_columns(self.config.attacks, self.config.epsilons)
         answers = np.full((len(rows), len(columns)), SKIPPED, dtype=np.int64)
         if attacked:
             answers[attacked] = torch.stack(found, dim=1).cpu().numpy()
@@ -150,8 +150,8 @@ class WhiteBox:
         return {
             "model": model.cache_key(),
             "images": self.images.fingerprint,
-            "seed": self.setting.seed,
-            "strict": self.setting.strict,
-            "order": list(self.setting.attacks),
-            **attack_details(self.setting),
+            "seed": self.config.seed,
+            "strict": self.config.strict,
+            "order": list(self.config.attacks),
+            **attack_details(self.config),
         }

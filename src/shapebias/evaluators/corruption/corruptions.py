@@ -57,17 +57,17 @@ class Corruptions:
         """ImageNet-C below ``root``, or ``root`` itself where it is that; else images to test with, to be corrupted."""
         return _published(root) or find_imagenet(root)
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.setting = setting
+    def __init__(self, config: EvalConfig) -> None:
+        self.config = config
         self.corrupted: CorruptedImages | None = None
-        if public := _published(setting.data):
-            self.corrupted = read_corrupted(public, limit=setting.limit, seed=setting.seed)
+        if public := _published(config.data):
+            self.corrupted = read_corrupted(public, limit=config.limit, seed=config.seed)
             self.source = ImageSet(public, (), np.empty(0, dtype=np.int64), self.corrupted.classes)
             return
-        self.source = class_images(setting.data)
-        self.drawn = self.source.subsample(setting.limit, setting.seed)
+        self.source = class_images(config.data)
+        self.drawn = self.source.subsample(config.limit, config.seed)
         if len(self.drawn.classes) < 2:
-            raise UserError(f"--limit {setting.limit} leaves one class of {self.source.root}: two are needed")
+            raise UserError(f"--limit {config.limit} leaves one class of {self.source.root}: two are needed")
         corruption_library()
 
     @property
@@ -82,11 +82,11 @@ class Corruptions:
     def run(self, model: Classifier) -> EvalResult:
         """Make the copies for the first model; then answer every cell that is not stored, and count."""
         among = answering_among(model, self.source)
-        images, setting = self._made_images(), self.setting
+        images, config = self._made_images(), self.config
         place = {name: number for number, name in enumerate(among.classes)}
         targets = np.array([place[name] for name in images.classes])
         rows = {name: row for row, name in enumerate(images.names)}
-        cache = BatchCache(setting.out / model.identity.name / "unfinished" / EVALUATOR, self._key(model, among))
+        cache = BatchCache(config.out / model.identity.name / "unfinished" / EVALUATOR, self._key(model, among))
         stored = {cell.cell: cache.get(_cache_part(cell)) for cell in images.cells}
         total = sum(len(cell.names) for cell in images.cells)
         done = sum(len(cell.names) for cell in images.cells if stored[cell.cell] is not None)
@@ -104,10 +104,10 @@ class Corruptions:
                 unreadable += found["unreadable"].tolist()
         answers = CorruptionAnswers(right, tuple(cell.cell for cell in images.cells), images.missing)
         details = self._details(model, images, right, unreadable)
-        results, per_image = corruption_results(answers, among.condition, details, seed=setting.seed)
+        results, per_image = corruption_results(answers, among.condition, details, seed=config.seed)
         if not images.missing and model.identity.classes == wordnet_ids():
             full = not images.made and len(images.classes) == COUNT and len(rows) == PUBLIC_IMAGES
-            results.append(corruption_error(answers, among.condition, full=full, seed=setting.seed))
+            results.append(corruption_error(answers, among.condition, full=full, seed=config.seed))
         cache.clear()
         names = tuple(name for name, there in zip(images.names, answers.everywhere, strict=True) if there)
         return EvalResult(results, names, per_image)
@@ -115,10 +115,10 @@ class Corruptions:
     def _made_images(self) -> CorruptedImages:
         """Return the corrupted images, made now if they are not there yet."""
         if self.corrupted is None:
-            setting = self.setting
-            limited = f"-{len(self.drawn)}-seed{setting.seed}" if self.drawn is not self.source else ""
-            out = setting.out / "images" / f"{EVALUATOR}{limited}"
-            corrupt_folder(self.drawn, out, seed=setting.seed, workers=setting.workers, strict=setting.strict)
+            config = self.config
+            limited = f"-{len(self.drawn)}-seed{config.seed}" if self.drawn is not self.source else ""
+            out = config.out / "images" / f"{EVALUATOR}{limited}"
+            corrupt_folder(self.drawn, out, seed=config.seed, workers=config.workers, strict=config.strict)
             self.corrupted = read_corrupted(out)
         return self.corrupted
 
@@ -126,8 +126,8 @@ class Corruptions:
         """Return the answer to each image of a cell, its place among the folder's classes; and the unreadable files."""
         paths = cell.paths
         whole = replace(model.preprocessing, crop=1.0)  # crops nothing of a square image
-        batches = PredictedBatches(model, paths, self.setting.loading, preprocessing=whole)
-        outputs = among.outputs.to(self.setting.device)
+        batches = PredictedBatches(model, paths, self.config.loading, preprocessing=whole)
+        outputs = among.outputs.to(self.config.device)
         answers = np.full(len(paths), UNREAD, dtype=np.int64)
         for rows, logits in batches:
             logits = finite_logits(logits, [paths[row] for row in rows], model)
@@ -141,8 +141,8 @@ class Corruptions:
             "model": model.cache_key(),
             "classes": list(among.classes),
             "outputs": among.outputs.tolist(),
-            "device": str(self.setting.device),
-            "strict": self.setting.strict,
+            "device": str(self.config.device),
+            "strict": self.config.strict,
         }
 
     def _details(
@@ -155,7 +155,7 @@ class Corruptions:
             "shown": "as they are" if sizes <= {(size, size)} else f"{whole} {size}",
             "images": f"made with {LIBRARY}" if images.made else "as given",
             "classes": {"in_folder": len(self.source.classes), "of_network": len(model.identity.classes or ())},
-            "limit": self.setting.limit,
+            "limit": self.config.limit,
             "ignored": list(images.ignored),
             "data": data_details(images.root, int((right >= 0).sum()), images.fingerprint, unreadable),
         }

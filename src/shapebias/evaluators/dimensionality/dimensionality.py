@@ -70,13 +70,13 @@ class Dimensionality:
         names = ("texture-grid", "VOCdevkit/VOC2012/JPEGImages", "voc/VOCdevkit/VOC2012/JPEGImages", *TEST_NAMES)
         return part(root, names)
 
-    def __init__(self, setting: EvalConfig) -> None:
-        self.setting = setting
-        self.root = part(setting.data, TEST_NAMES) or setting.data
+    def __init__(self, config: EvalConfig) -> None:
+        self.config = config
+        self.root = part(config.data, TEST_NAMES) or config.data
         self.grid: TextureGrid | None = None
-        if (setting.data / MANIFEST).is_file():
-            self.sources = read_grid_sources(setting.data, self.root)
-            self.grid = read_grid(setting.data, self.root, self.sources)
+        if (config.data / MANIFEST).is_file():
+            self.sources = read_grid_sources(config.data, self.root)
+            self.grid = read_grid(config.data, self.root, self.sources)
         else:
             self.sources = read_sources(self.root)
 
@@ -87,29 +87,29 @@ class Dimensionality:
 
     def check(self, model: Classifier) -> None:
         """Refuse a model without the stage or the classifying layer, before anything is stylized."""
-        at_stage(model, self.setting.stage)
-        if self.setting.stage is None:
+        at_stage(model, self.config.stage)
+        if self.config.stage is None:
             classifying_layer(model.network)
 
     def run(self, model: Classifier) -> EvalResult:
         """Stylize the folder for the first model; pass the copies that pairs need, sum up, tell neurons apart."""
-        setting, name = self.setting, model.identity.name
+        config, name = self.config, model.identity.name
         grid = self._made_grid()
-        plan = plan_pairs(grid.labels, grid.textures, setting.pairs, seed=setting.seed)
+        plan = plan_pairs(grid.labels, grid.textures, config.pairs, seed=config.seed)
         copies = [grid.copies[number] for number in plan.copies[:, 0] * grid.textures + plan.copies[:, 1]]
-        view, top = at_stage(model, setting.stage), TopActivations()
+        view, top = at_stage(model, config.stage), TopActivations()
         sums = sum_pairs(self._latents(view, copies, top), plan)
         moments = {factor: found.moments for factor, found in sums.items()}
         try:
             scores = factor_scores(moments)
         except ValueError as error:
             raise UserError(f"the neurons of {name} cannot be told apart: {error}") from error
-        samples = min(setting.pairs, len(grid.labels))
+        samples = min(config.pairs, len(grid.labels))
         correlations = correlate_neurons(moments["shape"], moments["texture"], samples=samples)
         strongest = strongest_neurons(correlations)
-        stage = setting.stage or "input of the classifying layer"
-        write_neurons(setting.out / name / NEURONS_FILE, view, stage, strongest, top, copies, setting.loading)
-        condition = {"textures": grid.textures, **({"stage": setting.stage} if setting.stage else {})}
+        stage = config.stage or "input of the classifying layer"
+        write_neurons(config.out / name / NEURONS_FILE, view, stage, strongest, top, copies, config.loading)
+        condition = {"textures": grid.textures, **({"stage": config.stage} if config.stage else {})}
         details = {"stage": stage, "copies_passed": len(copies)}
         return EvalResult(
             [
@@ -121,14 +121,14 @@ class Dimensionality:
     def _made_grid(self) -> TextureGrid:
         """Return the copies, made now if they are not there yet."""
         if self.grid is None:
-            folder = held_out_copies(self.root, self.setting, "texture-grid", per_image=TEXTURES, same_styles=True)
+            folder = held_out_copies(self.root, self.config, "texture-grid", per_image=TEXTURES, same_styles=True)
             self.grid = read_grid(folder, folder, self.sources)
         return self.grid
 
     def _latents(self, model: Classifier, copies: Sequence[Path], top: TopActivations) -> Iterator[Tensor]:
         """Yield the pooled latents (n, D) of ``copies``, batch after batch."""
         name, first = model.identity.name, 0
-        batches = PredictedBatches(model, copies, self.setting.loading, latents=True)
+        batches = PredictedBatches(model, copies, self.config.loading, latents=True)
         with progress(f"{name}: {self.name}", total=len(copies)) as bar:
             for numbers, (logits, latents) in batches:
                 if batches.unreadable:
@@ -155,13 +155,13 @@ class Dimensionality:
         details: dict[str, Any],
     ) -> list[Result]:
         """The share of neurons of each factor and of the residual; the details are those of the first alone."""
-        pairs, width, images = self.setting.pairs, sums["shape"].moments.shape[1], len(grid.labels)
+        pairs, width, images = self.config.pairs, sums["shape"].moments.shape[1], len(grid.labels)
         warnings = list[str]()
         if width > pairs:
             warnings.append(f"fewer pairs ({pairs}) than neurons ({width})")
         if pairs > MANY * images:
             warnings.append(f"{pairs} pairs of only {images} images: more images would help, more pairs would not")
-        intervals = factor_intervals(sums, seed=self.setting.seed)
+        intervals = factor_intervals(sums, seed=self.config.seed)
         details = {
             "scores": scores,
             "pairs": pairs,

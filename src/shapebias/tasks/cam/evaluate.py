@@ -34,10 +34,10 @@ LEAST_PROBE = 128  # pixels: gives a map of several places, which finding the cl
 class CamEvaluator:
     """Evaluator ``cam``: pseudo-labels of a split of VOC2012 by each model's class activation maps."""
 
-    def __init__(self, setting: EvalConfig, split: str = "train", settings: CamSettings | None = None) -> None:
-        self.setting, self.split = setting, split
+    def __init__(self, config: EvalConfig, split: str = "train", settings: CamSettings | None = None) -> None:
+        self.config, self.split = config, split
         self.settings = CamSettings() if settings is None else settings
-        self.images: ImageSet = read_labelled(setting.data, split)
+        self.images: ImageSet = read_labelled(config.data, split)
 
     def check(self, model: Classifier) -> None:
         """Refuse a model without VOC's classes or without class activation maps."""
@@ -46,17 +46,17 @@ class CamEvaluator:
 
     def run(self, ensemble: SeedEnsemble) -> tuple[list[Result], Measured[SeedCounts]]:
         """Write the masks of every seed and pictures by the first one, and score them."""
-        setting, settings, images = self.setting, self.settings, self.images
+        config, settings, images = self.config, self.settings, self.images
         outputs: dict[int | None, SeedCounts] = {}
         places: list[str] = []
         unreadable: dict[str, None] = {}
         for seed, model in ensemble.models.items():
-            model.to(device=setting.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-            maps, folder = self._maps(model, setting.device), setting.out / model.identity.name
-            made = write_pseudo_labels(maps, images, settings, folder, device=setting.device, strict=setting.strict)
+            model.to(device=config.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+            maps, folder = self._maps(model, config.device), config.out / model.identity.name
+            made = write_pseudo_labels(maps, images, settings, folder, device=config.device, strict=config.strict)
             if not outputs:
-                home = setting.out / ensemble.name
-                write_pictures(maps, images, made, settings, home, device=setting.device, seed=setting.seed)
+                home = config.out / ensemble.name
+                write_pictures(maps, images, made, settings, home, device=config.device, seed=config.seed)
             outputs[seed] = made.counts
             places.append(f"{'input' if maps.is_input else 'output'} of {maps.place}")
             unreadable |= dict.fromkeys(made.unreadable)
@@ -68,7 +68,7 @@ class CamEvaluator:
         }
         measured = Measured(ensemble.name, outputs, {}, runs)
         details = self._details(list(unreadable), places[0], scored=bool(shared_images([measured])))
-        return cam_results(measured, settings, details, seed=setting.seed), measured
+        return cam_results(measured, settings, details, seed=config.seed), measured
 
     def _maps(self, model: Classifier, device: str) -> ClassMaps:
         """Find the class maps of ``model``, checked on the first readable image."""
@@ -97,7 +97,7 @@ class CamEvaluator:
             "flip": settings.flip,
             "size": settings.size,
             "map": place,
-            "seed": self.setting.seed,
+            "seed": self.config.seed,
             **({} if scored else {"warning": warning}),
         }
 

@@ -81,8 +81,8 @@ def test_figures_of_a_subset_against_numpy(some, tmp_path):
         ("top5", "7 of 1000 classes"): subset < 5,
     }
     assert 0 < wanted["top1", None].sum() < wanted["top1", "7 of 1000 classes"].sum() < 35
-    setting = EvalConfig(some, tmp_path, batch_size=8)
-    outcome = Accuracy(setting).run(fixed(logits, WNIDS))
+    config = EvalConfig(some, tmp_path, batch_size=8)
+    outcome = Accuracy(config).run(fixed(logits, WNIDS))
     found = {(entry.metric, entry.condition.get("answers")): entry for entry in outcome.results}
     assert {key: entry.value for key, entry in found.items()} == {key: right.mean() for key, right in wanted.items()}
     for key, right in wanted.items():
@@ -93,7 +93,7 @@ def test_figures_of_a_subset_against_numpy(some, tmp_path):
             shares = [values["value"] for values in found[key].details["per_category"].values()]
             assert shares == pytest.approx(right.reshape(7, 5).mean(axis=1))
     for evaluator in (StylizedImageNet, ImageNetSketch):
-        outcome = evaluator(setting).run(fixed(logits, WNIDS))
+        outcome = evaluator(config).run(fixed(logits, WNIDS))
         assert [(e.evaluator, e.metric, e.condition) for e in outcome.results] == [
             (evaluator.name, metric, {"answers": "7 of 1000 classes"}) for metric in ("top1", "top5")
         ]
