@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import is_dataclass
 
 import pytest
 
@@ -101,7 +102,11 @@ def test_everything_missing_is_named_at_once(command):
     ],
 )
 def test_lists_and_flags(line, name, value):
-    assert read(line)[name] == value
+    given = read(line)
+    nested = {
+        key: inner for settings in given.values() if is_dataclass(settings) for key, inner in vars(settings).items()
+    }
+    assert {**given, **nested}[name] == value
 
 
 def test_settings_are_options_and_make_a_config():
