@@ -157,7 +157,7 @@ def test_what_is_finished_is_not_done_again(both, data, monkeypatch):
     assert (both / "one/pictures/pictures.json").stat().st_mtime_ns == written
     with pytest.raises(UserError, match=r"holds another run \(segmentation\) \(lr: 0.02 there, 0.5 now\)"):
         segment([start(name="one", seed=1)], config(data, both), seeds=[0], rates=[0.5])
-    with pytest.raises(UserError, match="another model of that name"):
+    with pytest.raises(UserError, match="another model with that name"):
         segment([start(name="one", seed=9)], config(data, both), seeds=[0], rates=[0.02])
 
 

@@ -133,7 +133,7 @@ def test_other_settings_in_the_same_folder_are_refused(data, finetuned):
     out, _ = finetuned
     with pytest.raises(UserError, match=r"holds another run .*epochs"):
         transfer([network()], config(data, out, epochs=3), seeds=(0,), rates=(0.01,))
-    with pytest.raises(UserError, match="results of another model of that name"):
+    with pytest.raises(UserError, match="results of another model with that name"):
         transfer([network(seed=1)], config(data, out), seeds=(0,), rates=(0.01,))
 
 
