@@ -110,7 +110,7 @@ def test_masks_of_other_settings_or_of_another_network_are_refused(voc, model, t
     with pytest.raises(UserError, match=r"threshold: 0.15 there, 0.2 now.*choose another --out"):
         pseudo_label([model], data=voc, out=out, settings=CamSettings(FAST.scales, threshold=0.2))
     other = load_model(str(save_model(tmp_path / "b" / "net", seed=1) / "model.safetensors"))
-    with pytest.raises(UserError, match="another model of that name"):
+    with pytest.raises(UserError, match="another model with that name"):
         pseudo_label([other], data=voc, out=out, settings=FAST)
 
 
