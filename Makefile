@@ -33,10 +33,10 @@ demo-quick: $(READY) ## the same steps in half a minute, to see that they run
 	@$(BIN)/shapebias demo --quick --out runs/demo-quick
 
 test: lint ## lint, then every test but the slow ones, on all cores (at most 8)
-	@$(BIN)/pytest -n auto --maxprocesses 8
+	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-slow: $(READY) ## the slow tests: golden numbers, kills, builds
-	@$(BIN)/pytest -n auto --maxprocesses 8 -m slow
+	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile -m slow
 
 lint: $(READY) ## style, format and types
 	@$(BIN)/ruff check .
