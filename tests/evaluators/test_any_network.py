@@ -233,4 +233,4 @@ def test_the_command_line(tmp_path, weights, capfd):
     assert error.count("\n") == 1
     assert "another classifying layer" in error
     assert main([*command, "--remap-by-order"]) == 2
-    assert "applies to a file of weights: give" in capfd.readouterr().err
+    assert "applies to a weights file: give" in capfd.readouterr().err
