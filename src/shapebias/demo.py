@@ -1,7 +1,7 @@
-"""The demonstration: generated data, three trained networks, their measurements, one page.
+"""The demonstration: generate data, train three models, evaluate them and write the report.
 
-About five minutes on two CPU cores. Each step is the ordinary command's own function, and resumes where it was
-killed.
+It takes about five minutes on two CPU cores. Each step calls the same function as the corresponding command, and
+resumes after an interruption.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EVALUATORS = ["accuracy", "stylized", "shape-bias", "silhouettes", "dimensionali
 
 @dataclass(frozen=True)
 class DemoSize:
-    """Numbers of images and epochs: ``epochs`` by scheme."""
+    """Numbers and sizes of images, and the number of epochs of each scheme."""
 
     drawn_size: int
     size: int
@@ -48,12 +48,12 @@ QUICK = DemoSize(32, 32, 4, 1, 2, {"in": 1, "shapenet-sin-in": 1, "mmsi-sin-in":
 
 
 def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Path:
-    """Do everything below ``out`` and return the page.
+    """Run the whole demonstration in ``out`` and return the path of the report.
 
     Args:
         out: folder of the demonstration.
-        seed: random seed of data, training and evaluation.
-        quick: run every step in half a minute, on so few images and for so few epochs that nothing is learned.
+        seed: random seed of the data, the training and the evaluation.
+        quick: run every step in half a minute in all, with too few images and epochs to learn anything.
     """
     size = QUICK if quick else FULL
     prepare(out, seed=seed, size=size)
@@ -69,7 +69,7 @@ def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Path:
 
 
 def prepare(out: Path, *, seed: int = 0, size: DemoSize = FULL) -> None:
-    """Draw the data and stylize its training images."""
+    """Generate the data set and stylize its training images."""
     data = out / "shapes16"
     _say("1/5  drawing shapes16")
     images = {"train_per_class": size.train_per_class, "test_per_class": size.test_per_class}
@@ -83,17 +83,17 @@ def prepare(out: Path, *, seed: int = 0, size: DemoSize = FULL) -> None:
 
 
 def measure(runs: Sequence[Path], out: Path, *, seed: int = 0) -> list[Results]:
-    """Evaluate the runs by everything that shapes16 has images for; results go to ``out/results``."""
+    """Evaluate the runs with every evaluator that shapes16 has images for; write results to ``out/results``."""
     models = [load_model(str(run)) for run in runs]
     data = {"": out / "shapes16"}
     return evaluate_all(models, evaluators=EVALUATORS, data=data, out=out / "results", seed=seed).results
 
 
 def recipe(scheme: str, out: Path, *, seed: int = 0, size: DemoSize = FULL) -> TrainConfig:
-    """Return the demonstration's settings for one scheme.
+    """Return the demonstration's training settings for one scheme.
 
-    lambda_s is 0.5, not the paper's 0.1: from random weights, in so few steps, 0.1 leaves stylized images
-    hardly learned and the MMSI term with nothing to work on (docs/training.md has the results).
+    lambda_s is 0.5, not the paper's 0.1: starting from random weights and with so few steps, 0.1 is too small for the
+    model to learn stylized images, so the MMSI term has no effect (see docs/training.md for the results).
     """
     return configure(
         TrainConfig,

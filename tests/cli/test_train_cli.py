@@ -122,7 +122,7 @@ def test_a_stage_that_is_not_there_is_refused_with_those_that_are(images, tmp_pa
     ("more", "text"),
     [
         (["--schedule=linear"], "--schedule takes cosine or step, not 'linear'"),
-        (["--grad-accum-steps=3"], "--batch-size 4 does not divide"),
+        (["--grad-accum-steps=3"], "--batch-size 4 is not divisible"),
         (["--keep-checkpoints=0"], "--keep-checkpoints must lie between 1 and 1000, not 0"),
         (["--learning-rate=1"], "unknown option --learning-rate"),
         (["--resume=runs/a"], "there is no run to resume in runs/a"),

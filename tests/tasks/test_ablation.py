@@ -192,7 +192,7 @@ def test_the_default_stages_are_the_last_four_the_deepest_first():
     network = initial_model(config()).network
     assert stages_for(network, "net", list(ROWS.values()), ()) == ("layer4", "layer3", "layer2", "layer1")
     assert stages_for(network, "net", [ROWS["mmsi"]], ("layer2",)) == ("layer2",)
-    with pytest.raises(UserError, match="stages-2 compares 2 stages, and there are 1 \\(layer2\\)"):
+    with pytest.raises(UserError, match="stages-2 needs 2 stages, but there are only 1 \\(layer2\\)"):
         stages_for(network, "net", [ROWS["stages-2"]], ("layer2",))
     silent = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 2))
     assert stages_for(silent, "net", [ROWS["baseline"]], ()) == ()
@@ -211,8 +211,8 @@ def test_a_stage_or_size_that_cannot_be_is_refused():
     ("names", "message"),
     [
         (["mmsi-styl"], "unknown row 'mmsi-styl': did you mean 'mmsi-style'"),
-        ([], "--rows must name each row once"),
-        (["mmsi", "mmsi"], "--rows must name each row once"),
+        ([], "--rows must name at least one row, each once"),
+        (["mmsi", "mmsi"], "--rows must name at least one row, each once"),
     ],
 )
 def test_rows_that_cannot_be(names, message):
@@ -248,7 +248,7 @@ def test_seeds_and_rates_that_cannot_be(options, message):
         ({"split_seed": 2**32}, "--split-seed must lie between 0"),
         ({"batch_size": 2}, "at least 3 are needed"),
         ({"stages": ("layer4", "layer4")}, "--stages names a stage twice"),
-        ({"stylized": Path("copies"), "alpha": 0.5}, "--stylized takes ready copies"),
+        ({"stylized": Path("copies"), "alpha": 0.5}, "--stylized uses existing copies"),
     ],
 )
 def test_settings_that_cannot_be(values, message):

@@ -93,9 +93,9 @@ def test_finding_the_map_leaves_no_hooks():
     ("architecture", "why"),
     [
         ("mobilenetv3_small_050", "no map of the 1024 channels"),
-        ("convnext_atto", "not the mean over space"),
-        ("torchvision:squeezenet1_1", "not the mean over space"),
-        ("vit_tiny_patch16_224", "does not take images of 160x128"),
+        ("convnext_atto", "not the spatial mean"),
+        ("torchvision:squeezenet1_1", "not the spatial mean"),
+        ("vit_tiny_patch16_224", "does not accept images of 160x128"),
     ],
 )
 def test_networks_without_a_map_before_a_linear_layer_are_refused_by_name(architecture, why):
@@ -109,7 +109,7 @@ def test_the_identity_is_asked_for_however_small_the_logits():
     with torch.no_grad():
         net.body.weight *= 1e-5
         net.body.bias.copy_(torch.tensor([1e-5, -1e-5, 1e-5, -1e-5, 1e-5]))
-    with pytest.raises(UserError, match="not the mean over space"):
+    with pytest.raises(UserError, match="not the spatial mean"):
         find_class_maps(wrap(net), picture())
 
 
@@ -220,7 +220,7 @@ def test_the_curve_is_that_of_scoring_anew_at_each_threshold():
         ({"scales": (1.0, 0.0)}, "--scales 0 is out of range"),
         ({"scales": (4.5,)}, "--scales 4.5 is out of range"),
         ({"scales": (float("nan"),)}, "--scales nan"),
-        ({"scales": ()}, "--scales names none"),
+        ({"scales": ()}, "--scales is empty"),
         ({"scales": (1.0, 1.0)}, "twice"),
         ({"threshold": 1.1}, "--threshold must lie between 0 and 1, not 1.1"),
         ({"threshold": float("nan")}, "--threshold"),

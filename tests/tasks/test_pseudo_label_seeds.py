@@ -230,7 +230,7 @@ def test_an_unfinished_seed_is_named_before_anything_is_made(voc: Path, tmp_path
 def test_a_seed_of_another_kind_or_without_the_classes_is_refused_by_name(voc: Path, tmp_path: Path) -> None:
     spec = save_seeds(tmp_path / "net", {0: 0})
     save_seeds(tmp_path / "net", {1: 1}, architecture="test_byobnet")
-    with pytest.raises(UserError, match="net/seed-1 has another architecture than net/seed-0"):
+    with pytest.raises(UserError, match="net/seed-1 and net/seed-0 differ in architecture"):
         load_seeded([str(spec)])
     zebras = save_seeds(tmp_path / "zebras", {0: 0, 1: 1}, classes=[*VOC_CLASSES[1:], "zebra"])
     with pytest.raises(UserError, match="zebras/seed-0 lacks aeroplane and has zebra"):

@@ -235,7 +235,7 @@ def test_images_held_out_that_cannot_be_read_are_named_not_the_rate(tmp_path):
     root = small_voc(tmp_path / "voc")
     (aside,) = divided(read_segmentation(root, 2012, "train"), 0)[1].paths
     aside.write_bytes(b"no picture")
-    with pytest.raises(UserError, match="none of the 1 images that are held out could be read"):
+    with pytest.raises(UserError, match="none of the 1 held-out images could be read"):
         segment([start()], config(root, tmp_path / "out", epochs=1), rates=[0.1, 0.2])
 
 
@@ -356,11 +356,11 @@ def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
 @pytest.mark.parametrize(
     ("values", "seeds", "message"),
     [
-        ({"freeze": True, "head": "fcn"}, [0], "--freeze trains one convolution and no other head"),
+        ({"freeze": True, "head": "fcn"}, [0], "--freeze trains one convolution as the head"),
         ({"lr": 0.0}, [0], "--lr must be above 0"),
         ({"lr": -1.0}, [0], "--lr must lie between"),
         ({"size": 16}, [0], "--size must lie between 32"),
-        ({"batch_size": 3, "grad_accum_steps": 2}, [0], "--batch-size 3 does not divide"),
+        ({"batch_size": 3, "grad_accum_steps": 2}, [0], "--batch-size 3 is not divisible"),
         ({"nesterov": True, "momentum": 0.0}, [0], "--nesterov needs"),
         ({"split_seed": -1}, [0], "--split-seed must lie between 0"),
         ({"select_epochs": -1}, [0], "--select-epochs must lie between 0"),
@@ -368,9 +368,9 @@ def test_an_unreadable_image_is_left_out_of_the_measure_or_stops_it(tmp_path):
         ({}, [1, 1], "--seeds names a number twice"),
         ({}, [-1], "--seed must lie between 0"),
         ({"train_split": "trainaug"}, [0], "no split 'trainaug' in .*there are train, trainval, val"),
-        ({"train_split": "trainval"}, [0], "4 images of the split 'trainval' are in 'val' too"),
+        ({"train_split": "trainval"}, [0], "4 images of the split 'trainval' are also in 'val'"),
         ({"stage": "layer7"}, [0], "start has no stage 'layer7'"),
-        ({"output_stride": 32}, [0], "leaves 1x1 of an image of --size 32"),
+        ({"output_stride": 32}, [0], "reduces an image of --size 32 to 1x1"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_training(data, tmp_path, values, seeds, message):

@@ -176,9 +176,9 @@ def test_files_that_are_not_segmenters(tmp_path):
     ("architecture", "options", "message"),
     [
         ("test_resnet", {"stage": "layer9"}, "start has no stage 'layer9': it has"),
-        ("test_resnet", {"stage": "fc"}, "gives no map over the image at 'fc': those that do are .*layer4"),
-        ("test_resnet", {"size": 32, "output_stride": 32}, "leaves 1x1 of an image of --size 32: give a larger"),
-        ("test_vit", {"size": 160}, "gives no map .* no other stage of it does: take another network"),
+        ("test_resnet", {"stage": "fc"}, "has no feature map at stage 'fc': use one of .*layer4"),
+        ("test_resnet", {"size": 32, "output_stride": 32}, "reduces an image of --size 32 to 1x1: give a larger"),
+        ("test_vit", {"size": 160}, "has no feature map .* no other stage does, so use another model"),
     ],
 )
 def test_networks_and_stages_without_a_map_are_refused(architecture, options, message):

@@ -84,12 +84,12 @@ def test_a_rate_that_diverges_is_left_out_and_others_errors_are_not(tmp_path, ca
     assert "--lr 10 is too high for net: skipped" in capsys.readouterr().err
     with pytest.raises(UserError, match="full disk"):
         choose(tmp_path / "b", {0.1: UserError("full disk"), 0.2: (0.5, 1.0)})
-    with pytest.raises(UserError, match=r"no --lr of 0.1, 0.2 gives net a finite loss: give lower ones"):
+    with pytest.raises(UserError, match=r"the loss of net is not finite with any --lr of 0.1, 0.2: give lower ones"):
         choose(tmp_path / "c", {0.1: NotFinite("x"), 0.2: NotFinite("x")})
 
 
 def test_on_several_devices_a_rate_that_diverges_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"--lr 10 is too high for net \(the loss.*\): leave it out of --lr"):
+    with pytest.raises(UserError, match=r"--lr 10 is too high for net \(the loss.*\): remove it from --lr"):
         choose(tmp_path, {10.0: NotFinite("the loss is not finite"), 0.1: (0.5, 1.0)}, fabric=TWO)
 
 

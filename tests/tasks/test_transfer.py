@@ -259,7 +259,7 @@ def test_a_rate_that_diverges_is_left_out(data, tmp_path, capsys):
         ({}, {"rates": (-0.1,)}, "--lr must lie between 0"),
         ({}, {"method": "liner"}, "unknown method 'liner': did you mean 'linear'"),
         ({"devices": 2}, {"method": "knn"}, "--method knn runs on one device"),
-        ({"batch_size": 5, "grad_accum_steps": 2}, {}, "does not divide over"),
+        ({"batch_size": 5, "grad_accum_steps": 2}, {}, "is not divisible by"),
         ({"crop": 2.0}, {}, "--crop must lie between"),
         ({"nesterov": True, "momentum": 0.0}, {}, "--nesterov needs"),
         ({"task": "imagenet"}, {}, "unknown task 'imagenet'"),

@@ -51,7 +51,7 @@ def test_an_undivided_folder_is_divided_by_the_seed_and_says_so(tmp_path):
     assert np.bincount(task.test.targets).tolist() == [2, 2] and len(task.train) == 16
     assert not set(task.train.paths) & set(task.test.paths)
     assert task.test.names == again.test.names != other.test.names
-    assert "is not divided" in task.notes[0]
+    assert "has no train and test split" in task.notes[0]
 
 
 def test_the_fingerprint_changes_with_targets_and_names(tmp_path):
@@ -71,7 +71,7 @@ def test_caltech101_trains_on_thirty_images_per_class_and_leaves_its_background_
     assert np.bincount(task.train.targets).tolist() == [30, 4]
     assert np.bincount(task.test.targets).tolist() == [3, 2]
     assert not any("BACKGROUND" in name for name in (*task.train.names, *task.test.names))
-    assert task.notes == ("classes of no more than 30 images: 1, of which two thirds train",)
+    assert task.notes == ("classes with at most 30 images: 1; two thirds of their images are for training",)
 
 
 def test_dtd_takes_train_and_val_of_split_1_to_train_with(tmp_path):
@@ -124,8 +124,8 @@ def test_voc_targets_say_what_counts_neither_way(shared):
     [
         ("vox07", lambda root: None, "unknown task 'vox07': did you mean 'voc07'"),
         ("folder", lambda root: (root / "train").mkdir(), "has no class folders"),
-        ("folder", lambda root: class_folder(root / "train"), "nothing to test on: add val or test/"),
-        ("folder", lambda root: class_folder(root / "val"), "nothing to train with: add train/"),
+        ("folder", lambda root: class_folder(root / "train"), "no test images: add val or test/"),
+        ("folder", lambda root: class_folder(root / "val"), "no training images: add train/"),
         ("folder", lambda root: class_folder(root), "too few images of bear, cat to test on"),
         ("caltech101", lambda root: class_folder(root), "is not Caltech-101: expected .*101_ObjectCategories"),
         ("dtd", lambda root: class_folder(root), "no DTD in .*: expected .*/dtd with images/ and labels/"),
@@ -143,14 +143,14 @@ def test_data_that_are_not_the_tasks_are_refused_with_what_is_expected(tmp_path,
 def test_test_classes_without_training_images_are_refused(tmp_path):
     class_folder(tmp_path / "train", ("ant", "bee"), 3)
     class_folder(tmp_path / "test", ("ant", "cow"), 2)
-    with pytest.raises(UserError, match=r"has classes that .*train has no image of: cow"):
+    with pytest.raises(UserError, match=r"has classes without training images in .*train \(cow\)"):
         find_task("folder", tmp_path)
 
 
 def test_no_folder_and_a_download_that_there_is_not_are_refused(tmp_path):
     with pytest.raises(UserError, match="no folder"):
         find_task("folder", tmp_path / "absent")
-    with pytest.raises(UserError, match="--download fetches the tasks that have a name"):
+    with pytest.raises(UserError, match="--download is not available for --task folder"):
         find_task("folder", tmp_path, download=True)
 
 
@@ -205,5 +205,5 @@ def test_a_download_that_fails_says_so_in_one_line(tmp_path, monkeypatch):
 def test_too_few_images_to_hold_any_out_are_refused(tmp_path):
     class_folder(tmp_path / "train", ("ant", "bee"), 2)
     class_folder(tmp_path / "val", ("ant", "bee"), 1)
-    with pytest.raises(UserError, match="too few to choose settings on"):
+    with pytest.raises(UserError, match="too few to hold some out"):
         find_task("folder", tmp_path).held_out(0)

@@ -89,7 +89,7 @@ def test_a_checkpoint_of_another_run_is_refused(images, tmp_path, monkeypatch):
     stopped(monkeypatch, images, tmp_path / "other", lr=0.5)
     shutil.rmtree(tmp_path / "one" / "checkpoints")
     shutil.copytree(tmp_path / "other" / "checkpoints", tmp_path / "one" / "checkpoints")
-    with pytest.raises(UserError, match="is of another run: delete its checkpoints folder"):
+    with pytest.raises(UserError, match="belongs to another run: delete its checkpoints folder"):
         train(config(images, tmp_path / "one", **SETTINGS))
 
 

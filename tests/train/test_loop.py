@@ -106,7 +106,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_its_batch(
     data, out = class_folder(tmp_path / "images", per_class=6), tmp_path / "run"
     nan_at(monkeypatch, call)
     given = config(data, out, batch_size=6, grad_accum_steps=accumulate, epochs=3, checkpoint_minutes=0.0)
-    with pytest.raises(UserError, match=f"not finite at step {step} of epoch {epoch}:") as caught:
+    with pytest.raises(UserError, match=f"not finite at step {step} of epoch {epoch} ") as caught:
         train(given)
     assert "\n" not in str(caught.value)
     paths = Checkpoints(out).paths()
@@ -180,7 +180,7 @@ def test_weights_that_are_no_numbers_are_never_saved(images, tmp_path, monkeypat
 
     monkeypatch.setattr(OptimizerStep, "__call__", spoiled)
     out = tmp_path / "run"
-    with pytest.raises(UserError, match="the weights are no longer finite: stopped"):
+    with pytest.raises(UserError, match="the weights are no longer finite"):
         train(config(images, out, scheme="in", epochs=5, checkpoint_minutes=0.0))
     assert Checkpoints(out).newest()["log"]["steps"] == 2
     assert not (out / "model.safetensors").exists()

@@ -46,8 +46,8 @@ def test_the_same_style_twice_counts_once(images, tmp_path, capsys):
     noise_image(tmp_path / "styles" / "c.png", 4)
     capsys.readouterr()
     train(config(images, tmp_path / "run", styles=tmp_path / "styles", epochs=1))
-    assert "skipped 1 styles that are there already, first styles/b" in capsys.readouterr().err
-    with pytest.raises(UserError, match="--alpha 0 leaves images as they are"):
+    assert "skipped 1 duplicate styles, first styles/b" in capsys.readouterr().err
+    with pytest.raises(UserError, match="--alpha 0 does not stylize images"):
         train(config(images, tmp_path / "other", alpha=0.0))
 
 
@@ -74,7 +74,7 @@ def test_a_run_goes_on_where_its_data_have_moved(images, tmp_path, monkeypatch, 
     assert main(["train", "--resume", "../run"]) == 0
     images.rename(tmp_path / "moved")
     assert main(["train", "--resume", "../run", "--data", "../moved"]) == 0
-    assert capsys.readouterr().err.count("is finished already") == 2
+    assert capsys.readouterr().err.count("is already finished") == 2
     assert main(["train", "--resume", "../run", "--out", "other"]) == 2
     assert "omit --out" in capsys.readouterr().err
 

@@ -176,7 +176,7 @@ def test_init_from_a_run_with_other_classes_keeps_all_but_the_head(images, tmp_p
     first = train(config(images, tmp_path / "first", scheme="in", epochs=1))
     other = class_folder(tmp_path / "other", ("bear", "cat", "dog"))
     train(config(other, tmp_path / "second", scheme="in", init=str(first), lr=0.0, epochs=1, momentum=0.0))
-    assert "classifying layer has other classes" in capsys.readouterr().err
+    assert "classification layer is for other classes" in capsys.readouterr().err
     a, b = weights(first), weights(tmp_path / "second")
     trained = [name for name in a if "running" not in name and "num_batches" not in name and not name.startswith("fc")]
     assert trained
@@ -227,6 +227,6 @@ def test_unreadable_validation_images_are_listed(images, tmp_path):
 
 
 def test_too_few_images_to_correlate_are_refused(images, tmp_path):
-    with pytest.raises(UserError, match="4 images to train with, 2 to correlate over"):
+    with pytest.raises(UserError, match="4 training images, 2 per accumulation step"):
         train(config(images, tmp_path / "run", batch_size=8, grad_accum_steps=2))
     assert not (tmp_path / "run").exists()

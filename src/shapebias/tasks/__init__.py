@@ -1,1 +1,1 @@
-"""Other tasks that a model is trained for: classification, segmentation, CAM pseudo-labels and the paper's ablation."""
+"""Other tasks to train a model for: classification, segmentation, CAM pseudo-labels and the paper's ablation."""

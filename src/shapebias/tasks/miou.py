@@ -1,4 +1,4 @@
-"""Mean IoU of several trainings of a model, and its difference between models, over the images that all have."""
+"""Mean IoU of a model over random seeds, and the difference between models, on the images they have in common."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from shapebias.results.comparison import Difference
 from shapebias.stats.intervals import Interval
 from shapebias.tasks.sweep import Measured, paired_rows
 
-Confusions = Mapping[int, np.ndarray]  # (classes, classes) by the image's number
+Confusions = Mapping[int, np.ndarray]  # confusion matrices (classes, classes) by image number
 
 
 class SeedIoU(NamedTuple):
-    """One training's IoU over all images together, and the interval of its mean over the images."""
+    """The IoU of one training over all images together, with the interval of its mean from resampling images."""
 
     seed: int | None
     iou: IoU
@@ -25,14 +25,14 @@ class SeedIoU(NamedTuple):
 
 
 def shared_images(models: Iterable[Measured[Any]]) -> list[int]:
-    """Return the numbers of the images that every seed of the ``models`` has an output for, rising."""
+    """Return the numbers of the images that every seed of the ``models`` has an output for, in ascending order."""
     return sorted(set.intersection(*(set(outputs) for model in models for outputs in model.outputs.values())))
 
 
 def seed_ious(measured: Measured[Confusions], classes: int, *, resampling_seed: int | None = None) -> list[SeedIoU]:
-    """Return the IoU of each of a model's seeds over the images that all of them have.
+    """Return the IoU of each seed of a model over the images that all of its seeds have.
 
-    The interval resamples images by ``resampling_seed``, or by the training's own seed where that is None.
+    The interval resamples images with ``resampling_seed``, or with the training's own seed if that is None.
     """
     images, found = shared_images([measured]), []
     for seed, outputs in measured.outputs.items():
@@ -45,7 +45,7 @@ def seed_ious(measured: Measured[Confusions], classes: int, *, resampling_seed: 
 
 
 def class_means(found: Sequence[SeedIoU], classes: Sequence[str]) -> dict[str, float | None]:
-    """Return the mean over seeds of each class's IoU, None for a class that no seed has."""
+    """Return the mean over seeds of each class's IoU, or None for a class without pixels in any seed."""
     means = defined_mean(np.stack([one.iou.per_class for one in found], axis=1)).tolist()
     return {name: None if np.isnan(mean) else mean for name, mean in zip(classes, means, strict=True)}
 
@@ -53,9 +53,9 @@ def class_means(found: Sequence[SeedIoU], classes: Sequence[str]) -> dict[str, f
 def miou_differences(
     evaluator: str, condition: dict[str, Any], models: Sequence[Measured[Confusions]], classes: int, *, seed: int
 ) -> list[Difference]:
-    """Return a comparison's rows: every two models' difference in the mean over seeds, where they share images.
+    """Return the rows of a comparison: the difference in the mean over seeds for each pair of models that share images.
 
-    The interval resamples the images of both by ``seed``, the same ones for all trainings.
+    The interval resamples images with ``seed``, the same images for all trainings of both models.
     """
 
     def difference(one: Measured[Confusions], other: Measured[Confusions]) -> tuple[float, Interval | None, int] | None:

@@ -1,7 +1,7 @@
-"""Learning rates chosen on held-out training images, and trainings repeated over seeds, for every task.
+"""Choose the learning rate on held-out training images and repeat the training over seeds, for every task.
 
-Each rate is tried on a part of the training images and scored on the rest of them; with the best, all of them train,
-once per seed. No test image takes part in the choice.
+Each rate is tried on a part of the training images and scored on the rest. The best rate is then used to train on all
+of them, once per seed. The choice uses no test images.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from shapebias.train.distributed import on_rank_zero
 from shapebias.train.settings import update
 
 OutputsT = TypeVar("OutputsT")  # a model's outputs on the test images
-HELD_OUT = ("held_out", "held_out_loss")  # the columns of metrics.csv that a trial is scored by
-SHARE = 0.2  # of the training images that are held out
+HELD_OUT = ("held_out", "held_out_loss")  # the columns of metrics.csv with the score of a trial
+SHARE = 0.2  # fraction of the training images that is held out
 
 
 class Score(NamedTuple):
-    """A task's metric, in [0, 1], and a loss, which decides between equals."""
+    """The metric of a task, in [0, 1], and a loss that breaks ties."""
 
     value: float
     loss: float
 
     @property
     def order(self) -> tuple[float, float]:
-        """Larger is better; NaN is worst."""
+        """Sort key: larger is better, NaN is worst."""
         worst = -float("inf")
         return (-1.0 if self.value != self.value else self.value), (worst if self.loss != self.loss else -self.loss)
 
     def columns(self) -> dict[str, float | None]:
-        """Return the columns of an epoch's row."""
+        """Return the score as columns of an epoch's row."""
         return dict(zip(HELD_OUT, self, strict=True))
 
 
@@ -54,16 +54,16 @@ FAILED = Score(float("nan"), float("nan"))
 
 
 def check_settings(config: Any, rates: Sequence[float], seeds: Sequence[int], **options: Any) -> None:
-    """Refuse rates or seeds that are none or given twice, and settings out of range, before anything is loaded.
+    """Refuse missing or repeated rates and seeds, and settings out of range, before anything is loaded.
 
     Args:
-        config: the settings; its ``check(**options)`` is called with each rate and seed in them.
+        config: the settings; its ``check(**options)`` is called for each rate and seed.
         rates: learning rates to choose from.
         seeds: random seeds of the trainings.
-        options: of the check.
+        options: arguments of ``config.check``.
 
     Raises:
-        UserError: the first that cannot be.
+        UserError: the first invalid setting.
     """
     for name, given in (("seeds", seeds), ("lr", rates)):
         if not given:
@@ -82,14 +82,14 @@ class Sweep(Generic[OutputsT]):
     """A training to repeat with several learning rates and seeds.
 
     Args:
-        name: of the model or row that is trained.
-        folder: trials lie in ``folder/select/lr-RATE``, runs in ``folder/seed-N``.
+        name: name of the model or row to train.
+        folder: folder of the trials (``folder/select/lr-RATE``) and runs (``folder/seed-N``).
         metric: name of the score in the details.
         images: all training images.
-        divide: returns the training images in two by a seed: those to fit, and those held out.
-        train: trains by its settings on the images that it is given, unless that is done; with held-out images it is
-            scored on them after each epoch in the columns ``HELD_OUT``.
-        test: returns the outputs on the test images of a run by its settings and what ``train`` returned.
+        divide: splits the training images with a seed into those to fit and those held out.
+        train: takes settings, training images and held-out images or None; trains unless the run is finished, and
+            writes the scores on held-out images after each epoch to the columns ``HELD_OUT``.
+        test: takes settings and the return value of ``train``, and returns the outputs on the test images.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Sweep(Generic[OutputsT]):
 
 @dataclass(frozen=True, eq=False)
 class Measured(Generic[OutputsT]):
-    """A model's outputs on the test images and its run.json by seed; by None, without a run, where nothing is drawn."""
+    """The outputs of a model on the test images and its run.json by seed; the seed is None if nothing is random."""
 
     name: str
     outputs: Mapping[int | None, OutputsT]
@@ -114,10 +114,10 @@ class Measured(Generic[OutputsT]):
 def run_sweep(
     config: Any, fabric: Fabric, sweep: Sweep[OutputsT], seeds: Sequence[int], rates: Sequence[float]
 ) -> Measured[OutputsT]:
-    """Choose the learning rate, train with it once per seed, and test every run; what is finished is not done again.
+    """Choose the learning rate, train with it once per seed, and test every run; finished work is not repeated.
 
     Raises:
-        UserError: what the sweep's functions raise, or no rate whose loss stays finite.
+        UserError: a function of the sweep raised it, or the loss stays finite with none of the rates.
     """
     rate, details = select_lr(config, fabric, sweep, rates)
     outputs: dict[int | None, OutputsT] = {}
@@ -130,16 +130,16 @@ def run_sweep(
 
 
 def select_lr(config: Any, fabric: Fabric, sweep: Sweep[Any], rates: Sequence[float]) -> tuple[float, dict[str, Any]]:
-    """Return the best of ``rates`` and how it was chosen, for a result's details; a single one is taken untried.
+    """Return the best of ``rates`` and how it was chosen, for a result's details; a single one is not tried.
 
     A rate whose loss does not stay finite is skipped, with a warning; on several devices it is an error.
 
     Returns:
         The rate, and ``{"lr", "selection": {rate: {metric, "loss"}}, "split": {"fit", "held_out"}}``, the last two
-        where there was a choice.
+        only if there was a choice.
 
     Raises:
-        UserError: what ``sweep.divide`` and ``sweep.train`` raise, or no rate whose loss stays finite.
+        UserError: ``sweep.divide`` or ``sweep.train`` raised it, or the loss stays finite with none of the rates.
     """
     if len(rates) == 1:
         return rates[0], {"lr": rates[0]}
@@ -155,13 +155,13 @@ def select_lr(config: Any, fabric: Fabric, sweep: Sweep[Any], rates: Sequence[fl
         except NotFinite as error:
             too_high = f"--lr {rate:g} is too high for {sweep.name}"
             if fabric.world_size > 1:  # the other ranks have ended
-                raise UserError(f"{too_high} ({error}): leave it out of --lr") from error
+                raise UserError(f"{too_high} ({error}): remove it from --lr") from error
             print(f"warning: {too_high}: skipped", file=sys.stderr)
             scores[rate] = FAILED
     best = max(rates, key=lambda rate: scores[rate].order)
     if scores[best].order == FAILED.order:
         given = ", ".join(f"{rate:g}" for rate in rates)
-        raise UserError(f"no --lr of {given} gives {sweep.name} a finite loss: give lower ones")
+        raise UserError(f"the loss of {sweep.name} is not finite with any --lr of {given}: give lower ones")
     tried = {f"{rate:g}": {sweep.metric: score.value, "loss": score.loss} for rate, score in scores.items()}
     return best, {"lr": best, "selection": tried, "split": {"fit": len(fit), "held_out": len(held_out)}}
 
@@ -172,17 +172,17 @@ def held_out_input(held_out: ImageSet | None) -> dict[str, str]:
 
 
 def draw(count: int, wanted: int, *, seed: int) -> list[int]:
-    """Draw ``wanted`` of the numbers below ``count`` by ``seed``, in order; all where there are no more."""
+    """Draw ``wanted`` of the numbers below ``count`` with ``seed``, sorted; all of them if there are not more."""
     if wanted >= count:
         return list(range(count))
     return sorted(int(i) for i in np.random.default_rng(seed).choice(count, wanted, replace=False))
 
 
 def last_score(out: Path) -> Score:
-    """Return the score of a finished run on the held-out images at its end.
+    """Return the score of a finished run on the held-out images after its last epoch.
 
     Raises:
-        UserError: its metrics.csv does not state one.
+        UserError: metrics.csv does not contain one.
     """
     lines = (out / "metrics.csv").read_text(encoding="utf-8").splitlines()
     try:
@@ -193,14 +193,14 @@ def last_score(out: Path) -> Score:
 
 
 def mean_result(evaluator: str, metric: str, each: Sequence[dict[str, Any]], by: str, **fields: Any) -> Result:
-    """Return the mean over seeds with its interval: Student's t, or that over images where seeds do not differ.
+    """Return the mean over seeds with its interval: Student's t, or the interval over images if the seeds agree.
 
     Args:
         evaluator: name of the evaluator.
         metric: name of the metric.
-        each: a row per seed, with its ``seed`` (None where nothing is drawn), ``value`` and ``ci95`` over images.
-        by: how the intervals over images were made.
-        fields: further ones of the result; its ``details`` get the rows and the kind of interval.
+        each: a row per seed, with its ``seed`` (None if nothing is random), ``value`` and ``ci95`` over images.
+        by: description of the intervals over images.
+        fields: further fields of the result; the rows and the kind of interval are added to ``details``.
     """
     values = [row["value"] for row in each]
     interval, kind = seed_interval(values, each[0]["ci95"], by)
@@ -216,9 +216,9 @@ def paired_rows(
     models: Mapping[str, OutputsT],
     difference: Callable[[OutputsT, OutputsT], tuple[float, tuple[float, float] | None, int] | None],
 ) -> list[Difference]:
-    """Return a comparison's rows: the ``difference`` of every two ``models``, its interval, and the count of images.
+    """Return the rows of a comparison: ``difference`` for each pair of ``models``, with interval and number of images.
 
-    Two models without a difference (None) get no row.
+    Pairs whose ``difference`` is None have no row.
     """
     rows = []
     for (a, one), (b, other) in combinations(models.items(), 2):
@@ -231,7 +231,7 @@ def paired_rows(
 
 
 def write_results(config: Any, fabric: Fabric, model: dict[str, Any], results: Sequence[Result]) -> Results:
-    """Write a described model's ``results`` to its file, beside those of other tasks and methods, on rank zero."""
+    """Add ``results`` to the results file of the described ``model``, on rank zero; other results stay there."""
     made = {**environment(str(fabric.device)), "seed": config.split_seed}
 
     def write() -> Results:

@@ -1,4 +1,4 @@
-"""Checkpoints of an unfinished run, whole or not there, and signals that wait until one is written."""
+"""Checkpoints of an unfinished run, written atomically, and signals deferred until one is written."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Checkpoints:
-    """The checkpoints below ``out``, of which the newest ``keep`` stay.
+    """The checkpoints of the run in ``out``; only the newest ``keep`` are retained.
 
-    A checkpoint is called ``STEP-HASH.pt``, the hash being that of its bytes: one rename makes it appear
-    with its hash, and a damaged one is known by its name.
+    A checkpoint is named ``STEP-HASH.pt`` after the hash of its bytes, so a damaged file no longer matches its name.
+    It appears under that name by a single rename.
     """
 
     def __init__(self, out: Path, *, keep: int = 3) -> None:
@@ -36,7 +36,7 @@ class Checkpoints:
         return sorted(self.folder.glob("[0-9]*-*.pt"))
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
-        """Write ``state``, reached after ``step`` steps in all, and remove the oldest beyond ``keep``."""
+        """Write the ``state`` after ``step`` steps of the run, and remove the oldest checkpoints beyond ``keep``."""
         written = self.folder / "written.pt"
         with atomic(written) as temporary, temporary.open("wb") as file:
             torch.save(state, file)  # to a file object: a full disk is then an OSError
@@ -49,7 +49,7 @@ class Checkpoints:
         return path
 
     def newest(self) -> dict[str, Any] | None:
-        """Return the newest whole state, or None without checkpoints; damaged newer ones are named and removed.
+        """Return the newest undamaged state, or None without checkpoints; warn of damaged newer ones and remove them.
 
         Raises:
             UserError: there are checkpoints, and every one is damaged.
@@ -59,13 +59,13 @@ class Checkpoints:
         for path in reversed(paths):
             state = _load(path)
             if state is not None:
-                for other in damaged:  # they would count among those kept
+                for other in damaged:  # otherwise they would count towards ``keep``
                     other.unlink(missing_ok=True)
                 return state
             damaged.append(path)
-            print(f"warning: checkpoint {path} is damaged, going back to the one before", file=sys.stderr)
+            print(f"warning: checkpoint {path} is damaged: using the previous one", file=sys.stderr)
         if paths:
-            raise UserError(f"every checkpoint in {self.folder} is damaged: delete {self.folder.parent} to begin again")
+            raise UserError(f"every checkpoint in {self.folder} is damaged: delete {self.folder.parent} to start again")
         return None
 
     def clear(self) -> None:
@@ -77,7 +77,7 @@ class Checkpoints:
 
 
 def _load(path: Path) -> dict[str, Any] | None:
-    """Return the state in ``path``, or None if the file is not what was written."""
+    """Return the state in ``path``, or None if the file is damaged."""
     try:
         if sha256(path)[:DIGITS] != path.stem.split("-")[1]:
             return None
@@ -87,12 +87,12 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 
 class Interruption:
-    """The signal that has come, by name; empty while none has."""
+    """The name of the signal received, or an empty string if there was none."""
 
     name = ""
 
     def stop(self) -> None:
-        """End the process the way the signal ``name`` asks for: status 143 for SIGTERM, 130 for Ctrl-C."""
+        """End the process with the exit status of the signal: 143 for SIGTERM, 130 for Ctrl-C."""
         if self.name == "SIGINT":
             raise KeyboardInterrupt
         raise SystemExit(128 + signal.Signals[self.name])
@@ -100,9 +100,9 @@ class Interruption:
 
 @contextmanager
 def deferred() -> Iterator[Interruption]:
-    """Note SIGTERM and Ctrl-C instead of ending at once, so that a checkpoint can be written; a second signal ends.
+    """Defer SIGTERM and Ctrl-C so that a checkpoint can be written first; a second signal ends the process at once.
 
-    Outside the main thread, where handlers cannot be set, nothing is deferred.
+    Signals are not deferred outside the main thread, where handlers cannot be set.
     """
     interruption = Interruption()
 

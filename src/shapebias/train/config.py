@@ -1,4 +1,4 @@
-"""The settings of a training: those of every loop, and those of training by a scheme."""
+"""Settings of training: of the loop, shared by all tasks, and of training with a scheme."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shapebias.errors import UserError, option
 from shapebias.train.schemes import find_scheme
 from shapebias.train.settings import check_ranges
 
-LEAST_TO_CORRELATE = 3  # two points always correlate wholly
+LEAST_TO_CORRELATE = 3  # two points always have a correlation of 1 or -1
 
 
 @dataclass(frozen=True)
@@ -18,23 +18,23 @@ class LoopConfig:
     """Settings of a training loop, the same for every task.
 
     Args:
-        out: folder of the run; an interrupted run resumes when the same command is given again.
+        out: folder of the run; an interrupted run resumes when the same command is run again.
         seed: random seed; every random choice of the run follows from it.
         epochs: passes over the training images.
         batch_size: training images per step over all devices (each with its views).
-        grad_accum_steps: parts in which a step's images pass the model, to save memory; each part has its own batch
+        grad_accum_steps: number of parts that each batch is split into to save memory; each part has its own batch
             statistics.
         optimizer: sgd or adamw.
         lr: peak learning rate.
         momentum: momentum of SGD.
         nesterov: use Nesterov momentum.
         weight_decay: weight decay.
-        schedule: decay of the learning rate: a cosine to zero, or steps by 10 every --drop-every epochs.
+        schedule: decay of the learning rate: a cosine to zero, or division by 10 every --drop-every epochs.
         warmup_epochs: epochs over which the learning rate first rises, at most a tenth of all.
         drop_every: epochs between the drops of --schedule step.
-        clip_norm: largest norm of the gradient; 0 does not clip.
+        clip_norm: largest norm of the gradient; 0 for no clipping.
         ema_decay: decay of a moving average of the weights, which is then evaluated and saved; 0 for none.
-        workers: processes that decode images beside the training.
+        workers: processes that decode images in parallel with training.
         device: auto, cpu, cuda or mps.
         devices: devices on each node.
         nodes: machines.
@@ -73,7 +73,7 @@ class LoopConfig:
     strict: bool = False
 
     def check(self) -> None:
-        """Refuse settings out of range, a batch that cannot be divided, and Nesterov momentum without SGD.
+        """Refuse settings out of range, a batch size that does not divide evenly, and Nesterov momentum without SGD.
 
         Raises:
             UserError: the first such setting.
@@ -84,17 +84,17 @@ class LoopConfig:
             raise UserError("--nesterov needs --optimizer sgd and a --momentum above 0")
 
     def check_batch(self, name: str, size: int) -> None:
-        """Refuse a batch ``size`` (the setting ``name``) that does not divide over devices and accumulated parts."""
+        """Refuse a batch ``size`` (the setting ``name``) not divisible by devices and accumulation steps."""
         if size % (self.devices * self.nodes * self.grad_accum_steps):
             raise UserError(
-                f"{option(name)} {size} does not divide over {self.devices} devices x {self.nodes} nodes x "
-                f"{self.grad_accum_steps} accumulated parts"
+                f"{option(name)} {size} is not divisible by {self.devices} devices x {self.nodes} nodes x "
+                f"{self.grad_accum_steps} accumulation steps: give a multiple"
             )
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Settings of Eq. 4: the weights of its terms, and the MMSI term.
+    """Settings of the objective, Eq. 4: the weights of its terms, and the MMSI term.
 
     Args:
         lambda_m: weight of the MMSI term (Eq. 4); 0 is the control without it.
@@ -112,20 +112,21 @@ class ObjectiveConfig:
     stages: tuple[str, ...] = ()
 
     def check_part(self, loop: LoopConfig) -> None:
-        """Refuse accumulated parts of too few images for the MMSI term's correlation."""
+        """Refuse accumulation steps with too few images for the correlation in the MMSI term."""
         part = loop.batch_size // loop.grad_accum_steps
         if part < LEAST_TO_CORRELATE and self.axis == "batch":
             raise UserError(
-                f"--axis batch correlates over the images of a part, and --batch-size {loop.batch_size} leaves {part}: "
-                f"at least {LEAST_TO_CORRELATE} are needed, and dozens make sense"
+                f"--axis batch correlates over the images of an accumulation step, and --batch-size {loop.batch_size} "
+                f"gives only {part}: use at least {LEAST_TO_CORRELATE}, better dozens"
             )
 
     def check_images(self, loop: LoopConfig, root: Path, images: int) -> None:
-        """Refuse fewer training images than the MMSI term's correlation over the images of a part needs."""
+        """Refuse a data set with too few training images for the correlation in the MMSI term."""
         part = min(loop.batch_size, images) // loop.grad_accum_steps
         if part < LEAST_TO_CORRELATE and self.axis == "batch":
             raise UserError(
-                f"{root} has {images} images to train with, {part} to correlate over: give more, or --axis channel"
+                f"{root} has {images} training images, {part} per accumulation step, too few for the MMSI correlation: "
+                "add images, or give --axis channel"
             )
 
 
@@ -134,11 +135,12 @@ class ViewsConfig:
     """Settings of the stylized views.
 
     Args:
-        stylized: folder of stylized copies made by 'shapebias stylize' to take the views from (default: stylize in the
-            step).
-        stylizer: stylizer for the step: small (the package's), vgg19 (the paper's, downloaded once), or its file.
-        styles: folder of style images or a style bank (default: the bank of the package).
-        alpha: strength of the style when stylizing in the step, 0 to 1.
+        stylized: folder of stylized copies made by 'shapebias stylize' to take the views from (default: stylize during
+            training).
+        stylizer: stylizer to use during training: small (in the package), vgg19 (the paper's, downloaded once), or a
+            file.
+        styles: folder of style images, or a style bank (default: the bank included in the package).
+        alpha: strength of the style when stylizing during training, 0 to 1.
     """
 
     stylized: Path | None = None
@@ -147,18 +149,24 @@ class ViewsConfig:
     alpha: float = 1.0
 
     def check(self, need: str | None) -> None:
-        """Refuse settings against each other, and those that give no views where something has ``need`` of them.
+        """Refuse settings that conflict, or that give no stylized views where they are needed.
+
+        Args:
+            need: subject and verb of the message, such as "the scheme 'mmsi' needs"; None where no views are needed.
 
         Raises:
             UserError: the first such setting.
         """
         if self.stylized is not None and (self.styles is not None or self.alpha != 1.0 or self.stylizer != "small"):
-            raise UserError("--stylized takes ready copies: leave out --styles, --stylizer and --alpha, or --stylized")
+            raise UserError(
+                "--stylized uses existing copies: remove --styles, --stylizer and --alpha, or remove --stylized"
+            )
         if need and self.alpha == 0:
-            raise UserError(f"--alpha 0 leaves images as they are: {need} stylized ones")
+            raise UserError(f"--alpha 0 does not stylize images, but {need} stylized views: give --alpha above 0")
         if need and self.stylized is None and self.stylizer == "vgg19" and self.styles is None:
             raise UserError(
-                f"{need} styles, and the package's are for the small stylizer: give --styles a folder of paintings"
+                f"{need} styles, and those in the package are for the small stylizer only: give --styles a folder "
+                "of paintings"
             )
 
 
@@ -167,22 +175,23 @@ class TrainConfig:
     """Settings of ``shapebias train``.
 
     Args:
-        scheme: images and objective: in, shapenet-sin, shapenet-sin-in, shapenet, mmsi-sin, mmsi-sin-in, mmsi.
+        scheme: training images and objective: in, shapenet-sin, shapenet-sin-in, shapenet, mmsi-sin, mmsi-sin-in, mmsi.
         model: any timm model by its name, for example resnet18, or torchvision:NAME.
-        data: folder with one folder of images per class, with train/ and val/ or test/ of such, or ImageNet.
+        data: folder with one subfolder of images per class, or with train/ and val/ or test/ that contain such
+            subfolders, or ImageNet.
         loop: settings of the training loop.
         objective: settings of Eq. 4.
         views: settings of the stylized views.
         init: none, pretrained (the library's weights), a weights file, or a run folder.
         size: side of the square training and evaluation images in pixels.
-        min_crop: smallest part of an image's area that a random crop shows.
-        test_crop: side of the centre crop in evaluation, relative to the shorter side; .875 is ImageNet's usual.
+        min_crop: smallest fraction of an image's area that a random crop covers.
+        test_crop: side of the centre crop in evaluation, relative to the shorter side; .875 is usual for ImageNet.
         finetune_epochs: passes over the natural images in the second phase of shapenet and mmsi.
         finetune_lr: peak learning rate of that phase.
-        finetune_drop_every: epochs between its drops.
+        finetune_drop_every: epochs between the drops of its learning rate.
         finetune_batch_size: training images per step in that phase; 0 for --batch-size.
         ramp_epochs: epochs over which lambda_m rises from zero.
-        batchnorm: normalise natural images and views joint, in one batch, or separate, each by its own statistics.
+        batchnorm: joint normalises natural images and views as one batch, separate each with its own statistics.
     """
 
     scheme: str
@@ -203,7 +212,7 @@ class TrainConfig:
     batchnorm: Literal["joint", "separate"] = "joint"
 
     def check(self) -> None:
-        """Refuse settings out of range or against each other.
+        """Refuse settings that are out of range or conflict.
 
         Raises:
             UserError: the first such setting.

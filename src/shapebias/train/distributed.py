@@ -1,4 +1,4 @@
-"""The processes of a run: started together, and agreed, so that none waits for one that has stopped."""
+"""Start and coordinate the processes of a run, so that none waits for one that has stopped."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ Made = TypeVar("Made")
 
 
 def setup_fabric(config: LoopConfig) -> Fabric:
-    """Return Fabric on the devices, nodes and precision of the settings, every process started.
+    """Start every process and return Fabric for the devices, nodes and precision of ``config``.
 
     Raises:
         UserError: devices or a precision that are not available here.
     """
     device = choose_device(config.device)
     if device == "cpu" and config.precision == "16-mixed":
-        raise UserError("--precision 16-mixed needs a GPU, and there is none here: use bf16-mixed or 32-true")
+        raise UserError("--precision 16-mixed needs a GPU, and none is available: use bf16-mixed or 32-true")
     try:
         fabric = Fabric(accelerator=device, devices=config.devices, num_nodes=config.nodes, precision=config.precision)
     except Exception as error:  # more devices than there are, a precision that the device lacks
         reason = " ".join(str(error).split())
-        raise UserError(f"--device {device} --devices {config.devices} cannot be used here: {reason}") from error
+        raise UserError(
+            f"--device {device} --devices {config.devices} cannot be used on this machine: {reason}"
+        ) from error
     fabric.launch()
     fabric.seed_everything(config.seed, verbose=False)
     return fabric
@@ -45,7 +47,7 @@ def gathered(fabric: Fabric, value: Any) -> list[Any]:
 
 
 def everywhere(fabric: Fabric, work: Callable[[], Any]) -> list[Any]:
-    """Return what ``work`` gives on every rank; where it fails on one, the others end too."""
+    """Call ``work`` on every rank and return all results; if it fails on one rank, the others end too."""
     answer, failed = None, None
     try:
         answer = work()
@@ -60,19 +62,19 @@ def everywhere(fabric: Fabric, work: Callable[[], Any]) -> list[Any]:
 
 
 def on_rank_zero(fabric: Fabric, work: Callable[[], Any]) -> Any:
-    """Do ``work`` on rank 0 alone and give every rank its result; at its ``UserError`` the other ranks end too."""
+    """Call ``work`` on rank 0 only and return its result on every rank; if it fails, every rank ends."""
     return everywhere(fabric, lambda: work() if fabric.is_global_zero else None)[0]
 
 
 def refuse(fabric: Fabric, error: UserError) -> NoReturn:
-    """End every rank for a reason that all of them know; rank 0 prints it."""
+    """End every rank because of an ``error`` that occurs on all of them; rank 0 prints it."""
     if fabric.is_global_zero:
         raise error
     raise SystemExit(2)
 
 
 def rank_zero_first(fabric: Fabric, work: Callable[[], Made]) -> Made:
-    """Do ``work`` on rank 0, which downloads what is to be downloaded, and then on the others."""
+    """Call ``work`` on rank 0 first, which does any downloads, and then on the other ranks."""
     made: list[Made] = []
     on_rank_zero(fabric, lambda: made.append(work()) is None)
     return made[0] if made else work()

@@ -1,4 +1,4 @@
-"""The files of a run: run.json, metrics.csv, config.json; and the averages of an epoch that go into them."""
+"""The files of a run (run.json, metrics.csv and config.json), and the epoch averages that they record."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from shapebias.train.samples import Batch
 from shapebias.train.settings import plain
 
 CONFIG_FILE = "config.json"
-PLACES = ("data", "stylized", "styles", "masks")  # what lies there is known by its hash
-# Settings that may change between a run and its continuation: they do not change what is computed.
+PLACES = ("data", "stylized", "styles", "masks")  # their content is identified by a hash
+# Settings that may change when a run resumes, because they do not affect what is computed.
 FREE = ("out", "workers", "strict", "checkpoint_minutes", "keep_checkpoints", *PLACES)
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The facts that a run's files state besides its log.
+    """Information recorded in a run's files in addition to its log.
 
     Args:
-        title: shown with the progress.
+        title: title of the progress bar.
         head: entries of run.json: the scheme or task, the model, the seed, the classes ...
         images: the training images.
-        columns: of metrics.csv, beside those of every run.
-        inputs: hashes of everything else that the run depends on.
+        columns: columns of metrics.csv in addition to those of every run.
+        inputs: hashes of all other inputs that the run depends on.
     """
 
     title: str
@@ -48,11 +48,11 @@ class RunInfo:
 
 
 class RunLogger:
-    """The log of a run: rows and totals, unreadable files, warnings; written to the run's folder.
+    """The log of a run: a row per epoch, totals, unreadable files and warnings, written to the run's folder.
 
     Args:
         config: the settings, a dataclass with a ``loop``.
-        info: further facts for the files.
+        info: further information for the files.
         environment: versions and platform.
         initial_weights: hash of the initial weights.
     """
@@ -92,11 +92,11 @@ class RunLogger:
         return {name: str(Path(value).absolute()) for name, value in named.items() if value and Path(value).exists()}
 
     def add_steps(self, steps: int, *, images: int, seconds: float) -> None:
-        """Count steps, the images that passed the model in them, and their time."""
+        """Add steps, the number of images passed through the model, and the time taken to the totals."""
         self.steps, self.images, self.seconds = self.steps + steps, self.images + images, self.seconds + seconds
 
     def note_unreadable(self, reasons: Sequence[str]) -> None:
-        """Name each skipped file, once."""
+        """Warn once of each skipped file."""
         for reason in reasons:
             if reason not in self.unreadable:
                 print(f"warning: skipped unreadable image {reason}", file=sys.stderr)
@@ -123,7 +123,7 @@ class RunLogger:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return the log's part of a checkpoint."""
+        """Return the state of the log, for a checkpoint."""
         names = ("rows", "warnings", "steps", "images", "seconds")
         return {**{name: getattr(self, name) for name in names}, "unreadable": sorted(self.unreadable)}
 
@@ -159,18 +159,18 @@ class RunLogger:
 
 
 class MetricAccumulator:
-    """Sums over an epoch's steps. Values stay on the device until ``read``, so that steps do not wait."""
+    """Sums of metrics over an epoch's steps; values stay on the device until ``read``, so that steps do not wait."""
 
     def __init__(self) -> None:
         self.window: list[dict[str, Tensor]] = []
         self.sums, self.count = defaultdict[str, float](float), 0
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """Take in one step's scalars."""
+        """Add the scalars of one step."""
         self.window.append(values)
 
     def read(self) -> list[dict[str, float]]:
-        """Return the values of each step since the last reading; waits for the device."""
+        """Return the values of each step since the last call; this waits for the device."""
         if not self.window:
             return []
         names = list(self.window[0])
@@ -179,7 +179,7 @@ class MetricAccumulator:
         return [dict(zip(names, row, strict=True)) for row in stacked.tolist()]
 
     def count_in(self, ranks: Sequence[list[dict[str, float]]]) -> None:
-        """Add the readings of every rank, averaged over the ranks, step by step and in their order."""
+        """Add the values of every rank to the sums, averaging each step over the ranks, in the order of the steps."""
         for steps in zip(*ranks, strict=True):
             for name in steps[0]:
                 self.sums[name] += sum(values[name] for values in steps) / len(steps)
@@ -190,7 +190,7 @@ class MetricAccumulator:
         return {name: total / self.count for name, total in self.sums.items()}
 
     def state(self) -> dict[str, Any]:
-        """Return the accumulator's part of a checkpoint."""
+        """Return the state of the accumulator, for a checkpoint."""
         return {"sums": dict(self.sums), "count": self.count}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ class MetricAccumulator:
 
 
 def write_metrics(out: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
-    """Write metrics.csv, one row per epoch; ``columns`` are those that a task adds."""
+    """Write metrics.csv with one row per epoch; ``columns`` are the additional columns of the task."""
     text = io.StringIO()
     every = (*("phase", "epoch", "step", "images", "lr"), *columns, *("images_per_second", "seconds"))
     writer = csv.DictWriter(text, every, restval="", lineterminator="\n")
@@ -210,7 +210,7 @@ def write_metrics(out: Path, rows: list[dict[str, Any]], columns: Sequence[str])
 
 
 def write_bad_batch(path: Path, batch: Batch, files: Sequence[str]) -> None:
-    """Save a batch with the ``files`` that it came from."""
+    """Save a batch with the names of the ``files`` it was read from."""
     with atomic(path) as temporary:
         tensors = {name: value.contiguous() for name, value in batch.tensors().items()}
         save_file(tensors, temporary, metadata={"files": json.dumps(files)})

@@ -1,8 +1,8 @@
-"""The training loop: phases, epochs, steps, in plain sight. It knows nothing of schemes and tasks.
+"""The training loop over phases, epochs and steps, independent of schemes and tasks.
 
-Every random choice of a step follows from (seed, epoch, step, rank) and of a sample from (seed, epoch,
-sample), so that a checkpoint is a position with the weights and sums reached there, and a run that resumes
-from one does what it would have done.
+The random choices of a step depend only on (seed, epoch, step, rank), those of a sample only on (seed, epoch,
+sample). A checkpoint therefore holds just a position, weights and sums, and a resumed run gives the same result as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from shapebias.train.samples import Batch
 from shapebias.train.task import TrainingPhase, TrainingTask
 
 SHOWN = ("loss", "natural", "stylized", "mmsi", "rho")
-STEPS_BETWEEN_READINGS = 10  # where reading waits for the device
+STEPS_BETWEEN_READINGS = 10  # on a GPU, where reading values waits for the device
 
 
 @dataclass
 class Position:
-    """The phase of a run, its epoch, and the steps done in that epoch."""
+    """The current phase and epoch of a run, and the number of steps done in that epoch."""
 
     phase: int = 0
     epoch: int = 0
@@ -45,13 +45,13 @@ class Position:
 
 
 class Loop:
-    """Trains a task's model through its phases, from the newest checkpoint if there is one.
+    """Train a task's model through its phases, resuming from the newest checkpoint if there is one.
 
     Args:
         config: the settings.
-        fabric: launched.
-        task: what is trained.
-        logger: the run's log, which writes its files.
+        fabric: Fabric, already launched.
+        task: the task to train.
+        logger: log of the run, which writes its files.
     """
 
     def __init__(self, config: LoopConfig, fabric: Fabric, task: TrainingTask, logger: RunLogger) -> None:
@@ -68,9 +68,9 @@ class Loop:
         """Train to the end of the last phase.
 
         Raises:
-            UserError: the loss is not finite, an unreadable image under ``strict``, or a checkpoint that
-                does not fit.
-            SystemExit, KeyboardInterrupt: SIGTERM or Ctrl-C came; a checkpoint has been written.
+            UserError: the loss is not finite, an image is unreadable under ``strict``, or the checkpoint does not match
+                the run.
+            SystemExit, KeyboardInterrupt: SIGTERM or Ctrl-C was received; a checkpoint has been written.
         """
         state = self.checkpoints.newest()
         position = Position(**state["position"]) if state else Position()
@@ -103,7 +103,7 @@ class Loop:
             collate_fn=phase.samples.collate,
             worker_init_fn=ignore_signals,
             pin_memory=fabric.device.type == "cuda",
-            generator=torch.Generator(),  # its own, so that iterating draws nothing from the step's
+            generator=torch.Generator(),  # a separate one, so that iterating does not advance the global generator
         )
         per_step = batches.batch_size * phase.images_per_sample
         done = position.epoch * len(batches) + position.step
@@ -153,7 +153,7 @@ class Loop:
             yield batch.to(self.fabric.device, self.memory_format)
 
     def _synchronise(self, phase: TrainingPhase, position: Position, batches: EpochBatchSampler, bar: Bar) -> None:
-        """Read the steps since the last time, agree over the ranks on what to do, and write a checkpoint if due."""
+        """Collect the values of the last steps from all ranks, stop if any rank must, and save a checkpoint if due."""
         logger, images = self.logger, batches.batch_size * phase.images_per_sample
         steps = self.metrics.read()
         start = position.step - len(steps)
@@ -170,14 +170,14 @@ class Loop:
         if found := [(step, rank) for rank, step in enumerate(bads) if step is not None]:
             self._refuse(phase, batches, *min(found))
         if self.config.strict and logger.unreadable:
-            reason = f"unreadable image {min(logger.unreadable)} (remove it, or leave out --strict)"
+            reason = f"unreadable image {min(logger.unreadable)} (remove the file, or run without --strict)"
             refuse(self.fabric, UserError(reason))
         self._stop_if_asked(position, signals)
         if dues[0] and position.step < len(batches):
             self._save(position)
 
     def _refuse(self, phase: TrainingPhase, batches: EpochBatchSampler, step: int, rank: int) -> None:
-        """Save the batch whose loss is not finite, and stop."""
+        """Save the batch whose loss is not finite, and stop every rank."""
         path, samples = self.config.out / "bad-batch.safetensors", phase.samples
 
         def save() -> None:
@@ -188,13 +188,13 @@ class Loop:
         whole = self.checkpoints.paths()
         last = f"the last good checkpoint is {whole[-1].name}" if whole else "there was no checkpoint yet"
         reason = (
-            f"the loss is not finite at step {step + 1} of epoch {batches.epoch + 1}: stopped; {last}, the batch is in "
-            f"{path}: try a lower --lr, --clip-norm 1 or --precision 32-true in another --out"
+            f"the loss is not finite at step {step + 1} of epoch {batches.epoch + 1} ({last}; the batch is saved in "
+            f"{path}): try a lower --lr, --clip-norm 1 or --precision 32-true in another --out"
         )
         refuse(self.fabric, NotFinite(reason))
 
     def _stop_if_asked(self, position: Position, signals: list[str] | tuple[str, ...]) -> None:
-        """Write a checkpoint and end, if a signal has come to any rank."""
+        """Write a checkpoint and end if any rank has received a signal."""
         name = next(filter(None, signals), "")
         if name:
             self._save(position)
@@ -219,7 +219,9 @@ class Loop:
     def _restore(self, state: dict[str, Any]) -> None:
         out, logger = self.config.out, self.logger
         if state["identity"] != logger.identity:
-            raise UserError(f"the checkpoint in {out} is of another run: delete its checkpoints folder to begin again")
+            raise UserError(
+                f"the checkpoint in {out} belongs to another run: delete its checkpoints folder to start again"
+            )
         self.update.restore(state)
         self.metrics.restore(state["metrics"])
         logger.restore(state["log"])
@@ -229,6 +231,6 @@ class Loop:
 
 
 def seed_step(seed: int, epoch: int, step: int, rank: int) -> None:
-    """Make what a step draws (dropout, drop path) follow from its place alone."""
+    """Seed the random numbers of a step (dropout, drop path) by its position in the run."""
     key = np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(key))

@@ -1,4 +1,4 @@
-"""One update of the weights: gradients over the accumulated parts, clipping, the optimiser, the moving average."""
+"""One update of the weights: gradient accumulation, clipping, the optimiser step and the moving average."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from shapebias.train.task import TrainingPhase
 
 
 class OptimizerStep:
-    """The updates of one phase: its optimiser, and the moving average of the weights if there is one.
+    """The optimiser of one phase, with the moving average of the weights if there is one.
 
     Args:
         config: the settings.
-        fabric: launched.
-        model: ``trained`` as ``fabric`` set it up.
-        trained: what is trained: a module that holds all its weights in ``network``, as a ``Classifier`` does.
-        phase: what is trained.
+        fabric: Fabric, already launched.
+        model: ``trained`` as set up by ``fabric``.
+        trained: the module to train, with all its weights in ``network``, as in a ``Classifier``.
+        phase: the phase to train.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class OptimizerStep:
             self.average = AveragedModel(trained, multi_avg_fn=average, use_buffers=True)
 
     def __call__(self, parts: Iterator[Batch], rate: float, epoch: float) -> dict[str, Tensor]:
-        """Update the weights on the next ``parts``; return the values to log, averaged over the parts."""
+        """Update the weights with the next accumulation steps from ``parts``; return their averaged values to log."""
         config, fabric = self.config, self.fabric
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -73,11 +73,11 @@ class OptimizerStep:
         return self.optimizer.param_groups[0]["lr"]
 
     def result(self) -> nn.Module:
-        """Return the model as it would be saved now: the average where there is one."""
+        """Return the current result: the averaged model if there is a moving average, else the trained one."""
         return self.trained if self.average is None else self.average.module
 
     def finish(self) -> None:
-        """Make the result the trained model."""
+        """Copy the averaged weights, if there are any, into the trained model."""
         if self.average is not None:
             self.trained.load_state_dict(self.average.module.state_dict())
 
@@ -85,11 +85,11 @@ class OptimizerStep:
         """Return the weights and the optimiser's state, for a checkpoint.
 
         Raises:
-            NotFinite: weights that are not finite, which are never saved.
+            NotFinite: the weights are not finite; such weights are never saved.
         """
         if not all(bool(value.isfinite().all()) for value in self.trained.state_dict().values()):
             raise NotFinite(
-                f"the weights are no longer finite: stopped, earlier checkpoints are in {self.config.out}; "
+                f"the weights are no longer finite (earlier checkpoints are in {self.config.out}): "
                 "try a lower --lr, --clip-norm 1 or --precision 32-true in another --out"
             )
         return {
@@ -103,12 +103,12 @@ class OptimizerStep:
         """Resume from ``state``.
 
         Raises:
-            UserError: the state is of another model or optimiser.
+            UserError: the state belongs to another model or optimiser.
         """
         try:
             self.network.load_state_dict(state["model"])
             if [set(g) for g in state["optimizer"]["param_groups"]] != [set(g) for g in self.optimizer.param_groups]:
-                raise ValueError("its optimiser has other settings")  # torch would find out in the step
+                raise ValueError("its optimiser has other settings")  # torch would only fail in the next step
             self.optimizer.load_state_dict(state["optimizer"])
             self.fabric.strategy.precision.load_state_dict(state["scaler"])
             if self.average is not None:
@@ -116,8 +116,8 @@ class OptimizerStep:
         except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"the checkpoint in {self.config.out} is of another model or optimiser ({reason}): "
-                "delete its checkpoints folder to begin again"
+                f"the checkpoint in {self.config.out} belongs to another model or optimiser ({reason}): "
+                "delete its checkpoints folder to start again"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""``train``: a training by one of the paper's schemes, from its settings to a finished run."""
+"""``train``: train a model with one of the paper's schemes, from the settings to a finished run."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ COLUMNS = (
 
 
 def train(config: TrainConfig) -> Path:
-    """Run ``config`` to its end, resuming an earlier attempt; return the run folder.
+    """Train a model with the settings ``config``, resuming an interrupted run, and return the run folder.
 
     Raises:
-        UserError: settings, data or folder that cannot be used, or a loss that is not finite.
+        UserError: the settings, data or folder cannot be used, or the loss is not finite.
     """
     config.check()
     images = training_images(config.data)
@@ -86,12 +86,12 @@ def train(config: TrainConfig) -> Path:
 
 
 def build_model(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
-    """Return a timm or torchvision model for the ``classes``, with the weights that ``config.init`` names.
+    """Return a timm or torchvision model for ``classes``, initialised as ``config.init`` says.
 
-    A classifying layer of another number of classes stays at its random start, with a note.
+    A classification layer for another number of classes is initialised at random, with a note.
 
     Raises:
-        UserError: no such model, or weights that do not fit it.
+        UserError: the model is unknown, or the weights do not fit it.
     """
     out = config.loop.out
     identity = Identity(out.name, spec=str(out), architecture=config.model, classes=classes, scheme=config.scheme)
@@ -107,18 +107,20 @@ def build_model(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:
     check_size(model)
     heads = getattr(model.network, "pretrained_cfg", {}).get("num_classes", 1000)
     if pretrained and len(classes) != heads:
-        print(f"{config.model}: its pretrained classifying layer has other classes and was skipped", file=sys.stderr)
+        print(
+            f"{config.model}: its pretrained classification layer is for other classes and was skipped", file=sys.stderr
+        )
     if config.init not in ("none", "pretrained"):
         path = Path(config.init)
         path = path / MODEL_FILE if path.is_dir() else path
         if skipped := load_weights(model.network, path, except_head=True):
             names = ", ".join(skipped)
-            print(f"{path}: its classifying layer has other classes and was skipped ({names})", file=sys.stderr)
+            print(f"{path}: its classification layer is for other classes and was skipped ({names})", file=sys.stderr)
     return model
 
 
 def scheme_phase(config: TrainConfig, phase: Phase, images: ImageSet, views: Views) -> TrainingPhase:
-    """Return a phase of the scheme as the loop takes it; fine-tuning has epochs, rate, drops and batch of its own."""
+    """Return a phase of the scheme for the training loop; fine-tuning has its own schedule and batch size."""
     loop, objective = config.loop, config.objective
     schedule, batch_size = Schedule.of(loop), loop.batch_size
     if phase.finetuning:
@@ -142,9 +144,9 @@ def validate(
     interruption: Interruption,
     note: Callable[[Sequence[str]], None],
 ) -> float:
-    """Top-1 accuracy of ``model`` on the readable ``images``, shared over the ranks; ``note`` gets the unreadable ones.
+    """Return the top-1 accuracy of ``model`` on the readable ``images``, computed by all ranks together.
 
-    Once ``interruption`` has come it stops early, and the value is of no use.
+    Unreadable images are passed to ``note``. After an ``interruption`` it stops early and the value is meaningless.
     """
     model.eval()
     own = slice(fabric.global_rank, None, fabric.world_size)
@@ -167,15 +169,18 @@ def validate(
 
 
 def _warn_of_skipped(images: ImageSet, batch_size: int) -> None:
-    """Name class folders without images, and the number of images that an epoch skips, where it is large."""
+    """Warn of class folders without images, and of a large number of images skipped in each epoch."""
     folders = {path.name for path in images.root.iterdir() if path.is_dir() and path.name[0] != "."}
     if empty := sorted(folders - set(images.classes)):
         print(f"warning: no readable images in {images.root}/{', '.join(empty[:5])}: skipped", file=sys.stderr)
     over = len(images) % batch_size
     if len(images) < batch_size:
-        print(f"warning: --batch-size {batch_size} is cut to the {len(images)} images there are", file=sys.stderr)
+        print(
+            f"warning: --batch-size {batch_size} is reduced to {len(images)}, the number of training images",
+            file=sys.stderr,
+        )
     elif over > 0.05 * len(images):
-        reason = f"an epoch skips {over} of {len(images)} images, others each time: they fill no batch"
+        reason = f"each epoch skips {over} of {len(images)} images, different ones each time: they do not fill a batch"
         print(f"warning: {reason}", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Training samples: an image with its targets and views, every random choice keyed by (seed, epoch, sample)."""
+"""Training samples: images with their targets and views; random choices depend only on (seed, epoch, sample)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from shapebias.stylize.folder import stylized_views, view_path
 
 @dataclass
 class Batch:
-    """The samples of one step, or of one of its accumulated parts.
+    """The samples of one step, or of one accumulation step.
 
-    ``images`` (N, 3, S, S), or None where neither the model nor a stylizer is to see them; ``labels`` (N,),
-    (N, classes) or (N, S, S); ``views`` (V * N, 3, S, S) view after view where they come from a folder, else None;
-    ``styles`` (V * N,) the styles drawn, for stylizing in the step, else None; ``unreadable`` the files that others
-    stand in for.
+    Attributes:
+        images: (N, 3, S, S), or None where neither the model nor a stylizer uses them.
+        labels: (N,), (N, classes) or (N, S, S).
+        views: (V * N, 3, S, S), view after view, if they are read from a folder, else None.
+        styles: (V * N,), the numbers of the drawn styles if images are stylized during training, else None.
+        unreadable: files that were replaced by others.
     """
 
     images: Tensor | None
@@ -49,12 +51,12 @@ class Batch:
         return Batch(place(self.images), labels, place(self.views), styles, self.unreadable)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return images, labels, views or the numbers of the styles, those there are."""
+        """Return by name those of images, labels, views and styles that are not None."""
         found = {name: getattr(self, name) for name in ("images", "labels", "views", "styles")}
         return {name: value for name, value in found.items() if value is not None}
 
     def pin_memory(self) -> Batch:
-        """Used by the loader, so that copies to a GPU overlap with its work."""
+        """Pin the memory of all tensors, so that copies to a GPU overlap with its work; the data loader calls this."""
         for name, value in self.tensors().items():
             setattr(self, name, value.pin_memory())
         return self
@@ -62,7 +64,7 @@ class Batch:
 
 @dataclass
 class Sample:
-    """One image with its target; its views or the numbers of its styles; and the file, if it was unreadable."""
+    """One image with its target, its views or style numbers, and the name of the file it replaces if unreadable."""
 
     image: Tensor | None
     label: Tensor
@@ -72,10 +74,10 @@ class Sample:
 
 
 class Samples(Dataset[Sample]):
-    """Maps (epoch, index) to a sample: the same sample for the same key, always.
+    """Map (epoch, index) to a sample; the same key always gives the same sample.
 
-    The next readable image stands in for an unreadable one, which the sample names. A kind of samples overrides
-    ``make``.
+    An unreadable image is replaced by the next readable one, and the sample names the unreadable file. Subclasses
+    implement ``make``.
 
     Args:
         images: the training images.
@@ -89,7 +91,7 @@ class Samples(Dataset[Sample]):
         return len(self.images)
 
     def files(self, keys: Sequence[Key]) -> list[str]:
-        """Return the files that the samples come from."""
+        """Return the image files of the samples."""
         return [str(self.images.paths[index]) for _, index in keys]
 
     def __getitem__(self, key: Key) -> Sample:
@@ -104,10 +106,12 @@ class Samples(Dataset[Sample]):
             else:
                 sample.unreadable = unreadable
                 return sample
-        raise UserError(f"none of the {len(self)} training images could be read, first {unreadable}")
+        raise UserError(
+            f"none of the {len(self)} training images could be read (the first: {unreadable}): replace the files"
+        )
 
     def make(self, number: int, rng: np.random.Generator) -> Sample:
-        """Return a sample of one image, its random choices drawn from ``rng``.
+        """Return a sample of one image, with random choices drawn from ``rng``.
 
         Raises:
             UnreadableImage: the file cannot be read.
@@ -115,7 +119,7 @@ class Samples(Dataset[Sample]):
         raise NotImplementedError
 
     def collate(self, samples: list[Sample]) -> Batch:
-        """Return the samples as a batch, views after one another: all first views, then all second ones."""
+        """Return the samples as a batch, with all first views followed by all second views."""
         images = [sample.image for sample in samples if sample.image is not None]
         views = [sample.views[view] for view in range(len(samples[0].views)) for sample in samples]
         styles = np.stack([sample.styles for sample in samples], axis=1).reshape(-1)
@@ -129,22 +133,22 @@ class Samples(Dataset[Sample]):
 
 
 class TrainingSamples(Samples):
-    """Random crops of images with their targets, and stylized views or styles to make them in.
+    """Random crops of images with their targets, and stylized views or the styles to make them.
 
-    Image and views share one crop, so that they share the shape.
+    An image and its views have the same crop, so that they show the same shape.
 
     Args:
         images: the natural images, with targets (N,) or (N, classes).
         size: side of the square crops.
         views: stylized views per image.
-        styles: number of styles to draw from, when stylizing in the step.
-        stylized: folder of ready stylized copies, or None.
+        styles: number of styles to draw from when stylizing during training.
+        stylized: folder of existing stylized copies, or None.
         min_crop: smallest area of a crop, as a fraction.
-        natural: whether the model is shown the natural images too; without, ready views alone are decoded.
+        natural: whether the model also sees the natural images; if not, only existing stylized copies are decoded.
         seed: with the epoch and the index it fixes the sample.
 
     Raises:
-        UserError: fewer styles than views, or a folder of copies of other images.
+        UserError: there are fewer styles than views, or the stylized copies are of other images.
     """
 
     def __init__(
@@ -170,7 +174,9 @@ class TrainingSamples(Samples):
                 f"{views} different styles are needed per image but only {self.copies} are there: add styles"
             )
         if self.stylized and not any(view_path(self.stylized, images.root, p, 0).exists() for p in images.paths):
-            raise UserError(f"{stylized} holds no copies of the images in {images.root}: stylize these")
+            raise UserError(
+                f"{stylized} has no stylized copies of the images in {images.root}: run 'shapebias stylize' on these"
+            )
 
     def make(self, number: int, rng: np.random.Generator) -> Sample:
         """Return the crop of one image with its target, and its views or styles."""

@@ -1,7 +1,7 @@
 """The paper's training schemes as data (its section 4, "Implementation Details").
 
-A scheme is a sequence of phases; a phase has the images shown and the weight of each part of the loss.
-Adding one is a line here.
+A scheme is a sequence of phases; a phase defines the images shown and the weight of each term of the loss.
+To add a scheme, add a line to ``SCHEMES``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from shapebias.errors import unknown
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training.
+    """One phase of training.
 
-    ``natural`` and ``stylized`` are the weights of the cross entropies of the natural image and of each
-    stylized view (``None``: lambda_s); a ``natural`` of 0 means that natural images are not shown. ``views``
-    is the number of stylized views, ``mmsi`` whether lambda_m l_MMSI is added; ``finetuning`` phases have
-    epochs and learning rate of their own.
+    Attributes:
+        name: name of the phase.
+        natural: weight of the natural image's cross entropy; 0 means that natural images are not shown.
+        views: number of stylized views.
+        stylized: weight of each stylized view's cross entropy; None for lambda_s.
+        mmsi: whether lambda_m l_MMSI is added.
+        finetuning: whether the phase has its own epochs and learning rate.
     """
 
     name: str
@@ -51,7 +54,11 @@ SCHEMES: dict[str, tuple[Phase, ...]] = {
 
 
 def find_scheme(name: str) -> tuple[Phase, ...]:
-    """The phases of the scheme called ``name``; an unknown one is refused with the nearest name."""
+    """Return the phases of the scheme ``name``.
+
+    Raises:
+        UserError: the name is unknown; the message suggests the nearest one.
+    """
     if name not in SCHEMES:
         raise unknown("scheme", name, SCHEMES)
     return SCHEMES[name]

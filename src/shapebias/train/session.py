@@ -1,4 +1,4 @@
-"""A training from the claim of its folder to the saved model, the same for every task."""
+"""Run a training from claiming its folder to saving the model, in the same way for every task."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from shapebias.train.task import TrainingTask
 
 
 def run_training(config: Any, fabric: Fabric, task: TrainingTask) -> bool:
-    """Train ``task`` to the end in its folder, resuming an earlier attempt; return whether there was anything to do.
+    """Train ``task`` in its folder, resuming an interrupted run; return False if it was already finished.
 
     Args:
         config: the task's settings, a dataclass with a ``loop``.
-        fabric: launched.
-        task: what is trained; its ``model`` holds the result afterwards.
+        fabric: Fabric, already launched.
+        task: the task to train; its ``model`` has the trained weights afterwards.
 
     Raises:
-        UserError: a folder that holds something else, a loss that is not finite, or too little memory.
+        UserError: the folder contains something else, the loss is not finite, or there is too little memory.
     """
     out = config.loop.out
     initial = weights_sha256(task.model.get_submodule("network"))
     logger = RunLogger(config, task.info, environment(str(fabric.device)), initial)
     with contextlib.ExitStack() as lock:
         if on_rank_zero(fabric, lambda: lock.enter_context(locked(out)) or logger.open()):
-            fabric.print(f"{out} is finished already", file=sys.stderr)
+            fabric.print(f"{out} is already finished", file=sys.stderr)
             if fabric.is_global_zero:
-                Checkpoints(out).clear()  # where a kill left them at the very end
+                Checkpoints(out).clear()  # left over if the process was killed at the very end
             return False
         task.begin()
         loop = Loop(config.loop, fabric, task, logger)
@@ -47,15 +47,15 @@ def run_training(config: Any, fabric: Fabric, task: TrainingTask) -> bool:
             loop.run()
         except torch.OutOfMemoryError as error:
             raise UserError(
-                "the device ran out of memory: give a larger --grad-accum-steps or a smaller --batch-size, in "
-                "another --out"
+                "the device ran out of memory: use a larger --grad-accum-steps or a smaller --batch-size, with another "
+                "--out"
             ) from error
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise UserError(
-                "batch norm sees a single value: images of this --size leave one pixel, and a part is one image: "
-                "give a larger --batch-size or --size, or a smaller --grad-accum-steps"
+                "batch norm gets a single value per channel, from one image reduced to one pixel: use a larger "
+                "--batch-size or --size, or a smaller --grad-accum-steps"
             ) from error
 
         def finish() -> None:

@@ -1,4 +1,4 @@
-"""Settings as flat names and values, whatever dataclasses they lie in: ranges, groups, reading and writing."""
+"""Settings as flat names and values, also those in nested dataclasses: ranges, groups, reading and writing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from shapebias.errors import check_between
 
-ConfigT = TypeVar("ConfigT", bound=Any)  # a dataclass of settings, which may hold others
+ConfigT = TypeVar("ConfigT", bound=Any)  # a dataclass of settings, which may contain others
 
 RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 100_000),
@@ -67,10 +67,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def check_ranges(config: Any, **others: tuple[float, float]) -> None:
-    """Refuse the first setting out of its range; ``others`` replace ranges of ``RANGES``.
+    """Refuse settings out of range; ``others`` override ``RANGES``.
 
     Raises:
-        UserError: names the setting, its range and its value.
+        UserError: a setting is out of range; the message states its range and value.
     """
     settings = plain(config)
     for name, (lowest, highest) in {**RANGES, **others}.items():
@@ -80,19 +80,19 @@ def check_ranges(config: Any, **others: tuple[float, float]) -> None:
 
 
 def configure(kind: type[ConfigT], **settings: Any) -> ConfigT:
-    """Return a ``kind`` of flat ``settings``, those of dataclasses within it among them; the others have defaults."""
+    """Return a ``kind`` with these flat ``settings``, including those of nested dataclasses, and defaults otherwise."""
     made = {one.name: one.default_factory() for one in fields(kind) if one.default_factory is not MISSING}
     return kind(**_filled(made, settings), **settings)
 
 
 def update(config: ConfigT, **settings: Any) -> ConfigT:
-    """Return ``config`` with other flat ``settings``, those of dataclasses within it among them."""
+    """Return a copy of ``config`` with these flat ``settings`` changed, including those of nested dataclasses."""
     given = {one.name: getattr(config, one.name) for one in fields(config)}
     return replace(config, **_filled(given, settings), **settings)
 
 
 def _filled(values: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the dataclasses among ``values`` with those of ``settings`` that are fields of theirs, taken out of it."""
+    """Return the dataclasses among ``values`` with their fields set from ``settings``, which are removed from it."""
     filled = {}
     for name, value in values.items():
         if is_dataclass(value) and not isinstance(value, type):
@@ -102,7 +102,7 @@ def _filled(values: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, An
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """Return the settings of ``config`` as flat JSON values, those of dataclasses within it among them."""
+    """Return the settings of ``config``, including those of nested dataclasses, as flat JSON values."""
 
     def value(given: Any) -> Any:
         return str(given) if isinstance(given, Path) else list(given) if isinstance(given, tuple) else given

@@ -1,4 +1,4 @@
-"""A phase of training on images and stylized views: its samples, and the loss and warning of its steps."""
+"""A phase of training on images and stylized views: its samples, its loss, and its warning of collapse."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from shapebias.train.task import Schedule, StepOutput, TrainingPhase
 from shapebias.train.views import Stylizing, Views
 
 RHO_NEAR_ONE = 0.98
-NEAR_CHANCE = 0.1  # of the way from chance to all right
-VANISHING_SPREAD = 1e-3  # standard deviation over samples, relative to the latents' mean size
+NEAR_CHANCE = 0.1  # fraction of the way from chance to perfect accuracy
+VANISHING_SPREAD = 1e-3  # standard deviation over samples, relative to the latents' mean absolute value
 REMEDIES = "lower --lambda-m (0.1), use --axis batch, or start from trained weights (--init)"
 
 
@@ -30,7 +30,7 @@ def loss_weights(phase: Phase, lambda_m: float, lambda_s: float) -> Weights:
 
 
 def ramp(epoch: float, over: float) -> float:
-    """Return a factor that rises from 0 to 1 over the first ``over`` epochs; 1 where ``over`` is 0."""
+    """Return a factor that rises from 0 to 1 over the first ``over`` epochs, or 1 if ``over`` is 0."""
     return min(1.0, epoch / over) if over else 1.0
 
 
@@ -47,10 +47,10 @@ def forward_step(
 ) -> StepOutput:
     """Pass a batch and its views through ``model`` and compute the objective.
 
-    ``joint`` passes everything as one batch, so that batch norm sees natural and stylized images
-    together; separate, each kind is normalised by its own statistics. See docs/training.md for what was
-    measured. ``loss`` is that of ``objective``; accuracies are logged where an image has one label,
-    ``rho`` and ``spread`` at the last stage.
+    With ``joint``, everything passes as one batch, so that batch norm normalises natural and stylized images
+    together; otherwise each is normalised with its own statistics (see docs/training.md for a comparison). ``loss`` is
+    passed to ``objective``. Accuracies are logged where images have one label, ``rho`` and ``spread`` for the last
+    stage.
     """
     count = len(batch.labels)
     groups: list[Tensor] = []
@@ -77,7 +77,7 @@ def forward_step(
         if view_logits and single:
             values["train_stylized_top1"] = _top1(torch.cat(view_logits), batch.labels.repeat(len(view_logits)))
         if pairs:
-            last_a, last_b = map(all_ranks, pairs[-1])  # statistics of a rank's few samples would say less
+            last_a, last_b = map(all_ranks, pairs[-1])  # one rank's few samples would give poorer statistics
             values["rho"] = correlation(last_a, last_b, axis=mmsi.axis).abs().mean()
             values["spread"] = last_a.float().std(0).mean() / last_a.float().abs().mean().clamp(min=1e-12)
     return StepOutput(total, values)
@@ -93,14 +93,14 @@ def training_phase(
     joint: bool = True,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> TrainingPhase:
-    """Return ``phase`` as the loop takes it, with the schedule and batch size of the loop's settings.
+    """Return ``phase`` for the training loop, with the schedule and batch size of the loop's settings.
 
     Args:
         config: settings with a loop, an objective, views, ``size`` and ``min_crop``: a scheme's or the ablation's.
-        phase: the images shown.
+        phase: the phase of a scheme, or of a row of the ablation.
         images: the training images.
-        views: where their views come from.
-        weights: the weights of Eq. 4 at a time in the phase, in epochs.
+        views: the source of their views.
+        weights: returns the weights of Eq. 4 at a time in the phase, in epochs.
         joint: see ``forward_step``.
         loss: see ``forward_step``.
     """
@@ -154,14 +154,14 @@ def collapse_warning(
 ) -> str | None:
     """Return one line if the epoch's averages look collapsed, else None.
 
-    The MMSI term can be maximised by latents that hold no information.
+    Latents that carry no information can maximise the MMSI term.
 
     Args:
         rho: mean absolute correlation of the two views' latents.
-        stylized_top1: training accuracy on stylized views, a fraction.
+        stylized_top1: training accuracy on stylized views, from 0 to 1.
         spread: standard deviation of the latents over the samples, relative to their mean absolute value.
-        classes: number of classes; chance is one in that many.
-        lambda_m: the weight of the MMSI term; without one there is nothing to warn of.
+        classes: number of classes, which gives the chance level.
+        lambda_m: weight of the MMSI term; 0 never gives a warning.
     """
     if not lambda_m:
         return None

@@ -1,6 +1,6 @@
-"""A training as the loop sees it: its phases, how a batch becomes a loss, how the result is evaluated and saved.
+"""A task for the training loop: its phases, the loss of a batch, and how the model is evaluated and saved.
 
-Training by a scheme, fine-tuning on another task, segmentation and the ablation are each one of these.
+Training with a scheme, fine-tuning on another task, segmentation and the ablation each define one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shapebias.train.samples import Samples
 
 @dataclass
 class StepOutput:
-    """A step's loss and the values to log, still on the device; ``values`` are scalars by column name."""
+    """The loss of a step and the scalar ``values`` to log by column name, all still on the device."""
 
     loss: Tensor
     values: dict[str, Tensor]
@@ -29,10 +29,10 @@ class StepOutput:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate of one phase.
+    """The learning rate schedule of one phase.
 
-    A linear rise over ``warmup_epochs`` (at most a tenth of the phase); then a cosine down to zero, or
-    the ``peak`` divided by ten every ``drop_every`` epochs, as the published ImageNet recipes do.
+    The rate rises linearly over ``warmup_epochs`` (at most a tenth of the phase); then it follows a cosine to zero, or
+    is divided by ten every ``drop_every`` epochs, as in the published ImageNet recipes.
     """
 
     peak: float
@@ -59,10 +59,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class TrainingPhase:
-    """One stretch of a training, with samples, loss and schedule of its own.
+    """One phase of a training, with its own samples, loss and schedule.
 
-    ``loss(model, batch, epoch)`` gives the loss and the values to log, ``epoch`` being the time in the phase as a
-    fraction; ``warn(averages)`` looks at an epoch's averages and may return a warning.
+    ``loss(model, batch, epoch)`` returns the loss and the values to log; ``epoch`` is the time in the phase, in
+    fractional epochs. ``warn(averages)`` checks the averages of an epoch and may return a warning.
     """
 
     name: str
@@ -79,16 +79,16 @@ Evaluate = Callable[[Any, Interruption, Callable[[Sequence[str]], None]], dict[s
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """All of a training.
+    """A task for the training loop.
 
     Args:
-        info: what the run's files state of it.
-        model: a module that holds all its weights in ``network``; it holds the result afterwards.
-        phases: in their order.
+        info: information for the run's files.
+        model: a module with all its weights in ``network``; it has the trained weights afterwards.
+        phases: the phases, in order.
         save: writes the trained model to a file and returns the file's SHA-256.
-        evaluate: from a model, an interruption and a function that notes unreadable images to columns of an epoch's
-            row; it may stop early once the interruption has come.
-        begin: called on every rank when the folder is claimed, before the first step.
+        evaluate: takes a model, an interruption and a function that records unreadable images, and returns columns of
+            an epoch's row; it may stop early after an interruption.
+        begin: called on every rank after the folder is claimed and before the first step.
     """
 
     info: RunInfo

@@ -1,4 +1,4 @@
-"""The source of a run's stylized views: ready copies, or a stylizer and styles that are encoded once."""
+"""The source of a run's stylized views: existing copies, or a stylizer with styles that are encoded once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BANK_FILE = "styles.safetensors"
 
 
 class Stylizing:
-    """Stylizes the images of a batch in the styles drawn for them; content is encoded once for all views."""
+    """Stylize the images of a batch in the styles drawn for them, encoding their content once for all views."""
 
     def __init__(self, stylizer: Stylizer, codes: Tensor, alpha: float) -> None:
         self.stylizer, self.codes, self.alpha = stylizer, codes, alpha
@@ -35,10 +35,12 @@ class Stylizing:
 
 @dataclass
 class Views:
-    """The views of a run.
+    """The source of a run's stylized views.
 
-    ``stylizing`` makes them in the step, or is None; ``inputs`` are hashes of what they are made with; ``bank``
-    holds codes that were encoded for this run, to be saved in its folder for resuming.
+    Attributes:
+        stylizing: makes the views during training; None for existing copies, or without views.
+        inputs: hashes of the copies, or of the stylizer and styles.
+        bank: styles encoded for this run, to be saved in its folder for resuming; None otherwise.
     """
 
     stylizing: Stylizing | None = None
@@ -47,15 +49,15 @@ class Views:
 
     @property
     def styles(self) -> int:
-        """The number of styles to draw from in the step."""
+        """The number of styles to draw from during training."""
         return len(self.stylizing.codes) if self.stylizing else 0
 
 
 def find_views(config: ViewsConfig, fabric: Fabric, out: Path, root: Path, views: int) -> Views:
-    """Return the views of a run in ``out`` that shows ``views`` of each image below ``root``; nothing is written.
+    """Return the source of ``views`` stylized views per image below ``root`` for a run in ``out``; write no files.
 
     Raises:
-        UserError: copies of other images, a stylizer or styles that cannot be used.
+        UserError: the copies are of other images, or the stylizer or styles cannot be used.
     """
     if not views:
         return Views()
@@ -77,7 +79,7 @@ def find_views(config: ViewsConfig, fabric: Fabric, out: Path, root: Path, views
 
 
 def _encoded(saved: Path, styles: Path, stylizer: Stylizer, digest: str) -> StyleBank:
-    """Return the codes that this run saved when it began, else the folder's, in the precision they are saved in."""
+    """Return the codes that this run saved at its start, or else encode the folder, in the precision of saved codes."""
     if saved.is_file():
         bank = StyleBank.load(saved)
         if bank.stylizer_sha256 == digest:
@@ -87,7 +89,7 @@ def _encoded(saved: Path, styles: Path, stylizer: Stylizer, digest: str) -> Styl
 
 
 def _without_twins(bank: StyleBank) -> StyleBank:
-    """Return the bank with each style once: two views of an image in one style would share more than its shape."""
+    """Return the bank without duplicate styles: two views in the same style would share more than the shape."""
     first: dict[bytes, int] = {}
     for number, code in enumerate(bank.codes):
         first.setdefault(code.numpy().tobytes(), number)
@@ -95,5 +97,5 @@ def _without_twins(bank: StyleBank) -> StyleBank:
     if len(chosen) == len(bank):
         return bank
     twins = sorted(set(range(len(bank))) - set(chosen))
-    print(f"warning: skipped {len(twins)} styles that are there already, first {bank.names[twins[0]]}", file=sys.stderr)
+    print(f"warning: skipped {len(twins)} duplicate styles, first {bank.names[twins[0]]}", file=sys.stderr)
     return StyleBank(bank.codes[chosen], tuple(bank.names[n] for n in chosen), bank.stylizer_sha256)

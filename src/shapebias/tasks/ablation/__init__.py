@@ -1,1 +1,1 @@
-"""The paper's ablation (Table 7): what the MMSI term, the style loss and further stages do for multi-label VOC2012."""
+"""The paper's ablation (Table 7): the effects of MMSI term, style loss and number of stages on multi-label VOC2012."""

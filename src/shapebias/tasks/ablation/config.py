@@ -13,22 +13,23 @@ from shapebias.train.settings import check_ranges
 
 @dataclass(frozen=True)
 class AblationConfig:
-    """Settings of ``shapebias ablation``; a run is this with its ``row``, seed, learning rate, epochs and weights.
+    """Settings of ``shapebias ablation``; each run sets its own ``row``, seed, learning rate, epochs and loss weights.
 
     Args:
         model: any timm model by its name, for example resnet18, or torchvision:NAME.
-        data: folder of Pascal VOC 2012 as published (VOCdevkit, the folder above it, or VOC2012).
-        loop: settings of the training loop; epochs are the baseline's, and rows with views get a third of them, for the
-            same budget.
-        objective: settings of Eq. 4, as far as a row has its terms.
-        views: settings of the stylized views; ready copies are of JPEGImages.
-        row: the row that is trained.
+        data: folder of Pascal VOC 2012 as published (VOC2012, VOCdevkit, or the parent folder).
+        loop: settings of the training loop; epochs are those of the baseline, and rows with views train for a third of
+            them, for an equal budget.
+        objective: settings of Eq. 4; each row uses those of its terms.
+        views: settings of the stylized views; existing copies must be of JPEGImages.
+        row: the row to train.
         init: none, pretrained (the library's weights), a weights file, or a run folder; the same for every row.
         size: side of the square training and evaluation images in pixels.
-        min_crop: smallest part of an image's area that a random crop shows.
+        min_crop: smallest fraction of an image's area that a random crop covers.
         test_crop: side of the centre crop in evaluation, relative to the shorter side.
-        select_epochs: passes over the training images when learning rates are tried; 0 for a third of the row's.
-        split_seed: random seed of the training images held out to choose learning rates on, and of those trainings.
+        select_epochs: epochs of each trial of a learning rate; 0 for a third of the row's epochs.
+        split_seed: random seed of the trials of learning rates, and of the choice of training images held out for
+            them.
     """
 
     model: str
@@ -45,7 +46,10 @@ class AblationConfig:
     split_seed: int = 0
 
     def check(self, *, views: bool) -> None:
-        """Refuse settings out of range, naming the setting; ``views``: whether any row shows stylized ones.
+        """Refuse settings out of range.
+
+        Args:
+            views: whether any row uses stylized views.
 
         Raises:
             UserError: the first such setting.

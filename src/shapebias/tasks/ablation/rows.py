@@ -1,4 +1,4 @@
-"""The rows of the ablation as data: the images shown, and the parts of Eq. 4 that count."""
+"""The rows of the ablation as data: the images shown, and the terms of Eq. 4 in the loss."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ MOST_STAGES = 4  # S5 + S4 + S3 + S2 of the paper
 
 @dataclass(frozen=True)
 class Row:
-    """One row: ``views`` shown beside the natural image, whether their loss and the MMSI term count, and the stages.
+    """One row of the ablation.
 
-    ``stages`` are counted from the deepest. A row with views and ``mmsi`` False is the control that spends the same
-    images: its term is computed to be seen, and weighs nothing.
+    Attributes:
+        name: name of the row.
+        description: description for the table.
+        views: number of stylized views shown with the natural image.
+        style: whether the loss includes the views' cross entropies.
+        mmsi: whether it includes the MMSI term. A row with views and without it is a control with the same number of
+            images, whose MMSI term is logged with weight 0.
+        stages: number of stages that the MMSI term compares, counted from the deepest.
     """
 
     name: str
@@ -33,7 +39,7 @@ class Row:
 
     @property
     def phase(self) -> Phase:
-        """The images of a step, as in training by a scheme."""
+        """The row as a phase, as in training with a scheme."""
         return Phase(self.name, natural=1.0, views=self.views, mmsi=self.views > 0)
 
 
@@ -55,34 +61,34 @@ def find_rows(names: Sequence[str]) -> list[Row]:
     """Return the rows of these ``names``, in the table's order.
 
     Raises:
-        UserError: none, an unknown name (the nearest is named), or one given twice.
+        UserError: there are no names, a name is unknown (the message suggests the nearest), or one is repeated.
     """
     for name in names:
         if name not in ROWS:
             raise unknown("row", name, ROWS)
     if not names or len(set(names)) < len(names):
-        raise UserError(f"--rows must name each row once, of {', '.join(ROWS)}")
+        raise UserError(f"--rows must name at least one row, each once: choose from {', '.join(ROWS)}")
     return [row for row in ROWS.values() if row.name in names]
 
 
 def stages_for(network: nn.Module, architecture: str, rows: Sequence[Row], given: Sequence[str]) -> tuple[str, ...]:
-    """Return the stages that ``rows`` choose from, deepest first: those ``given``, else the last of timm's own list.
+    """Return the stages for ``rows``, deepest first: those ``given``, or else the last stages that timm lists.
 
     Raises:
-        UserError: a row wants more than there are, or the network does not say which it has.
+        UserError: a row needs more stages than there are, or the network does not list its stages.
     """
     most = max(rows, key=lambda row: row.stages)
     listed = isinstance(getattr(network, "feature_info", None), list)
     if not given and not listed and most.stages:
         raise UserError(
-            f"{architecture} does not list its stages: name them with --stages, the deepest first, of its modules "
+            f"{architecture} does not list its stages: name them with --stages, the deepest first; its modules are "
             f"{', '.join(stages_of(network))}"
         )
     stages = tuple(given) or (tuple(reversed(stages_of(network)))[:MOST_STAGES] if listed else ())
     if most.stages > len(stages):
         raise UserError(
-            f"the row {most.name} compares {most.stages} stages, and there are {len(stages)} ({', '.join(stages)}): "
-            "name more with --stages, or leave it out of --rows"
+            f"the row {most.name} needs {most.stages} stages, but there are only {len(stages)} ({', '.join(stages)}): "
+            "name more with --stages, or remove the row from --rows"
         )
     return stages
 
@@ -90,8 +96,8 @@ def stages_for(network: nn.Module, architecture: str, rows: Sequence[Row], given
 def settings_of(config: AblationConfig, row: Row, stages: Sequence[str], *, equal_epochs: bool) -> AblationConfig:
     """Return the settings of one row: its folder, weights, stages, and epochs.
 
-    Rows with views get the baseline's epochs divided by the images that each sample shows, rounded, at least one, so
-    that about as many images pass the network; with ``equal_epochs`` as many epochs.
+    For rows with views, the baseline's epochs are divided by the number of images per sample and rounded to at least
+    one, so that about as many images pass through the model. With ``equal_epochs`` all rows have the same epochs.
     """
     epochs = config.loop.epochs if equal_epochs else max(1, round(config.loop.epochs / row.phase.images_per_sample))
     return update(

@@ -1,4 +1,4 @@
-"""``ablation``: every row with every seed, resuming an earlier call, and the table."""
+"""``ablation``: train every row with every seed, resuming an earlier call, and write the table."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ def ablate(
     rates: Sequence[float] = RATES,
     equal_epochs: bool = False,
 ) -> list[Results]:
-    """Train and evaluate ``rows`` with each of ``seeds`` below ``config.loop.out``, and write the table.
+    """Train and evaluate ``rows`` with each of ``seeds`` in ``config.loop.out``, and write the table.
 
-    Each row tries every learning rate on a part of the training images, and with its best trains on all of them, once
-    per seed; no test image takes part in that. Trials lie in OUT/ROW/select/lr-X, runs in OUT/ROW/seed-N, results in
-    OUT/ROW/results.json, paired differences in OUT/comparison.json, the table of all rows that are there in
-    OUT/table.md. What is finished is not done again.
+    Each row tries every learning rate on a part of the training images, and then trains on all of them with the best
+    rate, once per seed; the choice uses no test images. Trials are in OUT/ROW/select/lr-X, runs in OUT/ROW/seed-N,
+    results in OUT/ROW/results.json, paired differences in OUT/comparison.json, and the table of all rows so far in
+    OUT/table.md. Finished work is not repeated.
 
     Args:
-        config: what all rows share; ``row``, ``seed`` and ``lr`` are set here.
-        rows: names of ``ROWS``.
+        config: settings common to all rows; ``row``, ``seed`` and ``lr`` are set for each run.
+        rows: names of rows, as in ``ROWS``.
         seeds: random seeds of the runs of each row.
-        rates: learning rates to choose from; a single one is taken as it is.
-        equal_epochs: give rows with views as many epochs as the baseline, thrice the images.
+        rates: learning rates to choose from; a single one is used without a trial.
+        equal_epochs: train rows with views for as many epochs as the baseline, with three times the images.
 
     Returns:
         The results of these rows, in the table's order.
 
     Raises:
-        UserError: settings, data, weights or folder that cannot be used, or a loss that is not finite.
+        UserError: the settings, data, weights or folder cannot be used, or the loss is not finite.
     """
     wanted = find_rows(rows)
     most = max(row.views for row in wanted)
@@ -99,7 +99,7 @@ def ablate(
 
 
 def find_voc12(data: Path) -> Task:
-    """Return VOC2012 as a task; the training images are named as below JPEGImages, as their stylized copies are."""
+    """Return VOC2012 as a task, with training images named relative to JPEGImages, like their stylized copies."""
     found = find_task("voc12", data)
     root = found.train.root / IMAGES
     columns = {"name": tuple(path.relative_to(root).as_posix() for path in found.train.paths)}
@@ -125,14 +125,14 @@ def row_training(settings: AblationConfig, row: Row, fabric: Fabric, task: Task,
 
 
 def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return the stages that the rows choose from, after a pass through the model with all of them."""
+    """Return the stages for the rows, after checking that the model gives latents for all of them."""
     stages = stages_for(initial_model(config).network, config.model, rows, config.objective.stages)
     check_size(initial_model(update(config, stages=stages)), latents=True)
     return stages
 
 
 def _claim(lock: ExitStack, config: AblationConfig, task: Task, rates: Sequence[float], equal_epochs: bool) -> None:
-    """Hold the folder for these settings: rows and seeds may be added later, all else is as it was."""
+    """Lock and claim the folder for these settings; only rows and seeds may be added later."""
     out = config.loop.out
     lock.enter_context(locked(out))
     settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed", "lr")}
@@ -145,14 +145,14 @@ def _claim(lock: ExitStack, config: AblationConfig, task: Task, rates: Sequence[
 
 
 def _digest(place: Path | None) -> str | None:
-    """Return a hash of a folder of images, or of a file; None for none."""
+    """Return the hash of a folder of images or of a file, or None for None."""
     if place is None:
         return None
     return fingerprint(place, list_images(place)) if place.is_dir() else sha256(place)
 
 
 def _add_details(measured: Measured[Predictions], config: AblationConfig, row: Row) -> None:
-    """Add a row's description and the cost of its trainings to its details."""
+    """Add the description, settings and training cost of a row to its details."""
     measured.details.update(
         row={"says": row.description, "views": row.views, "stages": list(config.objective.stages)},
         lambda_m=config.objective.lambda_m,
@@ -163,7 +163,7 @@ def _add_details(measured: Measured[Predictions], config: AblationConfig, row: R
 
 
 def _write(config: AblationConfig, measured: Measured[Predictions], task: Task) -> Results:
-    """Write the three kinds of mean AP of one row; its weights' hash is that of all its models."""
+    """Write the three kinds of mean AP of one row, with a combined hash of the weights of all its seeds."""
     folder, (first, *_), runs = config.loop.out, measured.runs, list(measured.runs.values())
     model = {
         **load_model(str(folder / f"seed-{first}")).describe(),
@@ -173,7 +173,9 @@ def _write(config: AblationConfig, measured: Measured[Predictions], task: Task) 
     }
     environment = {**runs[0]["environment"], "seeds": list(measured.runs)}
     results = Results(model, environment, task_results(task, None, measured, seed=config.split_seed))
-    ResultStore(folder.parent).replace(results)  # the settings of a row have its folder
+    ResultStore(folder.parent).replace(
+        results
+    )  # the folder of a row has one set of settings, so nothing else can be in the file
     print_warnings(results.results)
     return results
 
@@ -181,7 +183,7 @@ def _write(config: AblationConfig, measured: Measured[Predictions], task: Task) 
 def _compare(
     config: AblationConfig, results: Sequence[Results], measured: Sequence[Measured[Predictions]], task: Task
 ) -> None:
-    """Write the differences and the table, other rows that are there already among them."""
+    """Write the differences and the table, including rows from earlier calls."""
     out = config.loop.out
     store = ResultStore(out)
     store.compare(differences(task, None, measured, seed=config.split_seed), results)

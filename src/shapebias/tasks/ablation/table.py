@@ -1,4 +1,4 @@
-"""The ablation as a table: on the terminal, and as table.md."""
+"""The table of the ablation, for the terminal and table.md."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HEAD = ("row", "λ_m", "λ_s", "stages", "lr", "epochs", "images seen", "seeds")
 
 
 def headings(results: Sequence[Results]) -> list[str]:
-    """Return the columns' names."""
+    """Return the names of the columns."""
     return [*HEAD, *KINDS, f"{KINDS[0]} - {results[0].model['name']}"]
 
 
 def cells(results: Sequence[Results], paired: Sequence[Difference]) -> list[list[str]]:
-    """Return the table's text, a line per row: settings, cost, results in percent, the difference to the first row.
+    """Return the cells by row: settings, cost, results in percent, and the difference from the first row.
 
-    ``images seen`` is how many images passed the network in training, for each seed.
+    ``images seen`` is the number of images passed through the model in training, per seed.
     """
     first = results[0].model["name"]
     return [
@@ -39,7 +39,7 @@ def cells(results: Sequence[Results], paired: Sequence[Difference]) -> list[list
 
 
 def markdown(results: Sequence[Results], paired: Sequence[Difference], config: AblationConfig) -> str:
-    """Return table.md: the data and settings, the table, and how to read its intervals."""
+    """Return the text of table.md: the data and settings, the table, and an explanation of its intervals."""
     names = headings(results)
     lines = [f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *cells(results, paired))]
     details = results[0].get(EVALUATOR, "map", kind=KINDS[0]).details
@@ -50,7 +50,7 @@ def markdown(results: Sequence[Results], paired: Sequence[Difference], config: A
             "",
             f"Trained on {details['split']['train']} images of train, evaluated on {details['data']['images']} of "
             f"val (mean average precision in percent); {config.size} pixels, batches of {config.loop.batch_size}, "
-            f"{_rates(details)}. All rows of a seed begin with the same weights.",
+            f"{_rates(details)}. All rows with the same seed start from the same weights.",
             "",
             *lines,
             "",
@@ -58,7 +58,7 @@ def markdown(results: Sequence[Results], paired: Sequence[Difference], config: A
             "",
             "Intervals are 95 %: Student's t over seeds where there are two or more, else the bootstrap over the test "
             "images; of differences the paired bootstrap over the test images, which does not cover other seeds.",
-            "Images seen: those that passed the network in training, views among them, for each seed.",
+            "Images seen: the number of images, including views, passed through the model in training, per seed.",
             "",
         ]
     )

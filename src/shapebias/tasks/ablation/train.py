@@ -1,4 +1,4 @@
-"""One row of the ablation with one seed: the weights it starts with, and its training."""
+"""One row of the ablation with one seed: its initial weights and its training."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def train_row(
     train: ImageSet,
     held_out: ImageSet | None = None,
 ) -> None:
-    """Train ``row`` on ``train``, resuming an earlier attempt, scored on ``held_out`` after each epoch.
+    """Train ``row`` on ``train``, resuming an interrupted run, and score it on ``held_out`` after each epoch.
 
     Raises:
-        UserError: a folder that holds another run, a model or weights that cannot be used, a loss that is not finite.
+        UserError: the folder contains another run, the model or weights cannot be used, or the loss is not finite.
     """
     loop = config.loop
     model = rank_zero_first(fabric, lambda: initial_model(config))
@@ -71,13 +71,13 @@ def train_row(
 
 
 def initial_model(config: AblationConfig) -> Classifier:
-    """Return a model for VOC's classes with the weights that ``config.init`` names and a new classifying layer.
+    """Return a model for VOC's classes, initialised as ``config.init`` says, with a new classification layer.
 
-    What is drawn, the classifying layer or (``init`` none) everything, follows from the seed alone: rows of one seed
-    begin with the same weights. Latents come in the order of the passing: those of the last stage first.
+    Random weights (the classification layer, or all for ``init`` none) depend only on the seed, so rows with the same
+    seed start from the same weights. Latents come in the order of the forward pass: the deepest stage last.
 
     Raises:
-        UserError: no such model, weights that do not fit it, or stages that it does not have.
+        UserError: the model is unknown, the weights do not fit it, or it does not have the stages.
     """
     library, name = split_architecture(config.model)
     identity = Identity("source", f"{library}:{name}", name, VOC_CLASSES)
@@ -88,21 +88,23 @@ def initial_model(config: AblationConfig) -> Classifier:
     if config.init not in ("none", "pretrained"):
         file = weights_file(config.init)
         load_weights(source.network, file, except_head=True)
-        with suppress(UserError):  # not a file of ours
+        with suppress(UserError):  # not a file written by shapebias
             take_normalisation(source, read_header(file))
     stages, seed = config.objective.stages[::-1], config.loop.seed
     return init_from(source, VOC_CLASSES, name=config.row, stages=stages, seed=seed, **seen)
 
 
 def weights_file(init: str) -> Path:
-    """Return the file that a run folder or a file stands for.
+    """Return the weights file of a run folder, or the file itself.
 
     Raises:
-        UserError: there is none, or the run is not finished.
+        UserError: there is no such file, or the run is not finished.
     """
     path = Path(init)
     if path.is_dir():
         path = path / MODEL_FILE
     if not path.is_file():
-        raise UserError(f"no weights {path}: give --init none, pretrained, a weights file or a finished run's folder")
+        raise UserError(
+            f"there is no weights file {path}: give --init none, pretrained, a weights file or a finished run's folder"
+        )
     return path

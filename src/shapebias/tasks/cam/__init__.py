@@ -1,1 +1,1 @@
-"""Pseudo-labels for segmentation from class activation maps of a classifier of VOC's classes, and their scores."""
+"""Segmentation pseudo-labels from class activation maps of a classifier of VOC's classes, and their evaluation."""

@@ -1,7 +1,7 @@
-"""Class activation maps: the classifying layer applied at every place of the last feature map (Zhou et al. 2016).
+"""Class activation maps: the classification layer at every position of the last feature map (Zhou et al. 2016).
 
-They exist where a model ends in a feature map, something linear over space (an average) and one linear layer. The mean
-over space of a class's map is then its logit without the bias, which ``find_class_maps`` checks on an image.
+They exist if a model ends in a feature map, its spatial average and one linear layer. The spatial mean of a class's map
+is then its logit without the bias, which ``find_class_maps`` checks on an image.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
 from shapebias.models.features import classifying_layer, stages_of
 
-TOLERANCE = 1e-4  # of the largest logit without its bias
-ROUNDING = 1e-6  # of the largest logit
+TOLERANCE = 1e-4  # relative to the largest logit without its bias
+ROUNDING = 1e-6  # relative to the largest logit
 
 
 @dataclass(frozen=True)
 class ClassMaps:
-    """A model whose logits are means of class maps, and where in it the last feature map is.
+    """A model whose logits are spatial means of class maps, with the location of its last feature map.
 
     Attributes:
         model: the model.
         module: the module whose input (if ``is_input``) or output is the last feature map.
-        place: its name in the network.
-        is_input: see ``module``.
-        weight: the classifying layer's, (K, D).
-        bias: the classifying layer's, (K,).
+        place: name of the module in the network.
+        is_input: whether the map is the module's input.
+        weight: weight of the classification layer, (K, D).
+        bias: bias of the classification layer, (K,).
     """
 
     model: Classifier
@@ -43,7 +43,7 @@ class ClassMaps:
     bias: Tensor
 
     def __call__(self, images: Tensor, classes: Sequence[int] | None = None) -> Tensor:
-        """Return the maps (N, k, h, w) of ``classes``, or of all, for float RGB images (N, 3, H, W) in [0, 1]."""
+        """Return the maps (N, k, h, w) of ``classes`` (default: all) for float RGB images (N, 3, H, W) in [0, 1]."""
         features: list[Tensor] = []
 
         def keep(_module: nn.Module, inputs: Any, output: Any) -> None:
@@ -58,23 +58,23 @@ class ClassMaps:
 
 
 def raw_cam(features: Tensor, weight: Tensor) -> Tensor:
-    """Apply a linear layer's ``weight`` (K, D), without bias, at every place of (N, D, h, w): (N, K, h, w)."""
+    """Apply ``weight`` (K, D) without bias at every position of ``features`` (N, D, h, w); return (N, K, h, w)."""
     return torch.einsum("ndhw,kd->nkhw", features.float(), weight.float())
 
 
 def find_class_maps(model: Classifier, image: Tensor) -> ClassMaps:
-    """Find the last feature map of ``model`` in evaluation mode.
+    """Find the last feature map of ``model``, which must be in evaluation mode.
 
-    Of all maps that modules take or return, it is the last one with which the identity holds on ``image``: the mean
-    over space of the class maps, plus the bias, equals the logits.
+    This is the last input or output of a module for which the spatial mean of the class maps plus the bias equals the
+    logits on ``image``.
 
     Args:
         model: any classifier.
-        image: float RGB (3, H, W) in [0, 1], of a size that the model takes and large enough for a map of several
-            places.
+        image: float RGB (3, H, W) in [0, 1], of a size that the model accepts, large enough for a feature map of more
+            than one position.
 
     Raises:
-        UserError: the model takes only images of its own size, or there is no such map.
+        UserError: the model accepts only images of its own size, or there is no such map.
     """
     layer = _linear_layer(model)
     weight = layer.weight.detach().flatten(1)
@@ -83,12 +83,12 @@ def find_class_maps(model: Classifier, image: Tensor) -> ClassMaps:
         try:
             logits = model(image[None])
         except torch.OutOfMemoryError as error:
-            raise UserError("no memory for an image of this size: give a lower --size") from error
+            raise UserError("too little memory for an image of this size: give a lower --size") from error
         except (AssertionError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             raise UserError(
-                f"{_name(model)} does not take images of {image.shape[2]}x{image.shape[1]} pixels ({reason}): class "
-                "activation maps need a model for any size, take a convolutional one"
+                f"{_name(model)} does not accept images of {image.shape[2]}x{image.shape[1]} pixels ({reason}): use "
+                "a convolutional model, which accepts any size"
             ) from error
         assert isinstance(logits, Tensor)
         allowed = TOLERANCE * (logits - bias).abs().max() + ROUNDING * logits.abs().max()
@@ -97,8 +97,10 @@ def find_class_maps(model: Classifier, image: Tensor) -> ClassMaps:
             if means.shape == logits.shape and (means - logits).abs().max() <= allowed:
                 return ClassMaps(model, found.module, found.place, found.is_input, weight, bias)
     if not maps:
-        raise _no_maps(model, f"no map of the {weight.shape[1]} channels that its last linear layer takes precedes it")
-    raise _no_maps(model, "its logits are not the mean over space of its last linear layer on the map before it")
+        raise _no_maps(
+            model, f"its last linear layer follows no feature map with the {weight.shape[1]} channels of its input"
+        )
+    raise _no_maps(model, "its logits are not the spatial mean of its last linear layer applied to the map before it")
 
 
 class _FeatureMap(NamedTuple):
@@ -110,9 +112,9 @@ class _FeatureMap(NamedTuple):
 
 @contextmanager
 def _feature_maps(network: nn.Module, channels: int) -> Iterator[list[_FeatureMap]]:
-    """Collect the maps (N, ``channels``, h, w) of several places that modules take or return, in order.
+    """Collect the inputs and outputs of modules that are maps (N, ``channels``, h, w) of several positions, in order.
 
-    Their values are those at the end of the pass: a rectifier may write where it reads.
+    Their values are those at the end of the forward pass, since an in-place rectifier may change them.
     """
     maps: list[_FeatureMap] = []
 
@@ -152,7 +154,7 @@ def _linear_layer(model: Classifier) -> nn.Linear | nn.Conv2d:
 def _no_maps(model: Classifier, reason: str) -> UserError:
     return UserError(
         f"{_name(model)} has no class activation maps: {reason} (its stages: {', '.join(stages_of(model.network))}); "
-        "take one that ends in a map, its average and a linear layer, such as a ResNet"
+        "use a model that ends in a feature map, its average and a linear layer, such as a ResNet"
     )
 
 

@@ -1,4 +1,4 @@
-"""Make and score pseudo-labels: mIoU at the protocol's threshold, and over all of them."""
+"""Make pseudo-labels and score them: mIoU at the threshold of the protocol, and at all thresholds."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from shapebias.tasks.cam.seed_ensemble import SeedEnsemble
 from shapebias.tasks.miou import shared_images
 from shapebias.tasks.sweep import Measured
 
-LEAST_PROBE = 128  # pixels: gives a map of several places, which finding the class maps needs
+LEAST_PROBE = 128  # pixels: enough for a feature map of several positions, needed to find the class maps
 
 
 class CamEvaluator:
-    """Evaluator ``cam``: pseudo-labels of a split of VOC2012 by each model's class activation maps."""
+    """Evaluator ``cam``: pseudo-labels of a split of VOC2012 from the class activation maps of each model."""
 
     def __init__(self, config: EvalConfig, split: str = "train", settings: CamSettings | None = None) -> None:
         self.config, self.split = config, split
@@ -45,7 +45,7 @@ class CamEvaluator:
         self._maps(model.to("cpu").eval(), "cpu")
 
     def run(self, ensemble: SeedEnsemble) -> tuple[list[Result], Measured[SeedCounts]]:
-        """Write the masks of every seed and pictures by the first one, and score them."""
+        """Write the masks of every seed and pictures of the first seed, and score the masks."""
         config, settings, images = self.config, self.settings, self.images
         outputs: dict[int | None, SeedCounts] = {}
         places: list[str] = []
@@ -71,7 +71,7 @@ class CamEvaluator:
         return cam_results(measured, settings, details, seed=config.seed), measured
 
     def _maps(self, model: Classifier, device: str) -> ClassMaps:
-        """Find the class maps of ``model``, checked on the first readable image."""
+        """Find the class maps of ``model``, using the first readable image."""
         reason = ""
         for path in self.images.paths:
             try:
@@ -82,7 +82,7 @@ class CamEvaluator:
             batch = resize(image, 1.0, self.settings.size)[None]
             probe = pad_to_multiple(batch, MULTIPLE, model.mean.cpu(), least=LEAST_PROBE)[0]
             return find_class_maps(model, probe.to(device))
-        raise UserError(f"none of the {len(self.images)} images could be read, first {reason}")
+        raise UserError(f"none of the {len(self.images)} images could be read (the first: {reason}): replace the files")
 
     def _details(self, unreadable: list[str], place: str, *, scored: bool) -> dict[str, Any]:
         images, settings = self.images, self.settings
@@ -113,14 +113,14 @@ def pseudo_label(
     seed: int = 0,
     strict: bool = False,
 ) -> list[Results]:
-    """Make pseudo-labels of a split of VOC2012 by all seeds of each model, and score those with a mask.
+    """Make pseudo-labels of a split of VOC2012 with all seeds of each model, and score those of images with a mask.
 
-    Writes ``out/NAME/masks`` (of seeds ``out/NAME/seed-N/masks``), ``out/NAME/pictures`` by the first seed and
-    ``out/NAME/results.json``, and for several models the paired differences of their mIoU to ``out/comparison.json``.
-    What an earlier call made is kept.
+    Writes ``out/NAME/masks`` (with seeds: ``out/NAME/seed-N/masks``), ``out/NAME/pictures`` of the first seed and
+    ``out/NAME/results.json``; for several models also the paired differences of mIoU to ``out/comparison.json``.
+    Finished work is not repeated.
 
     Raises:
-        UserError: unusable data or models, or an ``out`` with other work in it.
+        UserError: the data or models cannot be used, or ``out`` contains other files.
     """
     described = [ensemble.description() for ensemble in models]
     store = ResultStore(out)

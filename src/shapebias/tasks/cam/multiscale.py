@@ -1,7 +1,7 @@
-"""Labels of pixels from class activation maps at several scales and mirrored (Ahn et al. 2019).
+"""Pixel labels from class activation maps at several scales, with mirroring (Ahn et al. 2019).
 
-The rectified maps are summed at the image's size and divided by their maximum, class by class; a pixel gets the class
-of the highest where that is above a constant background.
+The rectified maps of each class are resized to the image, summed, and divided by their maximum. A pixel is labelled
+with the class of the highest map if that is above a constant background score.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shapebias.tasks.cam.class_maps import ClassMaps
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
 LARGEST_SCALE = 4.0
-MULTIPLE = 32  # pixels: the stride of most networks' last maps, which then cover the image exactly
+MULTIPLE = 32  # pixels: the stride of most models' last feature maps, which then cover the image exactly
 LEAST_SIZE = 32
 EPSILON = 1e-5  # added to a map's maximum before dividing by it
 
@@ -31,8 +31,11 @@ EPSILON = 1e-5  # added to a map's maximum before dividing by it
 class CamSettings:
     """Settings of class activation maps and their labels.
 
-    ``scales`` multiply the image's size, with ``flip`` each also mirrored; ``size`` is the shorter side at scale 1,
-    by default each image's own. A class is labelled where its normalised map is above ``threshold``.
+    Attributes:
+        scales: factors of the image size.
+        flip: whether each scale is also mirrored.
+        threshold: a class is labelled where its normalised map is above this.
+        size: shorter side of the image in pixels at scale 1; None for the image's own.
     """
 
     scales: tuple[float, ...] = SCALES
@@ -42,7 +45,7 @@ class CamSettings:
 
     def __post_init__(self) -> None:
         if not self.scales:
-            raise UserError("--scales names none: give numbers separated by commas, such as 1,.5,1.5,2")
+            raise UserError("--scales is empty: give numbers separated by commas, such as 1,.5,1.5,2")
         for scale in self.scales:
             if not (math.isfinite(scale) and 0 < scale <= LARGEST_SCALE):
                 raise UserError(f"--scales {scale:g} is out of range: give more than 0 and at most {LARGEST_SCALE:g}")
@@ -54,7 +57,7 @@ class CamSettings:
 
     @property
     def kind(self) -> str:
-        """Name of the scales: "multi" for the protocol's, "single" for the image as it is, else the chosen ones.
+        """Name of the scales: "multi" for the protocol's, "single" for the image as it is, else the list of scales.
 
         >>> CamSettings().kind, CamSettings(scales=(1.0,), flip=False).kind, CamSettings(scales=(1.0, 2.0)).kind
         ('multi', 'single', '1,2 flipped')
@@ -71,15 +74,15 @@ class CamSettings:
 
 
 def summed_cams(maps: ClassMaps, image: Tensor, classes: Sequence[int], settings: CamSettings) -> Tensor:
-    """Sum the rectified maps of ``classes`` over scales and mirrored images: (k, H, W), 0 or more.
+    """Return the rectified maps of ``classes``, summed over scales and mirrored images: (k, H, W), 0 or more.
 
-    The image is resized (bicubic, antialiased) and padded at its right and lower edge to multiples of 32 pixels with
-    the model's mean colour, never cropped; maps are resized bilinearly and the part over the padding is cut off.
+    The image is resized (bicubic, antialiased), not cropped, and padded at the right and bottom to multiples of 32
+    pixels with the model's mean colour. Maps are resized bilinearly, and the part over the padding is removed.
 
     Args:
-        maps: the model.
+        maps: the model with its class maps.
         image: float RGB (3, H, W) in [0, 1], on the model's device.
-        classes: outputs of the model.
+        classes: output numbers of the model.
         settings: scales, mirroring and size; the threshold is not used.
     """
     height, width = image.shape[1:]
@@ -98,7 +101,7 @@ def summed_cams(maps: ClassMaps, image: Tensor, classes: Sequence[int], settings
 
 
 def resize(image: Tensor, scale: float, size: int | None) -> Tensor:
-    """Resize ``image`` (3, H, W) by ``scale``, after making its shorter side ``size`` pixels (None: its own)."""
+    """Resize ``image`` (3, H, W) by ``scale``, relative to a shorter side of ``size`` pixels (None: its own)."""
     height, width = image.shape[1:]
     factor = scale * (1.0 if size is None else size / min(height, width))
     wanted = (max(1, round(height * factor)), max(1, round(width * factor)))
@@ -108,9 +111,9 @@ def resize(image: Tensor, scale: float, size: int | None) -> Tensor:
 
 
 def resize_cams(cams: Tensor, seen: Sequence[int], size: tuple[int, int]) -> Tensor:
-    """Resize maps (N, k, h, w) of a padded image to that image's own ``size``, without the padding.
+    """Resize maps (N, k, h, w) of a padded image to the ``size`` of the original image, without the padding.
 
-    ``seen`` is the height and width in pixels that the image had before it was padded to multiples of 32.
+    ``seen`` is the height and width of the image in pixels before padding to multiples of 32.
     """
     whole = [
         max(side, round(math.ceil(shown / MULTIPLE) * MULTIPLE * side / shown))
@@ -121,7 +124,7 @@ def resize_cams(cams: Tensor, seen: Sequence[int], size: tuple[int, int]) -> Ten
 
 
 def normalise(cams: Tensor) -> Tensor:
-    """Divide each map of ``cams`` (k, H, W), 0 or more, by its maximum + 1e-5: to [0, 1)."""
+    """Divide each non-negative map of ``cams`` (k, H, W) by its maximum + 1e-5, which gives values in [0, 1)."""
     return cams / (cams.amax((1, 2), keepdim=True) + EPSILON) if len(cams) else cams
 
 
@@ -129,12 +132,12 @@ def best_classes(cams: Tensor, classes: Sequence[int]) -> tuple[np.ndarray, np.n
     """Return the best class of every pixel and its normalised score.
 
     Args:
-        cams: (k, H, W), 0 or more, as ``summed_cams`` makes them.
-        classes: the k numbers of the classes in masks, rising, 1 or more.
+        cams: (k, H, W), as ``summed_cams`` returns them.
+        classes: the k class numbers, as in masks, from 1 and in ascending order.
 
     Returns:
-        Class numbers (H, W) uint8 and scores (H, W) float32. Of equal scores the lowest class wins; class 0 and score 0
-        where there are no classes.
+        Class numbers (H, W) uint8 and scores (H, W) float32. The lowest class number wins ties. Without classes, all
+        pixels have class 0 and score 0.
     """
     if not classes:
         shape = tuple(cams.shape[1:])
@@ -145,5 +148,5 @@ def best_classes(cams: Tensor, classes: Sequence[int]) -> tuple[np.ndarray, np.n
 
 
 def apply_threshold(labels: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the best class where its score is above ``threshold``, else 0, the background."""
+    """Return the best class of each pixel if its score is above ``threshold``, else 0 for background."""
     return np.where(scores.astype(np.float64) > threshold, labels, 0).astype(np.uint8)

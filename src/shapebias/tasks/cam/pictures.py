@@ -1,4 +1,4 @@
-"""A few images beside their truth, their pseudo-labels and the map of their best class, with an index."""
+"""Example images with their ground truth, pseudo-labels and the map of the best class, with an index."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COUNT = 6
 
 
 def draw_images(images: ImageSet, made: PseudoLabels, seed: int) -> list[int]:
-    """Draw the numbers of the images to show, rising, from those with a class and a truth."""
+    """Draw the numbers of the images to show, in ascending order, from those with a class and ground truth."""
     among = [number for number in sorted(made.counts) if shown_classes(images, number)]
     rng = np.random.default_rng(seed)
     return sorted(rng.permutation(among)[:COUNT].tolist())
@@ -44,12 +44,11 @@ def write_pictures(
     device: str,
     seed: int,
 ) -> None:
-    """Write PNGs to ``out/pictures`` and their index, ``cam.json``; skip what is there, of the same images and model.
+    """Write PNGs to ``out/pictures`` and their index, ``cam.json``, unless those of the same images and model exist.
 
     ``{"schema", "threshold", "scales", "flip", "size", "seed", "weights_sha256", "pictures": [{"name", "classes",
-    "best_class", "miou", "image", "truth", "pseudo_label", "heat"}]}``; the last four are files' names in that folder.
-    The best class is the one whose summed map is highest before each is divided by its maximum; ``heat`` is its map so
-    divided.
+    "best_class", "miou", "image", "truth", "pseudo_label", "heat"}]}``; the last four are file names in that folder.
+    The best class has the highest maximum in the summed maps before normalisation; ``heat`` is its normalised map.
     """
     folder, order, rows = out / PICTURES_FOLDER, voc_outputs(maps.model), []
     head: dict[str, Any] = {"schema": CAM_SCHEMA, **settings.to_json(), "seed": seed}
@@ -91,7 +90,7 @@ def _files(name: str) -> dict[str, str]:
 
 
 def _is_written(folder: Path, head: dict[str, Any], names: Sequence[str]) -> bool:
-    """Return whether ``folder`` has the pictures of these images by this model and these settings, and their index."""
+    """Return whether ``folder`` has the pictures of these images with the same model and settings, and their index."""
     found, rows = read_index(folder / CAM_INDEX, CAM_SCHEMA)
     same = found == head and [row.get("name") for row in rows] == list(names)
     return same and all((folder / file).is_file() for name in names for file in _files(name).values())

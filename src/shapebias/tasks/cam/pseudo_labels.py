@@ -1,4 +1,4 @@
-"""Write the pseudo-labels of a split as masks, and count their pixels against the truth; resumes where it stopped."""
+"""Write the pseudo-labels of a split as masks and count their pixels by true class, resuming after a stop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MASKS, COUNTS = "masks", "counts"
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """The masks of one model: their folder, the counts by image number of those with truth, and unreadable files."""
+    """The pseudo-labels of one model: the folder of masks, the counts of images with ground truth, unreadable files."""
 
     masks: Path
     counts: dict[int, ThresholdCounts]
@@ -38,10 +38,10 @@ class PseudoLabels:
 
 
 def voc_outputs(model: Classifier) -> tuple[int, ...]:
-    """Return the output of ``model`` for each of VOC's 20 classes.
+    """Return the output number of ``model`` for each of VOC's 20 classes.
 
     Raises:
-        UserError: its classes are not these 20.
+        UserError: the model has other classes.
     """
     classes = model.identity.classes or ()
     lacking = [name for name in VOC_CLASSES if name not in classes]
@@ -68,10 +68,10 @@ def write_pseudo_labels(
 ) -> PseudoLabels:
     """Write ``out/masks/NAME.png`` for every image, and its counts to ``out/counts``.
 
-    What an earlier call with the same model, images and settings wrote there is kept.
+    Files that an earlier call wrote with the same model, images and settings are reused.
 
     Raises:
-        UserError: the folder holds other work, no image can be read, or under ``strict`` one cannot.
+        UserError: the folder contains other files, or no image can be read (under ``strict``, any image cannot).
     """
     thresholds, order = thresholds_with(settings.threshold), voc_outputs(maps.model)
     masks, counts = out / MASKS, out / COUNTS
@@ -126,12 +126,12 @@ def write_pseudo_labels(
 def label_image(
     maps: ClassMaps, image: Tensor, classes: Sequence[int], order: Sequence[int], settings: CamSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the best of ``classes`` (1 to 20) at every pixel of (3, H, W), and its score; see ``best_classes``."""
+    """Return the best of ``classes`` (1 to 20) at every pixel of (3, H, W), with its score; see ``best_classes``."""
     try:
         cams = summed_cams(maps, image, [order[number - 1] for number in classes], settings)
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"no memory for an image of {image.shape[2]}x{image.shape[1]} pixels at --scales "
-            f"{','.join(f'{scale:g}' for scale in settings.scales)}: drop the largest, or give a lower --size"
+            f"too little memory for an image of {image.shape[2]}x{image.shape[1]} pixels at --scales "
+            f"{','.join(f'{scale:g}' for scale in settings.scales)}: remove the largest scale, or give a lower --size"
         ) from error
     return best_classes(cams, classes)

@@ -1,4 +1,4 @@
-"""The mIoU of pseudo-labels as results: over seeds, at two thresholds, by class, with the curve over thresholds."""
+"""Results of pseudo-labels: mIoU over seeds at two thresholds and by class, with the curve over thresholds."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from shapebias.tasks.miou import Confusions, class_means, miou_differences, seed
 from shapebias.tasks.sweep import Measured, mean_result
 
 EVALUATOR = "cam"
-SeedCounts = Mapping[int, ThresholdCounts]  # one training's pseudo-labels, by the image's number
+SeedCounts = Mapping[int, ThresholdCounts]  # counts of one training's pseudo-labels by image number
 
 
 def cam_results(
     measured: Measured[SeedCounts], settings: CamSettings, details: dict[str, Any], *, seed: int
 ) -> list[Result]:
-    """Return ``miou`` at the settings' threshold, and ``miou_best`` at the one where the mean over seeds is highest.
+    """Return ``miou`` at the threshold of the settings, and ``miou_best`` at the threshold where the mean is highest.
 
-    A value is the mean over a model's seeds, which share that threshold. With two or more that differ the interval is
-    Student's t of the mean, else the bootstrap over images; ``details.interval`` states which. ``n`` counts images,
+    A value is the mean over the seeds at the same threshold. Its interval is Student's t if two or more seeds differ,
+    else the bootstrap over images; ``details.interval`` states which. ``n`` is the number of images, and
     ``details.curve`` has the mean over seeds at every threshold.
 
     Args:
-        measured: the pseudo-labels of one model by its seeds.
-        settings: of the labels.
+        measured: pseudo-labels of one model by seed.
+        settings: settings of the pseudo-labels.
         details: further details of both results.
         seed: random seed of the bootstrap.
     """
@@ -53,14 +53,14 @@ def cam_results(
 
 
 def cam_differences(models: Sequence[Measured[SeedCounts]], settings: CamSettings, *, seed: int) -> list[Difference]:
-    """Return a comparison's rows: every two models' difference in ``miou``, over the images scored for both."""
+    """Return the rows of a comparison: the difference in ``miou`` of each pair of models on the images they share."""
     condition = {"threshold": settings.threshold, "scales": settings.kind}
     there = [at_threshold(model, _index(settings)) for model in models]
     return miou_differences(EVALUATOR, condition, there, len(MASK_CLASSES), seed=seed)
 
 
 def at_threshold(measured: Measured[SeedCounts], index: int) -> Measured[Confusions]:
-    """Return the confusion matrices of every image at the threshold of that index."""
+    """Return the confusion matrix of every image at the threshold number ``index``."""
     outputs = {
         seed: {number: counts.confusion_at(index) for number, counts in images.items()}
         for seed, images in measured.outputs.items()
@@ -73,7 +73,7 @@ def _index(settings: CamSettings) -> int:
 
 
 def _mean_curve(measured: Measured[SeedCounts], thresholds: np.ndarray) -> np.ndarray:
-    """Return the mean over seeds of the mIoU at each of ``thresholds``, NaN without pixels."""
+    """Return the mean over seeds of the mIoU at each of ``thresholds``, or NaN without pixels."""
     images, curves = shared_images([measured]), []
     for counts in measured.outputs.values():
         whole = total_counts([counts[number] for number in images], thresholds)

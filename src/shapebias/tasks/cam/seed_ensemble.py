@@ -1,4 +1,4 @@
-"""One model by its trainings: those of several random seeds, or the one that is given alone."""
+"""The trainings of one model: with several random seeds, or a single one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from shapebias.errors import UserError
 from shapebias.models.classifier import Classifier
 from shapebias.models.state_dict import combined_sha256
 
-DIFFERENT = ("name", "spec", "weights_sha256")  # in what the descriptions of trainings of one model may differ
+DIFFERENT = (
+    "name",
+    "spec",
+    "weights_sha256",
+)  # fields of the description that may differ between trainings of one model
 
 
 @dataclass(frozen=True, eq=False)
 class SeedEnsemble:
-    """A model called ``name``, given as ``spec``; ``models`` by seed, rising, or by None the one given alone.
+    """The trainings of one model.
 
-    The models of seeds are called ``NAME/seed-N``, one given alone by its own name.
+    Attributes:
+        name: name of the model.
+        spec: the argument that names it on the command line.
+        models: the trained models by seed, in ascending order; a single model has the seed None. Models with a seed
+            are named ``NAME/seed-N``.
     """
 
     name: str
@@ -26,15 +34,15 @@ class SeedEnsemble:
 
     @classmethod
     def of_one(cls, model: Classifier) -> SeedEnsemble:
-        """Return the ensemble of a model that is given alone."""
+        """Return the ensemble of a single model."""
         return cls(model.identity.name, model.identity.spec, {None: model})
 
     @classmethod
     def of_seeds(cls, name: str, spec: str, models: Mapping[int, Classifier]) -> SeedEnsemble:
-        """Return the ensemble of one or more trainings by their seeds; the models are renamed.
+        """Return the ensemble of one or more trainings by seed; this renames the models.
 
         Raises:
-            UserError: they are not of one architecture, with the same classes and preprocessing.
+            UserError: the models differ in architecture, classes or preprocessing.
         """
         found: dict[int | None, Classifier] = {}
         for seed in sorted(models):
@@ -46,15 +54,15 @@ class SeedEnsemble:
             for key, value in other.describe().items():
                 if key not in DIFFERENT and value != expected[key]:
                     raise UserError(
-                        f"{other.identity.name} has another {key.replace('_', ' ')} than {first.identity.name}: a "
-                        f"folder of seeds holds one model's, give these two each by itself ({spec})"
+                        f"{other.identity.name} and {first.identity.name} differ in {key.replace('_', ' ')}: a folder "
+                        f"of seeds must contain one model, so give these two separately ({spec})"
                     )
         return cls(name, spec, found)
 
     def description(self) -> dict[str, Any]:
-        """Return the first training's description, with the model's name and a hash of all weights.
+        """Return the description of the first training, with the name of the model and a hash of all weights.
 
-        Of seeds, ``seeds`` has the SHA-256 of each one's weights: {"0": ...}.
+        If there are seeds, ``seeds`` has the SHA-256 of the weights by seed: {"0": ...}.
         """
         digests = {seed: model.weights_sha256() for seed, model in self.models.items()}
         each = {str(seed): digest for seed, digest in digests.items() if seed is not None}

@@ -1,4 +1,4 @@
-"""Pixels of pseudo-labels counted at every threshold in one pass, from which mean IoU over all thresholds follows."""
+"""Pixel counts of pseudo-labels at all thresholds from a single pass, which give the mean IoU at each threshold."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ STEPS = 100
 
 @dataclass(frozen=True, eq=False)
 class ThresholdCounts:
-    """Pixels by (true class, best class, number of thresholds below the score).
+    """Numbers of pixels by (true class, best class, number of thresholds below the score).
 
     Attributes:
-        thresholds: (t,), rising.
-        cells: (m,), those triples as one index each.
-        pixels: (m,), how many pixels there are of each.
+        thresholds: (t,), in ascending order.
+        cells: (m,), each triple as a single index.
+        pixels: (m,), number of pixels with that triple.
     """
 
     thresholds: np.ndarray
@@ -32,7 +32,7 @@ class ThresholdCounts:
     pixels: np.ndarray
 
     def confusions(self) -> np.ndarray:
-        """Return the confusion matrices (t, 21, 21), a row per true class.
+        """Return the confusion matrices (t, 21, 21) at all thresholds, with a row per true class.
 
         The best class is predicted where its score is above the threshold, the background everywhere else.
         """
@@ -46,7 +46,7 @@ class ThresholdCounts:
         return found
 
     def confusion_at(self, index: int) -> np.ndarray:
-        """Return the confusion matrix (21, 21) at the threshold of that index alone."""
+        """Return the confusion matrix (21, 21) at the threshold number ``index``."""
         classes, level = np.divmod(self.cells, len(self.thresholds) + 1)
         true, best = np.divmod(classes, CLASSES)
         found = np.zeros((CLASSES, CLASSES), dtype=np.int64)
@@ -60,18 +60,18 @@ class ThresholdCounts:
 
 
 def thresholds_with(threshold: float) -> np.ndarray:
-    """Return 0 to 1 in steps of .01, and ``threshold``, rising."""
+    """Return 0 to 1 in steps of .01, together with ``threshold``, in ascending order."""
     return np.unique(np.append(np.arange(STEPS + 1) / STEPS, threshold))
 
 
 def count_pixels(truth: np.ndarray, labels: np.ndarray, scores: np.ndarray, thresholds: np.ndarray) -> ThresholdCounts:
-    """Count the pixels of one image; those whose truth is 255 are ignored.
+    """Count the pixels of one image, ignoring those whose true class is 255.
 
     Args:
-        truth: (H, W), 0 to 20 and 255.
-        labels: (H, W), the best class of each pixel, 0 where there is none.
-        scores: (H, W), its score.
-        thresholds: (t,), rising.
+        truth: (H, W), the true classes, 0 to 20 and 255.
+        labels: (H, W), the best class of each pixel, 0 if there is none.
+        scores: (H, W), the score of that class.
+        thresholds: (t,), in ascending order.
     """
     levels = np.searchsorted(thresholds, scores.astype(np.float64), side="left")  # thresholds below the score
     cells = (truth.astype(np.int64) * CLASSES + labels) * (len(thresholds) + 1) + levels
@@ -81,17 +81,17 @@ def count_pixels(truth: np.ndarray, labels: np.ndarray, scores: np.ndarray, thre
 
 
 def total_counts(parts: Sequence[ThresholdCounts], thresholds: np.ndarray) -> ThresholdCounts:
-    """Return the counts of all ``parts`` together, which share ``thresholds``."""
+    """Return the sum of the counts ``parts``, which have the same ``thresholds``."""
     none = np.zeros(0, np.int64)
     cells = np.concatenate([none, *(part.cells for part in parts)])
     return ThresholdCounts(thresholds, cells, np.concatenate([none, *(part.pixels for part in parts)]))
 
 
 def load_counts(path: Path, thresholds: np.ndarray) -> ThresholdCounts:
-    """Read counts that ``ThresholdCounts.save`` wrote.
+    """Read counts written by ``ThresholdCounts.save``.
 
     Raises:
-        UserError: a damaged file.
+        UserError: the file is damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -103,6 +103,6 @@ def load_counts(path: Path, thresholds: np.ndarray) -> ThresholdCounts:
             raise ValueError(f"counts of type {pixels.dtype}")
     except Exception as error:  # a damaged archive can raise nearly anything
         raise UserError(
-            f"{path} is damaged ({' '.join(str(error).split())}): delete it, and give the command again"
+            f"{path} is damaged ({' '.join(str(error).split())}): delete it and run the command again"
         ) from error
     return ThresholdCounts(thresholds, cells, pixels)

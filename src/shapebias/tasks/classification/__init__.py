@@ -1,1 +1,1 @@
-"""Classification by transfer: models fine-tuned on other tasks, or their frozen features read out."""
+"""Transfer to other classification tasks: by fine-tuning, or by a read-out of frozen features."""

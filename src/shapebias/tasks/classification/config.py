@@ -18,13 +18,13 @@ class TransferConfig:
         task: voc07, voc12, caltech101, cifar100, dtd, or folder for folders of classes in DATA.
         data: folder of the task's images.
         loop: settings of the training loop.
-        split_seed: random seed of every division: into training and test images where the task has none, and into
-            images to fit and to choose settings on.
+        split_seed: random seed of the splits: into training and test images if the data set has no such split, and of
+            the training images into those to fit and those to choose settings on.
         download: fetch the task's images to DATA if they are not there.
-        select_epochs: passes over the training images when learning rates are tried; 0 for a third of --epochs.
+        select_epochs: epochs of each trial of a learning rate; 0 for a third of --epochs.
         size: side of the square images in pixels (default: that of the model).
         crop: side of the centre crop in evaluation, relative to the shorter side (default: that of the model).
-        min_crop: smallest part of an image's area that a random crop shows.
+        min_crop: smallest fraction of an image's area that a random crop covers.
     """
 
     task: str
@@ -38,7 +38,7 @@ class TransferConfig:
     min_crop: float = 0.25
 
     def check(self) -> None:
-        """Refuse settings out of range, naming the setting and the range.
+        """Refuse settings out of range.
 
         Raises:
             UserError: the first such setting.

@@ -1,4 +1,4 @@
-"""Fine-tuning one model on a task's images: one training."""
+"""Fine-tune one model on the images of a task."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ def finetune(
     train: ImageSet,
     held_out: ImageSet | None = None,
 ) -> Classifier:
-    """Train a model initialised from ``source`` on ``train``, resuming an earlier attempt.
+    """Train a model initialised from ``source`` on ``train``, resuming an interrupted run.
 
-    The model saved in the run's folder is returned, in evaluation mode. With ``held_out`` images it is scored on them
-    after each epoch; the last epoch's score is then in metrics.csv.
+    With ``held_out`` images the model is scored on them after each epoch, in metrics.csv.
+
+    Returns:
+        The model saved in the run's folder, in evaluation mode.
 
     Raises:
-        UserError: settings, model or folder that cannot be used, or a loss that is not finite.
+        UserError: the settings, model or folder cannot be used, or the loss is not finite.
     """
     loop = config.loop
     model = init_model(config, source, task)
@@ -70,7 +72,7 @@ def finetune(
 
 
 def finetuning_loss(model: Callable[..., Any], batch: Batch, _epoch: float) -> StepOutput:
-    """Return the task's loss, and the share of right predictions."""
+    """Return the task's loss and the fraction of correct predictions."""
     logits = model(batch.images)
     loss = task_loss(logits, batch.labels)
     with torch.no_grad():
@@ -78,7 +80,7 @@ def finetuning_loss(model: Callable[..., Any], batch: Batch, _epoch: float) -> S
 
 
 def held_out_score(config: LoopConfig, fabric: Fabric, held_out: ImageSet | None) -> Evaluate:
-    """Return the evaluation that scores a model on ``held_out`` images, on rank zero; without any, none."""
+    """Return a function that scores a model on ``held_out`` images on rank zero; without any it returns no columns."""
 
     def evaluate(model: Classifier, *_: Any) -> dict[str, float | None]:
         if (images := held_out) is None:
@@ -89,10 +91,10 @@ def held_out_score(config: LoopConfig, fabric: Fabric, held_out: ImageSet | None
 
 
 def init_model(config: TransferConfig, source: Classifier, task: Task) -> Classifier:
-    """Return a model for the task with the weights of ``source``, its new layer drawn by the seed.
+    """Return a model for the task with the weights of ``source`` and a classification layer initialised by the seed.
 
     Raises:
-        UserError: the source cannot be built anew, or does not take images of this size.
+        UserError: the architecture of the source cannot be rebuilt, or does not accept images of this size.
     """
     name, seed, crop = config.loop.out.name, config.loop.seed, config.crop or source.preprocessing.crop
     model = init_from(source, task.classes, name=name, size=config.size, crop=crop, seed=seed)
@@ -101,10 +103,10 @@ def init_model(config: TransferConfig, source: Classifier, task: Task) -> Classi
 
 
 def resized(config: TransferConfig, source: Classifier) -> Classifier:
-    """Return ``source`` with its own weights, shown images of the settings' size and crop.
+    """Return ``source`` with the same weights and the size and crop of the settings.
 
     Raises:
-        UserError: it does not take images of this size.
+        UserError: the model does not accept images of this size.
     """
     known, model = source.preprocessing, copy(source)
     model.preprocessing = replace(known, size=config.size or known.size, crop=config.crop or known.crop)

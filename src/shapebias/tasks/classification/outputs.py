@@ -1,4 +1,4 @@
-"""Logits and features of a task's images, cached on disk so that nothing passes a model twice, and their scores."""
+"""Logits and features of a task's images, cached on disk so that they are computed once, and their scores."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def logits_of(model: Classifier, images: ImageSet, config: LoopConfig) -> Predic
 
 
 def features_of(model: Classifier, images: ImageSet, config: LoopConfig) -> Predictions:
-    """Return the input of the classifying layer for every readable image.
+    """Return the input of the classification layer for every readable image.
 
-    The model is frozen: evaluation mode, no gradient, so that neither its weights nor its statistics change.
+    The model is frozen: it is in evaluation mode without gradients, so its weights and statistics do not change.
     """
     return _predict(model, images, config, lambda output: output[1][0].float(), latents=True)
 
 
 def logits_of_run(model: Classifier, images: ImageSet, config: LoopConfig, fabric: Fabric) -> Predictions:
-    """Return the logits of a finished run's model, computed on rank zero or as an earlier call saved them."""
+    """Return the logits of a finished run's model, computed on rank zero or loaded from an earlier call."""
 
     def predicted() -> Predictions:
         folder, strict = config.out / "test", config.strict
@@ -57,9 +57,9 @@ def logits_of_run(model: Classifier, images: ImageSet, config: LoopConfig, fabri
 def load_or_predict(
     folder: Path, model: Classifier, images: ImageSet, run: Callable[[], Predictions], *, strict: bool
 ) -> Predictions:
-    """Return ``run()``, or what an earlier call saved in ``folder`` of the same model and images.
+    """Return ``run()``, or the predictions that an earlier call saved in ``folder`` for the same model and images.
 
-    Under ``strict``, predictions saved without some unreadable images are not used: ``run`` refuses these images.
+    Under ``strict``, saved predictions that lack unreadable images are ignored: ``run`` refuses these images.
     """
     key = model.cache_key()
     if Path(key["spec"]).exists():  # a run's folder, which may move
@@ -82,9 +82,9 @@ def _predict(model: Classifier, images: ImageSet, config: LoopConfig, read: Any,
 def task_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the mean loss of logits (N, K), a scalar.
 
-    Targets (N,) are class numbers: cross-entropy. Targets (N, K) are 1 shown, 0 not shown, -1 ignored (VOC's
-    "difficult"): binary cross-entropy, 0 where ignored, over all N * K places, so that the mean over parts or
-    ranks of one size is that of the whole batch.
+    For targets (N,), class numbers, it is the cross entropy. For targets (N, K), where 1 is present, 0 absent and -1
+    ignored (VOC's "difficult"), it is the binary cross entropy averaged over all N * K entries, 0 where ignored, so
+    that the mean over parts or ranks of equal size is that of the whole batch.
     """
     if targets.ndim == 1:
         return functional.cross_entropy(logits, targets.long())
@@ -94,7 +94,7 @@ def task_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def share_right(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the share of right predictions, a scalar: of images, or of the yes or no to each class not ignored."""
+    """Return the fraction of correct predictions: of images, or with targets (N, K) of entries that are not ignored."""
     if targets.ndim == 1:
         return (logits.argmax(1) == targets).float().mean()
     counts = targets >= 0
@@ -102,7 +102,7 @@ def share_right(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def score(images: ImageSet, outputs: Predictions) -> Score:
-    """Top-1 or mean AP (the kind ``ap``) of logits or other outputs that grow with a class's likelihood."""
+    """Return the top-1 accuracy or mean AP (kind ``ap``) and the loss of logits or similar scores."""
     targets = images.targets[outputs.rows]
     loss = float(task_loss(torch.from_numpy(outputs.values), torch.from_numpy(targets)))
     if targets.ndim == 1:
@@ -111,18 +111,18 @@ def score(images: ImageSet, outputs: Predictions) -> Score:
 
 
 def right(images: ImageSet, outputs: Predictions) -> np.ndarray:
-    """Return for each image whether its largest output is its class, (n,) bool."""
+    """Return for each image whether its highest score is at its class, (n,) bool."""
     return outputs.values.argmax(1) == images.targets[outputs.rows]
 
 
 def mean_ap(images: ImageSet, outputs: Predictions, kind: Kind) -> MeanAP:
-    """Mean average precision of one kind."""
+    """Return the mean average precision of one kind."""
     targets = images.targets[outputs.rows]
     return mean_average_precision(outputs.values, targets == 1, targets >= 0, kind)
 
 
 def per_class_top1(images: ImageSet, outputs: Predictions, classes: int) -> np.ndarray:
-    """Return the share of right predictions of each class, (classes,); NaN for one without images."""
+    """Return the fraction of correct predictions for each class, (classes,); NaN for a class without images."""
     targets = images.targets[outputs.rows]
     count = np.bincount(targets, minlength=classes)
     hits = np.bincount(targets, weights=right(images, outputs), minlength=classes)
@@ -131,7 +131,7 @@ def per_class_top1(images: ImageSet, outputs: Predictions, classes: int) -> np.n
 
 
 def image_interval(images: ImageSet, outputs: Predictions, kind: Kind | None, seed: int) -> tuple[float, float] | None:
-    """Return the 95 % interval over images: Wilson's of top-1, the bootstrap's of a ``kind`` of mean AP."""
+    """Return the 95 % interval over images: Wilson's for top-1 accuracy, the bootstrap's for a ``kind`` of mean AP."""
     if kind is None:
         found = right(images, outputs)
         return wilson(int(found.sum()), len(found))

@@ -1,6 +1,6 @@
-"""Classifiers of frozen features: logistic regression by L-BFGS, and weighted nearest neighbours.
+"""Classifiers of frozen features: logistic regression with L-BFGS, and weighted nearest neighbours.
 
-The neighbours' protocol is the usual one of Wu et al. 2018: k = 20, temperature 0.07.
+Nearest neighbours follow the usual protocol of Wu et al. 2018: k = 20, temperature 0.07.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ L2_WEIGHTS = tuple(10.0**power for power in range(1, -5, -1))
 ITERATIONS = 500
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
-_CELLS = 1 << 24  # of similarities held at once
+_CELLS = 1 << 24  # similarities in memory at once
 
 
 class Probe(NamedTuple):
@@ -43,9 +43,9 @@ def fit_probe(
     start: Probe | None = None,
     device: str = "cpu",
 ) -> Probe:
-    """Minimise the task's mean loss plus ``l2 / 2`` times the squared norm of the weights; biases are free.
+    """Minimise the task's mean loss plus ``l2 / 2`` times the squared norm of the weights, without the biases.
 
-    The problem is convex, so that the start (zero, or another probe's weights) changes only the time it takes.
+    The problem is convex, so the starting point (zero, or another probe's weights) affects only the time taken.
 
     Args:
         features: (n, D).
@@ -53,7 +53,7 @@ def fit_probe(
         classes: K.
         l2: above 0.
         start: a probe of another ``l2`` to start from.
-        device: for the computation, in double precision.
+        device: device for the computation, in double precision.
     """
     given = np.asarray(features, np.float64)
     mean, std = given.mean(0), given.std(0)
@@ -85,7 +85,7 @@ def fit_path(
     *,
     device: str = "cpu",
 ) -> dict[float, Probe]:
-    """Return a probe for each L2 weight, from the largest down, each started from the one before."""
+    """Return a probe for each L2 weight, from the largest to the smallest, each starting from the previous one."""
     found: dict[float, Probe] = {}
     last: Probe | None = None
     for l2 in sorted(weights, reverse=True):
@@ -102,18 +102,18 @@ def knn_scores(
     k: int = NEIGHBOURS,
     temperature: float = TEMPERATURE,
 ) -> np.ndarray:
-    """Return the share of each class among the ``k`` nearest training images, weighted by exp(cosine / temperature).
+    """Return the fraction of each class among the ``k`` nearest training images, weighted by exp(cosine / temperature).
 
     Args:
         training: features (n, D) of the training images.
-        targets: theirs: (n,) class numbers, or (n, K) with 1, 0, and -1 where that image has no vote on that class.
-        features: (m, D).
+        targets: their class numbers (n,), or (n, K) with 1, 0, or -1 where an image has no vote on a class.
+        features: features (m, D) of the images to classify.
         classes: K.
-        k: neighbours, at most n of them are taken; of equally near ones the first.
+        k: number of neighbours, at most n; ties are resolved by the order of the training images.
         temperature: above 0.
 
     Returns:
-        (m, K) in [0, 1]; rows sum to one where images have one class each.
+        Scores (m, K) in [0, 1]; rows sum to one if images have one class each.
     """
     k = min(k, len(training))
     if targets.ndim == 1:
@@ -133,7 +133,7 @@ def knn_scores(
 
 
 def _unit(features: np.ndarray) -> np.ndarray:
-    """Return rows of length one; a row of zeros stays."""
+    """Return the rows scaled to unit length; rows of zeros are unchanged."""
     given = np.asarray(features, np.float64)
     length = np.linalg.norm(given, axis=1, keepdims=True)
     return given / np.where(length > 0, length, 1)

@@ -1,4 +1,4 @@
-"""A task read out of a frozen model: a linear layer or nearest neighbours on its features."""
+"""Read-outs of a frozen model for a task: a linear layer or nearest neighbours on its features."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from shapebias.tasks.sweep import Measured
 
 
 def linear(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Measured[Predictions]:
-    """Fit a logistic regression whose L2 weight is chosen on the held-out part of the training images.
+    """Fit a logistic regression, with its L2 weight chosen on held-out training images, and apply it to test images.
 
-    Between equal scores the lower loss decides. The layer is fitted again on all training images.
+    The lower loss breaks ties. With the chosen weight, the layer is fitted again on all training images.
 
     Args:
         config: the settings.
         source: the model.
         task: the task.
-        device: the device that images are passed on.
-        folder: features are saved here.
+        device: device to compute features on.
+        folder: folder to save features in.
     """
     training, testing = _features(config, source, task, device, folder)
     fit, held = task.held_out(config.split_seed)
     place = {path: row for row, path in enumerate(task.train.paths[row] for row in training.rows)}
 
     def part(of: ImageSet) -> tuple[ImageSet, np.ndarray]:
-        """Return the readable images, and their features."""
+        """Return the readable images and their features."""
         there = [row for row, path in enumerate(of.paths) if path in place]
         return of.take(there), training.values[[place[of.paths[row]] for row in there]]
 
     (fit, known), (held, shown) = part(fit), part(held)
-    classes, on = len(task.classes), "cpu" if device.startswith("mps") else device  # which has no double precision
+    classes, on = len(task.classes), "cpu" if device.startswith("mps") else device  # MPS has no double precision
     probes = fit_path(known, fit.targets, classes, device=on)
     rows = np.arange(len(held))
     scores = {l2: score(held, Predictions(rows, probe(shown))) for l2, probe in probes.items()}
@@ -57,7 +57,7 @@ def linear(config: TransferConfig, source: Classifier, task: Task, device: str, 
 
 
 def knn(config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path) -> Measured[Predictions]:
-    """Score nearest neighbours among all training images; see ``linear`` for the arguments."""
+    """Classify by nearest neighbours among all training images; see ``linear`` for the arguments."""
     training, testing = _features(config, source, task, device, folder)
     targets = task.train.targets[training.rows]
     scores = knn_scores(training.values, targets, testing.values, len(task.classes))
@@ -69,7 +69,7 @@ def knn(config: TransferConfig, source: Classifier, task: Task, device: str, fol
 def _features(
     config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
 ) -> tuple[Predictions, Predictions]:
-    """Return those of the training and of the test images; each passes the model once, whatever is read out later."""
+    """Return the features of the training and test images, which are computed once for all read-outs."""
     model, loop = resized(config, source).to(device), config.loop
 
     def passed(name: str, images: ImageSet) -> Predictions:

@@ -1,4 +1,4 @@
-"""Results of a task from the outputs of every seed, and the differences between models."""
+"""Results of a task over all seeds, and differences between models."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from shapebias.tasks.sweep import Measured, mean_result, paired_rows
 
 
 def task_results(task: Task, method: str | None, measured: Measured[Predictions], *, seed: int) -> list[Result]:
-    """Return top-1, or the three kinds of mean AP with ``ap`` first; ``method`` is part of their condition, if any.
+    """Return top-1 accuracy, or three kinds of mean AP with ``ap`` first; the condition includes ``method``, if any.
 
-    A value is the mean over seeds; with two or more its interval is Student's t of that mean, else (or where they give
-    the same) over the test images: Wilson's, or the bootstrap's by ``seed``. ``details.interval`` states which.
+    A value is the mean over seeds. Its interval is Student's t if two or more seeds differ; otherwise it is over the
+    test images: Wilson's, or the bootstrap's with ``seed``. ``details.interval`` states which.
     """
     return [_result(task, method, measured, kind, seed) for kind in _kinds(task)]
 
@@ -73,9 +73,9 @@ def _per_category(task: Task, outputs: Predictions, values: np.ndarray) -> dict[
 def differences(
     task: Task, method: str | None, models: Sequence[Measured[Predictions]], *, seed: int
 ) -> list[Difference]:
-    """Return differences of every two models, each averaged over its seeds, on the test images that all of them have.
+    """Return the difference of each pair of models, averaged over seeds, on the test images that all models have.
 
-    Intervals resample those images, the same ones for both: other seeds may differ by more.
+    Intervals resample the same images for both models; they do not cover the variation between seeds.
     """
     common = sorted(set.intersection(*(set(o.rows.tolist()) for model in models for o in model.outputs.values())))
     if not common:
@@ -96,7 +96,7 @@ def differences(
 
 
 def _values(test: ImageSet, model: Measured[Predictions], rows: list[int], kind: Kind | None, seed: int) -> np.ndarray:
-    """Return, averaged over seeds: right or not of each image (n,); or mean AP, then that of each draw of images."""
+    """Return, averaged over seeds, the correctness of each image (n,), or mean AP followed by its bootstrap draws."""
     of_seeds = []
     for outputs in model.outputs.values():
         place = {row: n for n, row in enumerate(outputs.rows.tolist())}

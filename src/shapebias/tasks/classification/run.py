@@ -1,4 +1,4 @@
-"""``transfer``: models on a task, with learning rates chosen on training images, and one results file each."""
+"""``transfer``: evaluate models on a task, with learning rates chosen on training images."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def transfer(
     """Evaluate ``models`` as initialisation for a task; write ``out/NAME/results.json`` and a comparison.
 
     Fine-tuning tries every learning rate on a part of the training images, and trains with the best on all of them,
-    once per seed; no test image takes part in the choice. Finished runs are not repeated, stopped ones are resumed.
+    once per seed; the choice uses no test images. Finished runs are not repeated, and interrupted ones are resumed.
 
     Args:
         models: the models to start from.
-        config: everything else; its ``lr`` and ``seed`` are those of ``rates`` and ``seeds`` in turn.
+        config: all other settings; ``lr`` and ``seed`` are set from ``rates`` and ``seeds``.
         method: finetune, linear or knn.
-        seeds: fine-tuning is repeated with each; the read-outs draw nothing but the held-out images.
-        rates: learning rates to choose from; a single one is taken as it is.
+        seeds: random seeds that fine-tuning is repeated with; the read-outs do not use them.
+        rates: learning rates to choose from; a single one is used without a trial.
 
     Raises:
-        UserError: settings, data, models or folders that cannot be used.
+        UserError: the settings, data, models or folders cannot be used.
     """
     check(config, method, seeds, rates)
     store = ResultStore(config.loop.out)
@@ -81,16 +81,16 @@ def transfer(
 
 
 def check(config: TransferConfig, method: str, seeds: Sequence[int], rates: Sequence[float]) -> None:
-    """Refuse settings that cannot be, before anything is loaded.
+    """Refuse invalid settings before anything is loaded.
 
     Raises:
-        UserError: the first of them.
+        UserError: the first invalid setting.
     """
     if method not in get_args(Method):
         raise unknown("method", method, get_args(Method))
     check_settings(config, rates, seeds)
     if method != "finetune" and config.loop.devices * config.loop.nodes > 1:
-        raise UserError(f"--method {method} runs on one device: leave out --devices and --nodes")
+        raise UserError(f"--method {method} runs on one device: remove --devices and --nodes")
 
 
 def fine_tuning(config: TransferConfig, fabric: Fabric, source: Classifier, task: Task) -> Sweep[Predictions]:

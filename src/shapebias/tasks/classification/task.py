@@ -1,4 +1,4 @@
-"""The classification tasks by name, as their data sets are published, and any folder of classes."""
+"""Classification tasks by name, with the published splits of their data sets, and any folder of classes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from shapebias.tasks.sweep import SHARE
 FOLDER = "folder"
 BACKGROUND = "BACKGROUND_Google"
 CALTECH_FOLDER = "101_ObjectCategories"
-PER_CLASS = 30  # of Caltech-101, as is usual
-TESTED = 0.2  # of a folder that is not divided
+PER_CLASS = 30  # training images per class of Caltech-101, as is usual
+TESTED = 0.2  # fraction of the images to test on, for a folder without a split
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Images to train with and to test on, with one class each or any number of them.
+    """Training and test images, each with one class or with any number of classes.
 
-    ``notes`` are what its user should know of the split, a line each. ``use`` is the first part of the evaluator's
-    name.
+    ``notes`` are lines of information about the split for the user. ``use`` is the first part of the evaluator's name.
     """
 
     name: str
@@ -43,12 +42,12 @@ class Task:
 
     @property
     def single(self) -> bool:
-        """True for one class per image, False for any number of them."""
+        """True if each image has one class, False if it can have any number."""
         return self.train.targets.ndim == 1
 
     @property
     def metric(self) -> str:
-        """The metric: top1, or map for several classes per image."""
+        """The name of the metric: top1, or map if images can have several classes."""
         return "top1" if self.single else "map"
 
     @property
@@ -57,16 +56,16 @@ class Task:
         return f"{self.use}-{self.name}"
 
     def held_out(self, seed: int) -> tuple[ImageSet, ImageSet]:
-        """Return the training images in two: those to fit, and those to choose settings on.
+        """Split the training images into those to fit and those to choose settings on.
 
         Raises:
-            UserError: too few images for that.
+            UserError: there are too few images.
         """
         aside = stratified(self.train.targets, SHARE, seed)
         if not aside.any():
             raise UserError(
                 f"{len(self.train)} training images of {len(self.classes)} classes in {self.train.root} are too few to "
-                "choose settings on a part of them: give 3 per class, or one --lr"
+                "hold some out for choosing settings: give at least 3 per class, or a single --lr"
             )
         return self.train.take(np.flatnonzero(~aside)), self.train.take(np.flatnonzero(aside))
 
@@ -76,18 +75,19 @@ def find_task(name: str, data: Path, *, seed: int = 0, download: bool = False) -
 
     Args:
         name: voc07, voc12, caltech101, cifar100, dtd or folder.
-        data: folder of the data set; for ``folder`` class folders, or ``train/`` and ``val/`` or ``test/`` of such.
-        seed: random seed of dividing what is not divided: Caltech-101, and folders without ``val/`` and ``test/``.
+        data: folder of the data set; for ``folder`` one with class folders, or with ``train/`` and ``val/`` or
+            ``test/`` that contain them.
+        seed: random seed of the split of data without one: Caltech-101, and folders without ``val/`` and ``test/``.
         download: fetch the task's images to ``data`` if they are not there.
 
     Raises:
-        UserError: an unknown task, or data that are not its.
+        UserError: the task is unknown, or the data are not those of the task.
     """
     check_task(name)
     if download and name == FOLDER:
-        raise UserError("--download fetches the tasks that have a name: put your own folder's images there yourself")
+        raise UserError("--download is not available for --task folder: put the images in --data yourself")
     if not download and not Path(data).is_dir():
-        raise UserError(f"no folder {data}: give the folder of {name} as --data")
+        raise UserError(f"there is no folder {data}: give the folder of {name} as --data")
     return TASKS[name](Path(data), seed, download)
 
 
@@ -98,15 +98,15 @@ def check_task(name: str) -> None:
 
 
 def stratified(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Return the rows that a seeded draw of ``share`` of every class takes, (n,) bool.
+    """Draw a ``share`` of the images of every class, and return which rows are drawn, (n,) bool.
 
-    Shares are rounded to whole images, so that a class of two gives none of them for a fifth. Where images show several
-    classes, the classes take theirs in turn, the rarest first, each counting the images that are already taken.
+    Shares are rounded to whole images: a fifth of a class of two is none. If images can have several classes, the
+    classes are drawn in turn, the rarest first, and images that are already drawn count towards their share.
 
     Args:
         targets: see ``ImageSet``.
-        share: of each class.
-        seed: of the draw.
+        share: fraction of each class to draw.
+        seed: random seed of the draw.
     """
     rng = np.random.default_rng(seed)
     taken = np.zeros(len(targets), dtype=bool)
@@ -146,7 +146,7 @@ def _voc(year: int, train: str, test: str) -> Callable[[Path, int, bool], Task]:
         ]
         unseen = [name for name, column in zip(parts[0].classes, parts[0].targets.T, strict=True) if 1 not in column]
         if unseen:
-            notes.append(f"no training image shows {', '.join(unseen)}: not to be learned")
+            notes.append(f"no training image shows {', '.join(unseen)}: the model cannot learn this")
         return Task(f"voc{year % 100:02}", *parts, tuple(notes))
 
     return read
@@ -168,10 +168,14 @@ def _caltech101(data: Path, seed: int, download: bool) -> Task:
     for label, name in enumerate(classes):
         own = rng.permutation(np.flatnonzero(whole.targets == label))
         if len(own) < 2:
-            raise UserError(f"{root / name} has one image: each class needs at least two, to train with and to test on")
+            raise UserError(f"{root / name} has one image: each class needs at least two, for training and test")
         few += [name] if len(own) <= PER_CLASS else []
         training[own[: PER_CLASS if len(own) > PER_CLASS else max(1, round(len(own) * 2 / 3))]] = True
-    notes = (f"classes of no more than {PER_CLASS} images: {len(few)}, of which two thirds train",) if few else ()
+    notes = (
+        (f"classes with at most {PER_CLASS} images: {len(few)}; two thirds of their images are for training",)
+        if few
+        else ()
+    )
     return Task("caltech101", whole.take(np.flatnonzero(training)), whole.take(np.flatnonzero(~training)), notes)
 
 
@@ -188,26 +192,26 @@ def _folder(data: Path, seed: int, _download: bool) -> Task:
         found = read_class_folders(train)
         test = evaluation_images(data, found.classes)
         if test is None:
-            raise UserError(f"{data} has {train.name}/ and nothing to test on: add {' or '.join(TEST_NAMES[:2])}/")
+            raise UserError(f"{data} has {train.name}/ but no test images: add {' or '.join(TEST_NAMES[:2])}/")
         return _divided(name, found, test)
     if tests := part(data, TEST_NAMES):
-        raise UserError(f"{data} has {tests.name}/ and nothing to train with: add train/ with one folder per class")
+        raise UserError(f"{data} has {tests.name}/ but no training images: add train/ with one folder per class")
     found = read_class_folders(data)
     whole = _numbered(found, found.classes)
     testing = stratified(whole.targets, TESTED, seed)
     if missing := sorted({*whole.targets.tolist()} - {*whole.targets[testing].tolist()}):
         names = first_three(found.classes[label] for label in missing)
         raise UserError(f"{data} has too few images of {names} to test on a fifth of them: give at least 3 per class")
-    note = f"{data} is not divided: a fifth of each class, drawn by --split-seed {seed}, is for testing"
+    note = f"{data} has no train and test split: a fifth of each class, drawn with --split-seed {seed}, is for testing"
     return Task(name, whole.take(np.flatnonzero(~testing)), whole.take(np.flatnonzero(testing)), (note,))
 
 
 def _divided(name: str, train: ImageSet, test: ImageSet) -> Task:
-    """Number the test images by the training images' classes, of which they may lack some."""
+    """Return the task with all targets numbered by the training classes; some may have no test images."""
     if strange := [label for label in test.classes if label not in train.classes]:
         raise UserError(
-            f"{test.root} has classes that {train.root} has no image of: {first_three(strange)}: "
-            "add training images, or remove them"
+            f"{test.root} has classes without training images in {train.root} ({first_three(strange)}): "
+            "add training images, or remove these classes"
         )
     lacking = [label for label in train.classes if label not in test.classes]
     notes = (f"classes without a test image: {len(lacking)}, first {lacking[0]}",) if lacking else ()
@@ -215,7 +219,7 @@ def _divided(name: str, train: ImageSet, test: ImageSet) -> Task:
 
 
 def _numbered(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
-    """Return the images with targets counted in ``classes``, which are then part of the fingerprint."""
+    """Return the images with targets numbered by ``classes`` and included in the fingerprint."""
     number = {label: n for n, label in enumerate(classes)}
     targets = np.array([number[label] for label in images.labels])
     return replace(images, targets=targets, classes=classes, digest=digest_targets)

@@ -1,1 +1,1 @@
-"""Segmentation by transfer: a backbone from any start, a head on its last map, VOC's mean IoU."""
+"""Transfer to segmentation: a backbone from any model with a head on its last feature map, scored by mIoU on VOC."""

@@ -1,4 +1,4 @@
-"""A network up to one of its stages: images in, the stage's map out, without the modules that come after."""
+"""A network up to one of its stages: it maps images to the feature map of that stage."""
 
 from __future__ import annotations
 
@@ -14,58 +14,57 @@ from shapebias.models.build import build_classifier, split_architecture
 from shapebias.models.classifier import Identity
 from shapebias.models.features import channels_last, stages_of
 
-LEAST_SIDE = 2  # of a map; a single place does not tell where things are
+LEAST_SIDE = 2  # of a feature map; a single position has no spatial information
 
 
 class _Reached(Exception):
-    """Not an error: the stage has its map, and the pass ends there."""
+    """Ends the forward pass when the stage has its feature map; not an error."""
 
 
 class Backbone(nn.Module):
-    """The part of ``network`` before and with ``stage``: normalised images (N, 3, H, W) to maps (N, C, h, w).
+    """The part of ``network`` up to ``stage``: normalised images (N, 3, H, W) to feature maps (N, C, h, w).
 
-    Modules that the map does not depend on, such as the classifying layer, are taken out of ``network``.
+    Modules that do not affect the feature map, such as the classification layer, are removed from ``network``.
 
     Args:
-        network: of timm's, torchvision's or any other; it is changed.
-        stage: the name of a module in it that gives a map; None for the last that does.
-        size: side in pixels of the square images to try it with.
+        network: a network from timm, torchvision or elsewhere, which is modified.
+        stage: name of a module in it that returns a feature map; None for the last one.
+        size: side in pixels of the square images to test it with.
+        name: name of the model, for messages.
 
     Raises:
-        UserError: it does not take images of that size or of other sizes, the stage gives no map, or one of a single
-            place.
+        UserError: the network does not accept images of this size or of other sizes, or the stage does not return a
+            feature map of more than one position.
     """
 
     def __init__(self, network: nn.Module, stage: str | None, *, size: int, name: str) -> None:
         super().__init__()
         maps = maps_of(network, size, name, stage)
         if not maps or (stage is not None and stage not in maps):
-            there = (
-                f"those that do are {', '.join(maps)}" if maps else "no other stage of it does: take another network"
-            )
-            raise UserError(f"{name} gives no map over the image at '{stage or stages_of(network)[-1]}': {there}")
+            there = f"use one of {', '.join(maps)}" if maps else "no other stage does, so use another model"
+            raise UserError(f"{name} has no feature map at stage '{stage or stages_of(network)[-1]}': {there}")
         self.network, self.stage = network, list(maps)[-1] if stage is None else stage
         shape = maps[self.stage]
         self.channels_last = channels_last(network, self.stage, shape, square=True)
         self.channels, side = (shape[3], shape[1]) if self.channels_last else (shape[1], shape[2])
         if side < LEAST_SIDE:
             raise UserError(
-                f"{name}'s stage '{self.stage}' leaves {side}x{side} of an image of --size {size}: give a larger "
-                f"--size, or an earlier --stage of {', '.join(maps)}"
+                f"{name}'s stage '{self.stage}' reduces an image of --size {size} to {side}x{side}: give a larger "
+                f"--size, or an earlier --stage from {', '.join(maps)}"
             )
-        self.stride = 2 ** round(math.log2(size / side))  # edges that convolutions cut off do not change it
+        self.stride = 2 ** round(math.log2(size / side))  # rounded, since convolutions without padding cut off edges
         self._drop_unused(size)
         try:
             with torch.no_grad():
                 self(torch.zeros(1, 3, size, size + 2 * self.stride))
         except (AssertionError, RuntimeError, ValueError) as error:
             raise UserError(
-                f"{name} takes images of {size}x{size} alone, and segmentation shows whole ones: take a network that "
-                "takes any size"
+                f"{name} accepts only images of {size}x{size}, and segmentation uses whole images: use a model that "
+                "accepts any size"
             ) from error
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the map (N, C, h, w) of normalised ``images``."""
+        """Return the feature map (N, C, h, w) of normalised ``images``."""
         seen: list[Tensor] = []
 
         def stop(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
@@ -82,7 +81,7 @@ class Backbone(nn.Module):
         return seen[0].permute(0, 3, 1, 2).contiguous() if self.channels_last else seen[0]
 
     def _drop_unused(self, size: int) -> None:
-        """Replace the modules whose every weight the map does not depend on."""
+        """Replace the modules none of whose weights affect the feature map."""
         names, parameters = zip(*self.network.named_parameters(), strict=True)
         with torch.enable_grad():
             found = torch.autograd.grad(self(torch.zeros(1, 3, size, size)).sum(), parameters, allow_unused=True)
@@ -100,12 +99,12 @@ class Backbone(nn.Module):
 
 
 def maps_of(network: nn.Module, size: int, name: str, besides: str | None = None) -> dict[str, tuple[int, ...]]:
-    """Return the shapes (1, C, h, w) or (1, h, w, C) of the stages that give a map of a square image, in their order.
+    """Return by stage, in order, the shape (1, C, h, w) or (1, h, w, C) of its feature map of a square image.
 
-    They are ``stages_of`` the network, and the module ``besides``; not those pooled to one size whatever the image's.
+    The stages are ``stages_of(network)`` and the module ``besides``, without those that pool to a fixed size.
 
     Raises:
-        UserError: the network does not take images of ``size``, or has no module ``besides``.
+        UserError: the network does not accept images of ``size``, or has no module ``besides``.
     """
     modules = dict(network.named_modules())
     if besides is not None and besides not in modules:
@@ -127,7 +126,7 @@ def maps_of(network: nn.Module, size: int, name: str, besides: str | None = None
             network.eval()(torch.zeros(1, 3, size, size))
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise UserError(f"{name} does not take images of --size {size}: {reason}") from error
+        raise UserError(f"{name} does not accept images of --size {size}: {reason}") from error
     finally:
         for handle in handles:
             handle.remove()
@@ -135,19 +134,19 @@ def maps_of(network: nn.Module, size: int, name: str, besides: str | None = None
 
 
 def _pools(module: nn.Module) -> bool:
-    """Return whether a module ends in a pool to one size, as SqueezeNet's classifier does."""
+    """Return whether a module ends in pooling to a fixed size, as SqueezeNet's classifier does."""
     if isinstance(module, nn.Sequential) and len(module):
         return _pools(module[-1])
     return isinstance(module, nn.AdaptiveAvgPool2d)
 
 
 def bare_network(architecture: str, output_stride: int) -> nn.Module:
-    """Return an ``architecture`` with new weights, its maps at most ``output_stride`` times smaller where it can.
+    """Return an ``architecture`` with random weights, with the given ``output_stride`` where it supports one.
 
-    timm's networks that take an ``output_stride`` trade strides for dilation; Swin's are made to take any size.
+    timm's networks with an ``output_stride`` replace strides by dilation; Swin is built to accept any image size.
 
     Raises:
-        UserError: no such network.
+        UserError: the architecture is unknown.
     """
     library, name = split_architecture(architecture)
     options: tuple[dict[str, Any], ...] = ({"output_stride": output_stride}, {"strict_img_size": False})

@@ -1,4 +1,4 @@
-"""Settings of training a model for segmentation."""
+"""Settings of training for segmentation."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from shapebias.train.settings import check_ranges
 
 @dataclass(frozen=True)
 class SegmentConfig:
-    """Settings of ``shapebias segment``; a run is one model, one seed and these.
+    """Settings of ``shapebias segment``; each run has one model and one seed.
 
     Args:
-        data: folder with VOCdevkit/VOC2012, or one of its parts.
-        loop: settings of the training loop; ``compile`` is no option, since every image size would be compiled anew.
-        freeze: train nothing but one convolution on the backbone's map, the paper's read-out, instead of all weights.
-        train_split: a list of ImageSets/Segmentation: train or trainaug; evaluation is always on val.
-        masks: folder of masks to train on instead of VOC's, NAME.png each, such as 'shapebias cam' writes.
+        data: folder that contains VOCdevkit/VOC2012, or VOCdevkit or VOC2012 itself.
+        loop: settings of the training loop; ``compile`` is not available, since every image size would be compiled.
+        freeze: train only one convolution on the backbone's feature map, the paper's read-out, instead of all weights.
+        train_split: a list in ImageSets/Segmentation: train or trainaug; evaluation is always on val.
+        masks: folder of masks NAME.png to train on instead of VOC's, such as those written by 'shapebias cam'.
         head: torchvision's head for fine-tuning, fcn (the default) or deeplab.
-        stage: module whose map the head gets (default: the last with one).
-        output_stride: how much smaller the map is than the image, for timm's models that let it be chosen.
-        size: side of the square training crops in pixels; evaluation takes whole images at their own size.
-        select_epochs: passes over the training images when learning rates are tried; 0 for a third of --epochs.
-        split_seed: random seed of the fifth of the training images that learning rates are chosen on.
+        stage: module whose feature map is the input of the head (default: the last that has one).
+        output_stride: ratio of the image's size to the feature map's, for timm models that support a choice.
+        size: side of the square training crops in pixels; evaluation uses whole images at their own size.
+        select_epochs: epochs of each trial of a learning rate; 0 for a third of --epochs.
+        split_seed: random seed for holding out the fifth of the training images that learning rates are chosen on.
         task: name of the task in the run's files.
     """
 
@@ -50,7 +50,7 @@ class SegmentConfig:
         return "frozen" if self.freeze else "finetuned"
 
     def check(self) -> None:
-        """Refuse settings out of range, naming the setting and the range.
+        """Refuse settings that are out of range or conflict.
 
         Raises:
             UserError: the first such setting.
@@ -58,4 +58,4 @@ class SegmentConfig:
         self.loop.check()
         check_ranges(self, size=(32, 4096))
         if self.freeze and self.head is not None:
-            raise UserError(f"--freeze trains one convolution and no other head: leave out --head {self.head}")
+            raise UserError(f"--freeze trains one convolution as the head: remove --head {self.head}")

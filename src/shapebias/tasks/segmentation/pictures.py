@@ -1,4 +1,4 @@
-"""Pictures of an image, its truth and the prediction side by side, for the eye and the report."""
+"""Pictures that show an image, its ground truth and the prediction side by side, for the report."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def write_pictures(
     seed: int,
     device: torch.device,
 ) -> None:
-    """Write ``folder/BACKBONE-IMAGE.png`` for six images drawn by ``seed``, and the index of all pictures there.
+    """Write ``folder/BACKBONE-IMAGE.png`` for six images drawn with ``seed``, and the index of all pictures.
 
-    Each shows the image, its labels and the prediction in VOC's palette, from left to right. Pictures of the other
-    ``backbone`` stay, and their rows in the index.
+    Each shows from left to right the image, its labels and the prediction, in VOC's palette. Pictures of the other
+    ``backbone`` and their rows in the index are unchanged.
     """
     segmenter.to(device).eval()
     classes, rows = segmenter.design.classes, []
@@ -75,7 +75,7 @@ def write_pictures(
 
 
 def has_pictures(folder: Path, *, backbone: str, weights_sha256: str) -> bool:
-    """Return whether the pictures of these weights are there."""
+    """Return whether the pictures for these weights exist."""
     rows = [
         row
         for row in read_index(folder / SEGMENTATION_INDEX, SEGMENTATION_SCHEMA)[1]

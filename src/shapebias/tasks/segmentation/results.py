@@ -1,4 +1,4 @@
-"""Mean IoU as the results file states it: over seeds and by class."""
+"""Results of segmentation: mean IoU over seeds and by class."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ EVALUATOR, METRIC = "segmentation", "miou"
 def segmentation_result(
     measured: Measured[Confusions], classes: Sequence[str], *, backbone: str, details: Mapping[str, Any]
 ) -> Result:
-    """Return the result of one model: the mean over its seeds of each one's mIoU over all images together.
+    """Return the result of one model: the mean over its seeds of the mIoU over all images together.
 
-    ``n`` counts images. The interval is Student's t over seeds that differ, else the bootstrap's over images.
+    ``n`` is the number of images. The interval is Student's t if the seeds differ, else the bootstrap over images.
     """
     found = seed_ious(measured, len(classes))
     each = [
@@ -48,7 +48,7 @@ def segmentation_result(
 
 
 def all_background(confusion: np.ndarray) -> float:
-    """Return the mIoU of predicting background everywhere, NaN without pixels: a model should exceed it."""
+    """Return the mIoU of predicting background everywhere, a lower baseline, or NaN without pixels."""
     true = confusion.sum(1)
     answer = np.zeros_like(confusion)
     answer[:, 0] = true

@@ -1,4 +1,4 @@
-"""``segment``: models trained for segmentation by several seeds, evaluated on all of val, and compared."""
+"""``segment``: train models for segmentation with several seeds, evaluate them on val, and compare them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from shapebias.train.settings import plain
 YEAR, VALIDATION = 2012, "val"
 STATED = ("epochs", "batch_size", "optimizer", "weight_decay", "size", "train_split")
 RATES = (0.1, 0.03, 0.01)
-LEAST_TO_CHOOSE = 5  # training images, of which one is held out
+LEAST_TO_CHOOSE = 5  # training images, one of which is held out
 
 
 def segment(
@@ -41,30 +41,30 @@ def segment(
     seeds: Sequence[int] = (0,),
     rates: Sequence[float] = RATES,
 ) -> list[Results]:
-    """Train each of ``sources`` by every seed, and write ``out/NAME/results.json`` and, for several, a comparison.
+    """Train each of ``sources`` with every seed; write ``out/NAME/results.json`` and, for several models, a comparison.
 
-    Of several ``rates`` each model gets the one that is best on a fifth of the training images, held out for that:
-    no image of val takes part in that. Each training is a run in ``out/NAME/BACKBONE/seed-N``. What an earlier call
-    finished is not done again, and its other results stay.
+    The learning rate of each model is the best of ``rates`` on a held-out fifth of the training images; the choice uses
+    no image of val. Each training is a run in ``out/NAME/BACKBONE/seed-N``. Finished work is not repeated, and other
+    results in the same folder are unchanged.
 
     Args:
         sources: the models to start from.
-        config: everything else; its ``lr`` and ``seed`` are those of ``rates`` and ``seeds`` in turn.
+        config: all other settings; ``lr`` and ``seed`` are set from ``rates`` and ``seeds``.
         seeds: random seeds of the trainings.
-        rates: learning rates to choose from; a single one is taken as it is.
+        rates: learning rates to choose from; a single one is used without a trial.
 
     Returns:
-        Every model's results.
+        The results of every model.
 
     Raises:
-        UserError: settings, models or data that cannot be used, or a loss that is not finite.
+        UserError: the settings, models or data cannot be used, or the loss is not finite.
     """
     check_settings(config, rates, seeds)
     store = ResultStore(config.loop.out)
     store.claim([source.describe() for source in sources])
     training, val = read_images(config, choosing=len(rates) > 1)
     for source in sources:
-        build(source, config)  # what cannot be used is refused before the first training
+        build(source, config)  # refuse unusable models before the first training
     fabric = setup_fabric(config.loop)
     measured: list[Measured[Confusions]] = []
     written: list[Results] = []
@@ -84,17 +84,17 @@ def segment(
 
 
 def read_images(config: SegmentConfig, *, choosing: bool) -> tuple[ImageSet, ImageSet]:
-    """Return the training images, and those of val.
+    """Return the training images and the images of val.
 
     Raises:
-        UserError: data that cannot be used, images that are in both, masks of val that do not fit, or too few training
-            images for ``choosing`` a learning rate.
+        UserError: the data cannot be used, an image is in both splits, masks of val do not fit their images, or there
+            are too few training images for ``choosing`` a learning rate.
     """
     training = read_segmentation(config.data, YEAR, config.train_split, config.masks)
     val = read_segmentation(config.data, YEAR, VALIDATION)
     if both := set(training.names) & set(val.names):
         raise UserError(
-            f"{len(both)} images of the split '{config.train_split}' are in '{VALIDATION}' too (first {min(both)}): "
+            f"{len(both)} images of the split '{config.train_split}' are also in '{VALIDATION}' (first {min(both)}): "
             "train on train or trainaug"
         )
     if choosing and len(training) < LEAST_TO_CHOOSE:
@@ -106,7 +106,7 @@ def read_images(config: SegmentConfig, *, choosing: bool) -> tuple[ImageSet, Ima
 
 
 def divided(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Hold out a fifth of the images, drawn by ``seed``; the others come first."""
+    """Split the images into four fifths to fit and a fifth to hold out, drawn with ``seed``."""
     aside = draw(len(images), int(SHARE * len(images)), seed=seed)
     return images.take(sorted(set(range(len(images))) - set(aside))), images.take(aside)
 
@@ -128,7 +128,7 @@ def segmentation_training(
 
 
 def measure(config: SegmentConfig, fabric: Fabric, val: ImageSet) -> Confusions:
-    """Return the confusion matrices of a finished run on all of ``val``, computed or as an earlier call saved them."""
+    """Return the confusion matrices of a finished run on ``val``, computed or loaded from an earlier call."""
     loop = config.loop
     digest = str(read_json(loop.out / "run.json")["weights_sha256"])
     key = {"weights": digest, "data": val.fingerprint}
@@ -150,7 +150,7 @@ def measure(config: SegmentConfig, fabric: Fabric, val: ImageSet) -> Confusions:
 
 
 def _details(config: SegmentConfig, run: dict[str, Any], training: ImageSet, val: ImageSet) -> dict[str, Any]:
-    """Return what else a reader may want to know of a result."""
+    """Return further details of a result: the data and the training settings."""
     return {
         "data": {"folder": val.root.name, "split": VALIDATION, "images": len(val), "fingerprint": val.fingerprint},
         "trained_on": {
@@ -164,7 +164,7 @@ def _details(config: SegmentConfig, run: dict[str, Any], training: ImageSet, val
 
 
 def _show(config: SegmentConfig, measured: Measured[Confusions], seed: int, val: ImageSet, fabric: Fabric) -> None:
-    """Write pictures by the first seed's model, unless they are there."""
+    """Write pictures of the first seed's predictions, unless they exist."""
     home = config.loop.out / measured.name
     given = {"backbone": config.backbone, "weights_sha256": measured.runs[seed]["weights_sha256"]}
     if has_pictures(home / "pictures", **given):

@@ -1,4 +1,4 @@
-"""A model that gives every pixel a class: a backbone's map, a head on it, scores at the images' size; and its file."""
+"""A segmentation model (a backbone, a head on its feature map, and upsampling to the image), and its file."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ DEEPLAB_REACH = 96  # pixels that the first dilated convolution reaches: rates 1
 
 @dataclass(frozen=True)
 class Design:
-    """The settings that a segmenter is built from; with the weights they are all that a checkpoint holds.
+    """The settings that a segmenter is built from; a checkpoint contains these and the weights.
 
-    ``stage`` None is the last one with a map. ``size`` is the side of the crops trained on, ``mean`` and ``std`` what
-    images in [0, 1] are normalised with. ``frozen``: only the head is trained.
+    A ``stage`` of None is the last one with a feature map. ``size`` is the side of the training crops, ``mean`` and
+    ``std`` normalise images in [0, 1]. If ``frozen``, only the head is trained.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Design:
 
 
 class _Network(nn.Module):
-    """All the weights."""
+    """All weights of a segmenter."""
 
     def __init__(self, backbone: Backbone, head: nn.Module) -> None:
         super().__init__()
@@ -54,10 +54,10 @@ class _Network(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """RGB images in [0, 1], (N, 3, H, W), to scores (N, classes, H, W).
+    """A segmentation model: RGB images in [0, 1], (N, 3, H, W), to class scores (N, classes, H, W).
 
-    The scores of the map's places are interpolated bilinearly. A frozen backbone has no gradients and stays in
-    evaluation mode whatever the argument of ``train``: its weights and statistics never change.
+    Scores are interpolated bilinearly to the size of the image. A frozen backbone has no gradients and always stays
+    in evaluation mode, so its weights and statistics never change.
     """
 
     mean: Tensor
@@ -79,7 +79,7 @@ class Segmenter(nn.Module):
         return functional.interpolate(scores, images.shape[2:], mode="bilinear", align_corners=False)
 
     def train(self, mode: bool = True) -> Segmenter:
-        """Set training mode, save for a frozen backbone."""
+        """Set training or evaluation mode; a frozen backbone stays in evaluation mode."""
         super().train(mode)
         if self.design.frozen:
             self.network.backbone.eval()
@@ -87,16 +87,16 @@ class Segmenter(nn.Module):
 
 
 def build_segmenter(design: Design, *, seed: int = 0) -> Segmenter:
-    """Return a segmenter whose weights are all drawn by ``seed``.
+    """Return a segmenter with random weights from ``seed``.
 
     Raises:
-        UserError: no such model, or one without a map at that stage and size.
+        UserError: the model is unknown, or has no feature map at this stage and size.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = bare_network(design.architecture, design.output_stride)
         backbone = Backbone(network, design.stage, size=design.size, name=design.name)
-        torch.manual_seed(seed)  # the head's initial weights are the seed's alone
+        torch.manual_seed(seed)  # so that the head's initial weights depend only on the seed
         head = _head(design.head, backbone.channels, backbone.stride, len(design.classes))
     return Segmenter(backbone, head, design)
 
@@ -112,10 +112,10 @@ def segmenter_from(
     classes: tuple[str, ...] = CLASSES,
     seed: int = 0,
 ) -> Segmenter:
-    """Return a segmenter whose backbone is the ``source``'s, and whose head is drawn by ``seed``.
+    """Return a segmenter with the backbone of ``source`` and a head initialised with ``seed``.
 
     Raises:
-        UserError: a source that cannot be built anew, or without a map at that stage and size.
+        UserError: the source cannot be rebuilt, or has no feature map at this stage and size.
     """
     design = Design(
         name=source.identity.name,
@@ -148,22 +148,22 @@ def _head(kind: Head, channels: int, stride: int, classes: int) -> nn.Module:
 
 
 def save_segmenter(path: Path, segmenter: Segmenter) -> str:
-    """Write the weights with the design; return the file's SHA-256."""
+    """Write the weights and the design to ``path``; return the file's SHA-256."""
     return save_with_header(path, segmenter.network, {"schema": SCHEMA, **asdict(segmenter.design)})
 
 
 def load_segmenter(path: Path) -> Segmenter:
-    """Return the segmenter that ``save_segmenter`` wrote, in evaluation mode.
+    """Return the segmenter written by ``save_segmenter``, in evaluation mode.
 
     Raises:
-        UserError: no such file, not one of ours, or damaged.
+        UserError: the file does not exist, was not written by shapebias, or is damaged.
     """
     header = read_header(path, SCHEMA, "shapebias segment")
     try:
         given = {field.name: header[field.name] for field in fields(Design)}
         lists = {name: tuple(given[name]) for name in ("classes", "mean", "std")}
         if len(lists["mean"]) != 3 or len(lists["std"]) != 3 or not isinstance(given["name"], str):
-            raise ValueError("mean and std are of three channels")
+            raise ValueError("mean and std must have three channels")
         segmenter = build_segmenter(Design(**{**given, **lists}))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} does not state which model it holds ({error})") from error

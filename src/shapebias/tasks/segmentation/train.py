@@ -1,4 +1,4 @@
-"""One training for segmentation: random windows of images and masks, the loss over their pixels, the scores."""
+"""Train one model for segmentation: random crops of images and masks, the pixel loss, and held-out scores."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ SCALES = (0.5, 2.0)
 
 @dataclass(frozen=True)
 class Window:
-    """A square of ``size`` pixels, laid on an image scaled to ``scaled`` (width, height), and whether to mirror it.
+    """A square crop of ``size`` pixels from an image resized to ``scaled`` (width, height), mirrored if ``flip``.
 
-    ``corner`` is the square's upper left corner on the scaled image, negative where it reaches over the edge.
+    ``corner`` is the upper left corner (x, y) in the resized image, negative if the crop extends beyond its edge.
     """
 
     scaled: tuple[int, int]
@@ -47,7 +47,7 @@ class Window:
     flip: bool
 
     def __call__(self, image: Image.Image, kind: Image.Resampling, fill: int | tuple[int, ...]) -> Image.Image:
-        """Return the part of ``image`` in the square, with ``fill`` beyond its edge."""
+        """Return the crop of ``image``, with ``fill`` beyond its edge."""
         (width, height), (x, y) = self.scaled, self.corner
         left, top, right, bottom = max(x, 0), max(y, 0), min(x + self.size, width), min(y + self.size, height)
         across, down = image.width / width, image.height / height
@@ -59,9 +59,9 @@ class Window:
 
 
 def random_window(width: int, height: int, size: int, rng: np.random.Generator) -> Window:
-    """Return a window on an image scaled by .5 to 2, anywhere on it, mirrored half the time.
+    """Return a window at a random position in an image scaled by .5 to 2, mirrored with probability one half.
 
-    Along a side that the scaled image falls short of, the whole of it is shown, anywhere in the window.
+    If the scaled image is smaller than the window along a side, all of it is shown at a random position.
     """
     scale = rng.uniform(*SCALES)
     scaled = max(1, round(width * scale)), max(1, round(height * scale))
@@ -70,12 +70,12 @@ def random_window(width: int, height: int, size: int, rng: np.random.Generator) 
 
 
 class SegmentationSamples(Samples):
-    """Random windows of images, with the label of every pixel: (S, S) int64, 255 where ignored.
+    """Random windows of images with the label of every pixel: (S, S) int64, 255 for ignored pixels.
 
     Args:
-        images: with their masks.
-        size: side of the windows.
-        fill: the colour in [0, 1] beyond an image's edge; the labels there are 255.
+        images: images with their masks.
+        size: side of the windows in pixels.
+        fill: colour in [0, 1] beyond the edge of an image, where labels are 255.
         seed: with the epoch and the index it fixes the sample.
     """
 
@@ -94,10 +94,10 @@ class SegmentationSamples(Samples):
 
 
 def pixel_loss(model: Callable[..., Tensor], batch: Batch, _epoch: float) -> StepOutput:
-    """Return the mean over images of the cross entropy of their labelled pixels, and the share of pixels right.
+    """Return the mean over images of the cross entropy of their labelled pixels, and the pixel accuracy.
 
-    Every image weighs the same, however much of it is void or lies beyond its edge (0 where all of it does), so that
-    the mean over parts or ranks of one size is that of the whole batch.
+    Every image has the same weight, whatever its number of labelled pixels (its loss is 0 if there are none), so that
+    the mean over parts or ranks of equal size is that of the whole batch.
     """
     scores = model(batch.images).float()
     counted = batch.labels != IGNORED
@@ -109,10 +109,10 @@ def pixel_loss(model: Callable[..., Tensor], batch: Batch, _epoch: float) -> Ste
 
 
 def build(source: Classifier, config: SegmentConfig) -> Segmenter:
-    """Return the segmenter that a training by ``config`` starts with.
+    """Return the initial segmenter for a training with ``config``.
 
     Raises:
-        UserError: as ``segmenter_from``.
+        UserError: see ``segmenter_from``.
     """
     return segmenter_from(
         source,
@@ -132,20 +132,20 @@ def train_segmenter(
     images: ImageSet,
     held_out: ImageSet | None = None,
 ) -> None:
-    """Train ``source`` by ``config`` in its folder, resuming an earlier attempt.
+    """Train ``source`` with ``config`` in its folder, resuming an interrupted run.
 
-    With ``held_out`` images it is scored on them after each epoch: their mean IoU, and the share of wrong pixels
-    where a loss is asked for, are in metrics.csv.
+    With ``held_out`` images the model is scored on them after each epoch, in metrics.csv: by mean IoU, with the
+    fraction of wrong pixels as the loss.
 
     Raises:
-        UserError: a folder or data that cannot be used, or a loss that is not finite.
+        UserError: the folder or data cannot be used, or the loss is not finite.
     """
     loop, segmenter = config.loop, build(source, config)
     design = segmenter.design
     if segmenter.stride > config.output_stride:
         fabric.print(
-            f"{design.name}: its map is {segmenter.stride} times smaller than the image, and --output-stride cannot "
-            "change that",
+            f"{design.name}: its feature map is {segmenter.stride} times smaller than the image; --output-stride has "
+            "no effect on this model",
             file=sys.stderr,
         )
 
@@ -156,7 +156,7 @@ def train_segmenter(
             return {}
         found = shared_confusions(segmenter, held_out, fabric, loop, interruption=interruption, note=note)
         if not found and not interruption.name:
-            raise UserError(f"none of the {len(held_out)} images that are held out could be read: replace the files")
+            raise UserError(f"none of the {len(held_out)} held-out images could be read: replace the files")
         if not found:
             return {}
         measured = iou(np.sum(list(found.values()), axis=0))

@@ -1,6 +1,6 @@
-"""Segmenting whole images at their own size, and the confusion matrix of each.
+"""Segment whole images at their own size, and compute the confusion matrix of each.
 
-Not ``models.predict``, whose batches have images of one size and keep a row of values each.
+This does not use ``models.predict``, which needs images of equal size and returns a row of values per image.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from shapebias.train.distributed import everywhere
 def predict(segmenter: Segmenter, image: Tensor) -> Tensor:
     """Return the class number of every pixel, (H, W) int64, of one ``image`` (3, H, W) on the segmenter's device.
 
-    The image is seen whole, padded below and to the right with the mean colour to a multiple of the stride.
+    The whole image is padded at the bottom and right with the mean colour to a multiple of the stride.
     """
     height, width = image.shape[1:]
     padded = pad_to_multiple(image[None], segmenter.stride, segmenter.mean)
     return segmenter(padded)[0, :, :height, :width].argmax(0)
 
 
-_Read = tuple[int, Tensor | None, np.ndarray | None, str]  # number, image, mask, why there are none
+_Read = tuple[int, Tensor | None, np.ndarray | None, str]  # number, image, mask, reason if the image is unreadable
 
 
 class _Whole(Dataset[_Read]):
@@ -71,11 +71,11 @@ def confusions(
 ) -> dict[int, np.ndarray]:
     """Return the confusion matrix of each readable image of ``chosen``.
 
-    One image passes at a time, at its own size. ``note`` is given the unreadable ones. Once ``interruption`` has come
-    it stops early. With a ``title`` progress is shown.
+    Images are segmented one at a time, at their own size. Unreadable ones are passed to ``note``. After an
+    ``interruption`` it stops early. Progress is shown if there is a ``title``.
 
     Raises:
-        UserError: a mask that does not fit, or an unreadable image under ``strict``.
+        UserError: a mask does not fit its image, or an image is unreadable under ``strict``.
     """
     found: dict[int, np.ndarray] = {}
     classes = len(segmenter.design.classes)
@@ -84,7 +84,7 @@ def confusions(
         for [(index, image, mask, reason)] in batches_of(_loaded(images, chosen, workers)):
             if image is None or mask is None:
                 if strict:
-                    raise UserError(f"unreadable image {reason} (remove it, or leave out --strict)")
+                    raise UserError(f"unreadable image {reason} (remove the file, or run without --strict)")
                 note([reason])
             else:
                 labels = torch.from_numpy(mask).to(device)
@@ -109,7 +109,7 @@ def _loaded(images: ImageSet, chosen: Sequence[int], workers: int) -> DataLoader
 def shared_confusions(
     segmenter: Segmenter, images: ImageSet, fabric: Fabric, config: LoopConfig, **options: Any
 ) -> dict[int, np.ndarray]:
-    """Return the confusion matrix of each readable image, computed by all ranks and known to all."""
+    """Return the confusion matrix of each readable image on every rank, computed by all ranks together."""
     own = range(len(images))[fabric.global_rank :: fabric.world_size]
     given: dict[str, Any] = {"device": fabric.device, "workers": config.workers, "strict": config.strict, **options}
     parts = everywhere(fabric, lambda: confusions(segmenter, images, own, **given))
