@@ -246,7 +246,7 @@ def test_seeds_and_rates_that_cannot_be(options, message):
         ({"lr": -1.0}, "--lr must lie between"),
         ({"select_epochs": -1}, "--select-epochs must lie between 0"),
         ({"split_seed": 2**32}, "--split-seed must lie between 0"),
-        ({"batch_size": 2}, "at least 3 are needed"),
+        ({"batch_size": 2}, "use at least 3"),
         ({"stages": ("layer4", "layer4")}, "--stages names a stage twice"),
         ({"stylized": Path("copies"), "alpha": 0.5}, "--stylized uses existing copies"),
     ],

@@ -242,7 +242,7 @@ def test_ready_copies_serve_as_views_and_those_of_other_images_are_refused(voc, 
     (found,) = ablate(config(voc, tmp_path / "out", stylized=tmp_path / "copies", epochs=1), ["style"], rates=RATES)
     assert found.get("ablation-voc12", "map", kind="ap").details["lambda_m"] == 0
     other = write_devkit(tmp_path / "other", train=4)
-    with pytest.raises(UserError, match=r"has no stylized copies of the images in .*JPEGImages"):
+    with pytest.raises(UserError, match=r"holds no copies of the images in .*JPEGImages"):
         ablate(config(other, tmp_path / "no", stylized=tmp_path / "copies"), ["style"], rates=(0.05,))
     assert not (tmp_path / "no").exists()
 

@@ -92,7 +92,7 @@ def test_finding_the_map_leaves_no_hooks():
 @pytest.mark.parametrize(
     ("architecture", "why"),
     [
-        ("mobilenetv3_small_050", "no map of the 1024 channels"),
+        ("mobilenetv3_small_050", "no feature map with the 1024 channels"),
         ("convnext_atto", "not the spatial mean"),
         ("torchvision:squeezenet1_1", "not the spatial mean"),
         ("vit_tiny_patch16_224", "does not accept images of 160x128"),

@@ -146,7 +146,7 @@ def _voc(year: int, train: str, test: str) -> Callable[[Path, int, bool], Task]:
         ]
         unseen = [name for name, column in zip(parts[0].classes, parts[0].targets.T, strict=True) if 1 not in column]
         if unseen:
-            notes.append(f"no training image shows {', '.join(unseen)}: the model cannot learn this")
+            notes.append(f"no training image shows {', '.join(unseen)}: cannot be learned")
         return Task(f"voc{year % 100:02}", *parts, tuple(notes))
 
     return read
