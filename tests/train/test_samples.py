@@ -103,7 +103,7 @@ def test_views_need_two_different_styles(images, stylizer, bank, tmp_path):
 
 def test_copies_of_other_images_are_refused(copies, tmp_path):
     other = read_class_folders(class_folder(tmp_path / "other", ("dog", "oven")))
-    with pytest.raises(UserError, match="holds no copies"):
+    with pytest.raises(UserError, match="has no stylized copies"):
         TrainingSamples(other, size=24, views=2, stylized=copies)
 
 
