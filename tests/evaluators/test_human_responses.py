@@ -57,7 +57,7 @@ def test_counted_by_hand(tmp_path):
     assert entry.details["per_category"]["cat"] == {"shape": 1, "texture": 1, "n": 2, "shape_bias": 0.5}
     assert one.results.model["name"] == "anna"
     assert row(one)[0] == "anna"
-    assert row(one)[2:] == ("1", "1", "66.7", "3")
+    assert (row(one)[1:4], row(one)[5]) == (("33.3", "33.3", "33.3"), "3")
 
 
 def test_several_observers_in_a_file_are_scored_each_and_ordered(tmp_path):
@@ -67,7 +67,7 @@ def test_several_observers_in_a_file_are_scored_each_and_ordered(tmp_path):
     assert [one.name for one in found] == ["ben", "anna", "carl"]
     assert [one.shape_bias for one in found[:2]] == [0.5, 1.0]
     assert math.isnan(found[2].shape_bias)
-    assert row(found[2])[1] == "-"
+    assert row(found[2])[1:5] == ("0.0", "0.0", "100.0", "-")
 
 
 def test_sessions_are_put_together_and_one_session_twice_is_refused(tmp_path):

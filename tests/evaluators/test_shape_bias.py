@@ -43,6 +43,8 @@ def test_counted_by_hand():
     assert (entries["shape_decisions"].value, entries["shape_decisions"].n) == (3 / 6, 6)
     assert entries["texture_decisions"].value == pytest.approx(1 / 6)
     assert entries["texture_decisions"].ci95 == wilson(1, 6)
+    neither = entries["neither_decisions"]
+    assert (neither.value, neither.n, neither.ci95) == (2 / 6, 6, wilson(2, 6))
     assert outcome.per_image[outcome.results[0].key].tolist() == [[1, 1], [0, 1], [0, 0], [1, 1], [1, 1], [0, 0]]
     assert {entry.condition["mapping"] for entry in outcome.results} == {"own"}
 

@@ -112,20 +112,20 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
 
 def print_observers(scored: Sequence[Scored]) -> None:
     """Print a row per observer to standard error, fractions in percent."""
-    headings = ("observer", "shape bias", "shape", "texture", "decided", "conflict trials")
-    title = "shape bias in percent, with 95 % intervals"
-    print_rows(title, headings, [row(one) for one in scored], unbroken=["shape bias"])
+    headings = ("observer", "by shape", "by texture", "by neither", "shape bias", "conflict trials")
+    title = "decisions in percent; shape bias: shape / (shape + texture), with 95 % intervals"
+    print_rows(title, headings, [row(one) for one in scored])
 
 
 def row(one: Scored) -> tuple[str, ...]:
-    """An observer's cells; "-" for a shape bias of no decisions."""
-    result = one.given.results[0]
+    """An observer's cells: the shares of all conflict trials, the shape bias ("-" where nothing was decided)."""
+    found = {result.metric: result for result in one.given.results}
+    bias = found["shape_bias"]
     shown = "-" if one.shape_bias != one.shape_bias else f"{100 * one.shape_bias:.1f}"
-    if result.ci95 is not None:
-        shown += f" [{100 * result.ci95[0]:.1f}, {100 * result.ci95[1]:.1f}]"
-    counts = result.details
-    decided = f"{100 * counts['decided_fraction']:.1f}"
-    return one.name, shown, str(counts["shape"]), str(counts["texture"]), decided, str(counts["conflict_images"])
+    if bias.ci95 is not None:
+        shown += f" [{100 * bias.ci95[0]:.1f}, {100 * bias.ci95[1]:.1f}]"
+    shares = (found[f"{cue}_decisions"].value or 0.0 for cue in ("shape", "texture", "neither"))
+    return one.name, *(f"{100 * share:.1f}" for share in shares), shown, str(bias.details["conflict_images"])
 
 
 def _images(trials: Sequence[Trial]) -> Iterator[str]:

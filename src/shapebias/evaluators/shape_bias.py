@@ -30,8 +30,8 @@ class ShapeBias(CategoryEvaluator):
     it. Images whose cues agree are skipped and counted. A model whose classes hold all of the images'
     categories answers by the largest of its own probabilities; one with ImageNet's 1000 classes by the
     mean (or sum, or maximum) of each category's member classes. Metrics: ``shape_bias`` (n: decisions for
-    either cue; bootstrap over images), ``shape_decisions`` and ``texture_decisions`` (n: conflict images;
-    Wilson).
+    either cue; bootstrap over images), and the shares of all conflict images decided by either cue and by
+    neither, ``shape_decisions``, ``texture_decisions`` and ``neither_decisions`` (n: conflict images; Wilson).
     """
 
     name = "shape-bias"
@@ -90,6 +90,7 @@ def score(
     by_texture = np.array([a == t for a, t in zip(answers, textures, strict=True)], dtype=np.float64)
     pairs = np.stack([by_shape, by_shape + by_texture], axis=1)
     shape, texture, n = int(by_shape.sum()), int(by_texture.sum()), len(answers)
+    neither = n - shape - texture
     category = np.array(shapes)
     per_category = {}
     for name in sorted(set(shapes)):
@@ -118,6 +119,7 @@ def score(
         ),
         Result("shape-bias", "shape_decisions", shape / n, n, wilson(shape, n), condition),
         Result("shape-bias", "texture_decisions", texture / n, n, wilson(texture, n), condition),
+        Result("shape-bias", "neither_decisions", neither / n, n, wilson(neither, n), condition),
     ]
     return EvalResult(results, images, {results[0].key: pairs})
 

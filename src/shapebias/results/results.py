@@ -41,11 +41,15 @@ class Result:
 
 @dataclass
 class Results:
-    """All results of one model."""
+    """All results of one model.
+
+    ``earlier`` are the keys of those that an earlier call measured; the file does not record them.
+    """
 
     model: dict[str, Any]
     environment: dict[str, Any]
     results: list[Result]
+    earlier: frozenset[ResultKey] = field(default=frozenset(), compare=False)
 
     def get(self, evaluator: str, metric: str, **condition: Any) -> Result:
         """Return the result of that evaluator and metric whose condition includes ``condition``.

@@ -74,7 +74,8 @@ class ResultStore:
         Differences of results that changed or were dropped are removed from the comparison.
         """
         earlier = self._earlier(model)
-        found = Results(model, environment, [*staying(earlier, results), *results])
+        stay = staying(earlier, results)
+        found = Results(model, environment, [*stay, *results], frozenset(result.key for result in stay))
         self._drop_differences(model["name"], changed(earlier, found.results))
         self.replace(found)
         return found

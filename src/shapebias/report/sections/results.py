@@ -27,9 +27,10 @@ Key = tuple[str, str, str]  # evaluator, metric, condition in words
 _FRACTIONS = (
     "top1",
     "top5",
-    "shape_bias",
     "shape_decisions",
     "texture_decisions",
+    "neither_decisions",
+    "shape_bias",
     "shape_neurons",
     "texture_neurons",
     "residual_neurons",
