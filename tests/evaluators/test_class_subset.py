@@ -203,3 +203,13 @@ def test_the_warning_stands_with_the_figure(tmp_path):
     assert "warning" not in found[1].details
     right = torch.eye(10)[torch.arange(4).repeat_interleave(15)]
     assert "warning" not in Accuracy(EvalConfig(data, tmp_path)).run(fixed(right, NAMES)).results[0].details
+
+
+def test_natural_images_alone_raise_doubts_about_the_order_of_classes(tmp_path):
+    """A good model may answer stylized copies or sketches by chance, which says nothing about its class names."""
+    data = class_folder(tmp_path / "f", NAMES[:4], 15)
+    answers = torch.eye(10)[(torch.arange(4).repeat_interleave(15) + 1) % 4]
+    for evaluator in (Stylized, StylizedImageNet, ImageNetSketch):
+        found = evaluator(EvalConfig(data, tmp_path / "out")).run(fixed(answers, NAMES)).results
+        assert found[0].value == 0
+        assert "warning" not in found[0].details

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from shapebias.errors import UserError
+from shapebias.evaluators.human_responses import save, score_files
 from shapebias.report import build_report
 from shapebias.report.pictures import TILE, detail, embed
 from testkit.report_fixture import CATEGORIES, compared, conflicts, measured, picture, result
@@ -110,7 +111,22 @@ def test_broken_response_files(two: Path, tmp_path: Path) -> None:
 def test_responses_of_a_measured_model_are_not_drawn_twice(two: Path, tmp_path: Path) -> None:
     page, warnings = report(two, responses(tmp_path / "csv" / "ours.csv", "ours", "shape"))
     assert len(page.classed("mean")) == 2
-    assert any("responses of ours were skipped" in w for w in warnings)
+    assert any("responses skipped: 1 (ours)" in w for w in warnings)
+
+
+def test_responses_that_the_results_were_scored_from_need_no_warning(tmp_path: Path) -> None:
+    """``score-responses people/*.csv --out results`` and then ``report results people``."""
+    files = [responses(tmp_path / "people" / f"{name}.csv", name, "shape") for name in ("anna", "ben", "eve")]
+    save(score_files(files), tmp_path / "results")
+    page, warnings = report(tmp_path / "results", tmp_path / "people")
+    assert not [w for w in warnings if "responses" in w]
+    assert len(page.classed("mean")) == 3
+    responses(tmp_path / "people" / "eve.csv", "eve", "texture")
+    responses(tmp_path / "people" / "ben.csv", "ben", "texture")
+    _, warnings = report(tmp_path / "results", tmp_path / "people")
+    assert [w for w in warnings if "responses" in w] == [
+        "the page shows other results of that name; responses skipped: 2 (ben, eve)"
+    ]
 
 
 def test_a_sample_of_decisions(two: Path, tmp_path: Path) -> None:

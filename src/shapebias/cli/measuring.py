@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from shapebias.cli.models import ModelOptions, load_measured
+from shapebias.cli.models import RUN_FILE, ModelOptions, load_measured
 from shapebias.cli.output import print_json, say, show_results
 from shapebias.errors import UserError
 
@@ -164,9 +164,15 @@ def audit(
         needs = f"; it needs {skipped.needs}" if skipped.needs else ""
         say(f"not measured: {skipped.evaluator}{of_one}: {skipped.reason}{needs}")
     page = out / "report.html"
-    for warning in build_report([out], page):
+    for warning in build_report([out, *run_folders(models)], page):
         say(f"warning: {warning}")
     say(f"wrote {page}: open it in a browser")
+
+
+def run_folders(models: Sequence[str]) -> list[Path]:
+    """Return the run folders among what was given as models, for the curves and examples of their training."""
+    homes = [path if path.is_dir() else path.parent for path in map(Path, models) if path.exists()]
+    return [home for home in homes if (home / RUN_FILE).is_file()]
 
 
 def _prepare(

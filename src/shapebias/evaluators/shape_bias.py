@@ -171,5 +171,5 @@ def write_decisions(
             images, shapes, textures, shares, scores.argmax(axis=1), strict=True
         )
     ]
-    content = {"folder": str(folder), "images": rows}
+    content = {"folder": str(folder.absolute()), "images": rows}
     write_text(path, json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n")

@@ -146,7 +146,7 @@ class RunLogger:
             "inputs": info.inputs,
             "environment": self.environment,
             "data": {
-                "folder": str(images.root),
+                "folder": str(images.root.absolute()),
                 "images": len(images),
                 "fingerprint": images.fingerprint,
                 "unreadable": sorted(self.unreadable),

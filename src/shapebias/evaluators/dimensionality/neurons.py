@@ -126,7 +126,7 @@ def write_neurons(
 
     def image(row: int, neuron: int) -> dict[str, Any]:
         x, y = peaks.get((number[row], neuron), (None, None))
-        return {"image": str(copies[row]), "x": x, "y": y}
+        return {"image": str(copies[row].absolute()), "x": x, "y": y}
 
     value: dict[str, Any] = {"stage": stage}
     for factor, group in strongest.items():

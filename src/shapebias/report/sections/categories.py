@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from shapebias.errors import some
 from shapebias.report.charts import LANES, PERCENT, Axis, Dot, Total, row_chart
 from shapebias.report.collect import Collection, Model
 from shapebias.report.format import MISSING, percent, plain
@@ -42,7 +43,8 @@ class Respondent:
 
 def build(collection: Collection) -> dict[str, Any] | None:
     """Return the chart and its numbers for the models on the page and the respondents of response files."""
-    respondents = [*_measured(collection.models), *_answered(collection)]
+    measured = _measured(collection.models)
+    respondents = [*measured, *_answered(collection, measured)]
     categories = sorted({category for respondent in respondents for category in respondent.shares})
     if not respondents:
         return None
@@ -102,16 +104,21 @@ def _measured(models: Sequence[Model]) -> list[Respondent]:
     return found
 
 
-def _answered(collection: Collection) -> list[Respondent]:
-    """The respondents of response files, numbered after the models; those that the page has already are skipped."""
+def _answered(collection: Collection, measured: Sequence[Respondent]) -> list[Respondent]:
+    """The respondents of response files, numbered after the models; those that the page has already are skipped.
+
+    Answers with the counts of the results of that name are what these were computed from; others give a warning.
+    """
     known = {model.name for model in collection.models}
     counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for trial in collection.trials:
         shape, texture = trial.cues
         if shape != texture:
             counts[trial.observer][shape][cue_of(trial.response, shape, texture)] += 1
-    for name in sorted(known & set(counts)):
-        collection.warnings.append(f"the responses of {name} were skipped: results of that name are on the page")
+    shown = {respondent.name: respondent.shares for respondent in measured}
+    other = [name for name in known & set(counts) if _respondent(name, 0, counts[name]).shares != shown.get(name)]
+    if other:
+        collection.warnings.append(f"the page shows other results of that name; responses skipped: {some(other)}")
     names = sorted(set(counts) - known, key=lambda name: (_is_person(name), name))  # so that models take the colours
     return [_respondent(name, len(known) + place, counts[name]) for place, name in enumerate(names)]
 
