@@ -18,7 +18,8 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert main("shapes16 --out shapes --size 32 --train-per-class 2 --test-per-class 1".split()) == 0
+        few = "--train-per-class 2 --test-per-class 1"
+        assert main(f"shapes16 --out shapes --size 32 {few}".split()) == 0
         settings = "--model test_resnet --size 32 --epochs 1 --batch-size 8 --device cpu"
         assert main(f"train --scheme in --data shapes {settings} --out runs/plain".split()) == 0
         chosen = "--evaluators shape-bias,dimensionality --pairs 50 --device cpu"

@@ -116,4 +116,5 @@ def check_numbers(seed: int, batch_size: int, workers: int) -> None:
 
 def data_details(folder: Path, images: int, fingerprint: str, unreadable: Sequence[str]) -> dict[str, Any]:
     """Return the data that a result was measured on; the folder is absolute, to be found from anywhere."""
-    return {"folder": str(folder.absolute()), "images": images, "fingerprint": fingerprint, "unreadable": list(unreadable)}
+    place = str(folder.absolute())
+    return {"folder": place, "images": images, "fingerprint": fingerprint, "unreadable": list(unreadable)}
