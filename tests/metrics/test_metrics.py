@@ -196,6 +196,22 @@ def test_what_cannot_be_added_is_refused():
         ShapeBias().update(torch.full((1, 3), torch.nan), torch.tensor([0]), torch.tensor([1]))
 
 
+@pytest.mark.parametrize("outputs", [torch.eye(3), torch.eye(1000)[:3]])
+@pytest.mark.parametrize("wrong", [-1, None, 255])
+def test_labels_that_are_no_category_are_refused(outputs, wrong):
+    """Labels of 1 to 16, ImageNet's classes, or 255 for unknown would count as wrong answers in silence."""
+    categories = 3 if outputs.shape[1] == 3 else 16
+    bad = torch.tensor([0, categories if wrong is None else wrong, 1])
+    good = torch.tensor([1, 0, 2])
+    metric = ShapeBias()
+    for shape, texture, name in ((bad, good, "shape"), (good, bad, "texture"), (bad, bad, "shape")):
+        with pytest.raises(ValueError, match=f"{name} label {bad[1]} is no category: {categories} have 0 to"):
+            metric.update(outputs, shape, texture)
+    with pytest.raises(ValueError, match=r"texture labels must be whole numbers, not torch\.float32"):
+        metric.update(outputs, good, bad.float())
+    assert metric.shape_decisions == metric.texture_decisions == 0
+
+
 def test_the_names_are_exported_and_importing_stays_quick():
     for name in ("MutualShapeInformation", "ShapeBias", "ShapeDimensionality"):
         assert name in shapebias.__all__

@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 
 from shapebias.errors import UserError
 from shapebias.libraries import timm
-from shapebias.models.state_dict import PREFIXES, WRAPPERS, compare, load_weights, weights_sha256
+from shapebias.models.state_dict import compare, load_weights, weights_sha256
+from shapebias.models.weights_file import PREFIXES, WRAPPERS
 
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -148,7 +149,7 @@ def test_another_network_is_told_by_counts_and_first_names(tmp_path, weights):
         {"state_dict": {}},
         {"epoch": 3},
         {"state_dict": {"a": 1}},
-        {"weights": {"a": torch.zeros(1)}},
+        {"tensors": {"a": torch.zeros(1)}},
         torch.zeros(1),
     ],
 )

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from shapebias.metrics.functional.shape_bias import decisions, shape_bias
+from shapebias.data.categories16 import CATEGORIES
+from shapebias.metrics.functional.shape_bias import IMAGENET, decisions, shape_bias
 
 
 class ShapeBias(Metric):
@@ -43,7 +44,7 @@ class ShapeBias(Metric):
         """Count the decisions of a batch.
 
         Raises:
-            ValueError: outputs or labels of other shapes.
+            ValueError: outputs or labels of other shapes, or labels that are not the number of a category.
         """
         if shape.shape != outputs.shape[:1] or texture.shape != outputs.shape[:1]:
             raise ValueError(
@@ -51,6 +52,13 @@ class ShapeBias(Metric):
                 f"{tuple(texture.shape)} for {tuple(outputs.shape)}"
             )
         answers, conflict = decisions(outputs, self.mapping), shape != texture
+        categories = len(CATEGORIES) if outputs.shape[1] == IMAGENET else outputs.shape[1]
+        for name, labels in (("shape", shape), ("texture", texture)):
+            if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+                raise ValueError(f"{name} labels must be whole numbers, not {labels.dtype}")
+            wrong = labels[(labels < 0) | (labels >= categories)]
+            if len(wrong):
+                raise ValueError(f"{name} label {int(wrong[0])} is no category: {categories} have 0 to {categories - 1}")
         self.shape_decisions += (conflict & (answers == shape)).sum()
         self.texture_decisions += (conflict & (answers == texture)).sum()
 

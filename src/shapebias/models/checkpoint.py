@@ -15,7 +15,8 @@ from shapebias.errors import UserError
 from shapebias.files import atomic, sha256
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
-from shapebias.models.state_dict import advice, load_weights
+from shapebias.models.state_dict import load_weights
+from shapebias.models.weights_file import advice
 
 SCHEMA = "shapebias/model/1"
 MODEL_FILE = "model.safetensors"

@@ -15,7 +15,8 @@ from shapebias.errors import UserError
 def capture_features(network: nn.Module, stages: Sequence[str], *, square: bool) -> Iterator[dict[int, Tensor]]:
     """Collect the pooled latents (N, D) of a pass by the stage's number; the network carries no hooks before and after.
 
-    Without ``stages`` they are the input of the classifying layer. ``square`` says whether the images are.
+    Without ``stages`` they are the input of the classifying layer. ``square`` says whether the images are. They are what
+    the stage gave, also where a module behind it works in place, as ``ReLU(inplace=True)`` does.
 
     Raises:
         UserError: a stage gives something else than one tensor, or no classifying layer is found.
@@ -26,7 +27,9 @@ def capture_features(network: nn.Module, stages: Sequence[str], *, square: bool)
         if not isinstance(output, Tensor):
             raise UserError(f"stage '{stage}' gives a {type(output).__name__}, not one tensor: name another stage")
         last = output.ndim == 4 and channels_last(network, stage, output.shape, square=square)
-        seen[number] = pooled(output, channels_last=last)
+        found = pooled(output, channels_last=last)
+        shared = bool(stages) and output.ndim not in (3, 4)  # not averaged: the next module may write into it
+        seen[number] = found.clone() if shared else found
 
     def after(number: int, stage: str) -> Callable[[nn.Module, Any, Any], None]:
         return lambda _module, _inputs, output: keep(number, stage, output)

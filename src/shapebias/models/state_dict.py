@@ -1,8 +1,4 @@
-"""State dicts: reading, comparing, renaming, loading and hashing the weights of a network.
-
-Files are read as data: nothing that one holds is ever run. They may be safetensors or what ``torch.save`` wrote, of a
-state dict or of one of the usual dictionaries around it.
-"""
+"""State dicts: comparing, loading and hashing the weights of a network; ``weights_file`` reads those of a file."""
 
 from __future__ import annotations
 
@@ -10,23 +6,23 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from shapebias.errors import UserError
 from shapebias.models.features import classifying_layer
+from shapebias.models.weights_file import is_counter, plain_names, read_weights
 
-WRAPPERS = ("state_dict", "model", "model_state_dict", "network", "state_dict_ema", "model_ema")  # in this order
-COUNTER = "num_batches_tracked"  # of batch normalisation: absent from old files, and of no consequence
-PREFIXES = ("module", "_orig_mod")  # left in names by DataParallel and by torch.compile
 LAST_PARTS = ("weight", "bias", "running_mean", "running_var")  # where both names end so, they must agree
 
 
 class OtherHead(UserError):
-    """Weights of the same network with another number of classes."""
+    """Weights of the same network with another number of classes, or with the classifying layer ``missing``."""
+
+    def __init__(self, text: str, *, missing: bool) -> None:
+        super().__init__(text)
+        self.missing = missing
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,8 @@ def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], *, ignore: C
     return Difference(
         own,
         given,
-        missing=[name for name in own if name not in given and name not in ignore and not name.endswith(COUNTER)],
-        unknown=sorted((n for n in given if n not in own and n not in ignore), key=lambda n: n.endswith(COUNTER)),
+        missing=[name for name in own if name not in given and name not in ignore and not is_counter(name)],
+        unknown=sorted((n for n in given if n not in own and n not in ignore), key=is_counter),
         shapes=[n for n in own if n in given and n not in ignore and own[n].shape != given[n].shape],
     )
 
@@ -99,9 +95,9 @@ def load_weights(
 ) -> list[str]:
     """Load a file's weights into ``network``, converted to the network's own types.
 
-    With ``except_head`` tensors of the classifying layer may differ in shape and are then left as they are; their
-    names are returned. Tensors called as in ``ignore`` are not used. Counters of batch normalisation, absent from old
-    files, keep theirs.
+    With ``except_head`` tensors of the classifying layer may be missing or differ in shape, and are then left as they
+    are; their names are returned. Tensors called as in ``ignore`` are not used. Counters of batch normalisation, absent
+    from old files, keep theirs.
 
     Raises:
         UserError: the file is unreadable, holds pickled code or weights that are not finite, or belongs
@@ -111,18 +107,20 @@ def load_weights(
     given = plain_names(read_weights(path), own.keys(), path)
     given = {name: value for name, value in given.items() if name not in ignore}
     difference = compare(own, given)
+    skipped = [*difference.missing, *difference.shapes]
     if difference:
         head = head_names(network)
-        if difference.missing or difference.unknown or any(name not in head for name in difference.shapes):
+        if difference.unknown or not head.issuperset(skipped):
             raise UserError(f"{path} belongs to another network ({difference})")
         if not except_head:
-            raise OtherHead(f"{path} has another classifying layer ({difference.first})")
+            kind = "no" if difference.missing else "another"
+            raise OtherHead(f"{path} has {kind} classifying layer ({difference.first})", missing=bool(difference.missing))
     for name in own:
-        counter = name.endswith(COUNTER) and name in given and given[name].is_floating_point()
+        counter = is_counter(name) and name in given and given[name].is_floating_point()
         if name in given and name not in difference.shapes and not counter:
             own[name] = converted(given[name], own[name], name, path)
     network.load_state_dict(own)
-    return difference.shapes
+    return skipped
 
 
 def load_weights_by_order(network: nn.Module, path: Path) -> None:
@@ -137,9 +135,9 @@ def load_weights_by_order(network: nn.Module, path: Path) -> None:
     """
     if path.suffix == ".safetensors":
         raise UserError(f"{path}: safetensors files keep no order of tensors: remap a file that torch.save wrote")
-    given = [(name, value) for name, value in read_weights(path).items() if not name.endswith(COUNTER)]
+    given = [(name, value) for name, value in read_weights(path).items() if not is_counter(name)]
     own = network.state_dict()
-    wanted = [name for name in own if not name.endswith(COUNTER)]
+    wanted = [name for name in own if not is_counter(name)]
     for number, (name, (theirs, value)) in enumerate(zip(wanted, given, strict=False), 1):
         ends = {name.rpartition(".")[2], theirs.rpartition(".")[2]}
         if value.shape != own[name].shape:
@@ -158,45 +156,6 @@ def load_weights_by_order(network: nn.Module, path: Path) -> None:
     for name, (_, value) in zip(wanted, given, strict=True):
         own[name] = converted(value, own[name], name, path)
     network.load_state_dict(own)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by their names in it.
-
-    Raises:
-        UserError: no such file, a damaged one, one with pickled code, or one without a state dict.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"no checkpoint {path}") from error
-    except Exception as error:  # torch.load has many ways to say that a file is not a state dict
-        raise UserError(f"{path} cannot be read as weights; {advice(path)}") from error
-    found = [content, *(content.get(key) for key in WRAPPERS)] if isinstance(content, dict) else []
-    for candidate in found:
-        if _is_state_dict(candidate):
-            return candidate
-    raise UserError(
-        f"{path} does not hold a state dict (a dictionary of tensors), bare or under one of {', '.join(WRAPPERS)}"
-    )
-
-
-def plain_names(weights: dict[str, Tensor], own: Any, path: Path) -> dict[str, Tensor]:
-    """Return ``weights`` without the ``PREFIXES`` that stand as a part of a name, save in names that ``own`` holds.
-
-    Raises:
-        UserError: two names become one.
-    """
-    plain: dict[str, Tensor] = {}
-    before: dict[str, str] = {}
-    for name, value in weights.items():
-        new = name if name in own else ".".join(part for part in name.split(".") if part not in PREFIXES)
-        if new in plain:
-            raise UserError(f"{path} holds '{before[new]}' and '{name}', which are both '{new}': keep one of them")
-        plain[new], before[new] = value, name
-    return plain
 
 
 def converted(value: Tensor, own: Tensor, name: str, path: Path) -> Tensor:
@@ -222,15 +181,6 @@ def head_names(network: nn.Module) -> set[str]:
     return {name for name, parameter in network.named_parameters() if id(parameter) in head}
 
 
-def advice(path: Path) -> str:
-    """Advise on a file that cannot be read."""
-    return (
-        "it may be damaged or hold pickled code, which is never run: save its state dict again, as safetensors"
-        if path.exists()
-        else "no such file"
-    )
-
-
 def weights_sha256(network: nn.Module) -> str:
     """SHA-256 over the names, shapes and bytes of a state dict, in order."""
     digest = hashlib.sha256()
@@ -243,11 +193,3 @@ def weights_sha256(network: nn.Module) -> str:
 def combined_sha256(digests: Sequence[str]) -> str:
     """One hash of the ``digests`` of several trainings, in their order; that of a single one is its own."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _is_state_dict(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and len(value) > 0
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
-    )
