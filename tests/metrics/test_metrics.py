@@ -205,7 +205,7 @@ def test_labels_that_are_no_category_are_refused(outputs, wrong):
     good = torch.tensor([1, 0, 2])
     metric = ShapeBias()
     for shape, texture, name in ((bad, good, "shape"), (good, bad, "texture"), (bad, bad, "shape")):
-        with pytest.raises(ValueError, match=f"{name} label {bad[1]} is no category: {categories} have 0 to"):
+        with pytest.raises(ValueError, match=f"{name} label {bad[1]} is no category: they are 0 to {categories - 1}"):
             metric.update(outputs, shape, texture)
     with pytest.raises(ValueError, match=r"texture labels must be whole numbers, not torch\.float32"):
         metric.update(outputs, good, bad.float())

@@ -36,7 +36,8 @@ def test_a_module_in_place_does_not_change_the_stage_before_it(stage):
 
 
 def test_alexnet_gives_its_linear_layer_and_not_the_rectifier_behind_it():
-    model = build_classifier("torchvision:alexnet", Identity("a", "torchvision:alexnet", "alexnet"), stages=["classifier.1"])
+    identity = Identity("alexnet", "torchvision:alexnet", "alexnet")
+    model = build_classifier("torchvision:alexnet", identity, stages=["classifier.1"])
     inputs = []
     layer = model.network.get_submodule("classifier.1")
     handle = layer.register_forward_pre_hook(lambda _module, given: inputs.append(given[0].clone()))

@@ -54,7 +54,7 @@ def test_a_prefix_common_to_all_names_is_removed(tmp_path, trained, prefix):
 def test_names_without_a_common_prefix_stay_unknown(tmp_path, trained):
     content = {f"model.{name}": value for name, value in trained.state_dict().items()} | {"loss.scale": torch.ones(1)}
     torch.save(content, tmp_path / "w.pt")
-    with pytest.raises(UserError, match="belongs to another network .*first unknown 'model.conv1"):
+    with pytest.raises(UserError, match=r"belongs to another network .*first unknown 'model.conv1"):
         load_weights(tiny(), tmp_path / "w.pt")
 
 
@@ -173,7 +173,7 @@ def test_nothing_that_a_file_holds_is_run(tmp_path, trained, attack, protocol):
             files.append(path.read_bytes())
         for file in files:
             path.write_bytes(file)
-            with pytest.raises(UserError, match="cannot be read as weights .*pickled code, which is never run"):
+            with pytest.raises(UserError, match=r"cannot be read as weights .*pickled code, which is never run"):
                 load_weights(network, path)
     assert not made.exists()
     assert {*map(str, torch.serialization.get_safe_globals())} == {*map(str, allowed)}

@@ -58,7 +58,7 @@ class ShapeBias(Metric):
                 raise ValueError(f"{name} labels must be whole numbers, not {labels.dtype}")
             wrong = labels[(labels < 0) | (labels >= categories)]
             if len(wrong):
-                raise ValueError(f"{name} label {int(wrong[0])} is no category: {categories} have 0 to {categories - 1}")
+                raise ValueError(f"{name} label {int(wrong[0])} is no category: they are 0 to {categories - 1}")
         self.shape_decisions += (conflict & (answers == shape)).sum()
         self.texture_decisions += (conflict & (answers == texture)).sum()
 

@@ -15,8 +15,8 @@ from shapebias.errors import UserError
 def capture_features(network: nn.Module, stages: Sequence[str], *, square: bool) -> Iterator[dict[int, Tensor]]:
     """Collect the pooled latents (N, D) of a pass by the stage's number; the network carries no hooks before and after.
 
-    Without ``stages`` they are the input of the classifying layer. ``square`` says whether the images are. They are what
-    the stage gave, also where a module behind it works in place, as ``ReLU(inplace=True)`` does.
+    Without ``stages`` they are the input of the classifying layer. ``square`` says whether the images are. They
+    are what the stage gave, also where a module behind it works in place, as ``ReLU(inplace=True)`` does.
 
     Raises:
         UserError: a stage gives something else than one tensor, or no classifying layer is found.

@@ -113,8 +113,9 @@ def load_weights(
         if difference.unknown or not head.issuperset(skipped):
             raise UserError(f"{path} belongs to another network ({difference})")
         if not except_head:
-            kind = "no" if difference.missing else "another"
-            raise OtherHead(f"{path} has {kind} classifying layer ({difference.first})", missing=bool(difference.missing))
+            missing = bool(difference.missing)
+            kind = "no" if missing else "another"
+            raise OtherHead(f"{path} has {kind} classifying layer ({difference.first})", missing=missing)
     for name in own:
         counter = is_counter(name) and name in given and given[name].is_floating_point()
         if name in given and name not in difference.shapes and not counter:
