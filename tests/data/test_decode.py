@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 import zlib
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.transforms import to_image, to_tensor
 from testkit.images import noise_image
 
@@ -97,22 +98,6 @@ def test_16_bits_are_scaled(tmp_path):
         np.testing.assert_array_equal(found[..., 0], found[..., 2])
 
 
-def test_32_bit_numbers_are_scaled(tmp_path):
-    sixteen = np.array([[0, 32896, 65535]], dtype=np.int32)
-    np.testing.assert_array_equal(decoded(Image.fromarray(sixteen), tmp_path / "a.tif")[0, :, 0], [0, 128, 255])
-    large = np.array([[0, 2**30, 2**31 - 1]], dtype=np.int32)
-    np.testing.assert_array_equal(decoded(Image.fromarray(large), tmp_path / "b.tif")[0, :, 0], [0, 128, 255])
-
-
-def test_floats_are_fractions_or_levels(tmp_path):
-    fractions = np.array([[0.0, 0.5, 1.0]], dtype=np.float32)
-    np.testing.assert_array_equal(decoded(Image.fromarray(fractions), tmp_path / "a.tif")[0, :, 0], [0, 128, 255])
-    levels = np.array([[0.0, 100.4, 255.0]], dtype=np.float32)
-    np.testing.assert_array_equal(decoded(Image.fromarray(levels), tmp_path / "b.tif")[0, :, 0], [0, 100, 255])
-    odd = np.array([[np.nan, -3.0, 0.25]], dtype=np.float32)
-    np.testing.assert_array_equal(decoded(Image.fromarray(odd), tmp_path / "c.tif")[0, :, 0], [0, 0, 64])
-
-
 def test_one_bit_is_black_and_white(tmp_path):
     bits = np.array([[True, False, True]])
     np.testing.assert_array_equal(decoded(Image.fromarray(bits), tmp_path / "a.png")[0, :, 1], [255, 0, 255])
@@ -141,6 +126,47 @@ def test_exif_orientation_is_applied(tmp_path, orientation, deep):
     found = decoded(Image.fromarray(pixels), tmp_path / "a.png", exif=exif)
     wanted = UPRIGHT[orientation](pixels)
     np.testing.assert_array_equal(found[..., 0] if deep else found, wanted // 257 if deep else wanted)
+
+
+def test_an_image_with_broken_exif_is_decoded_as_it_is_stored(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    for kind in ("png", "webp"):
+        for exif in (b"Exif\0\0no TIFF at all", b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0"):
+            path = tmp_path / f"a.{kind}"
+            found = decoded(Image.fromarray(pixels), path, exif=exif, lossless=True)
+            np.testing.assert_array_equal(found, pixels)
+            assert image_size(path) == (7, 5)
+
+
+def test_an_orientation_among_exif_that_cannot_be_written_again_is_applied(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    entries = struct.pack(">HHIH2xHHII", 0x0112, 3, 1, 6, 0x011A, 2, 1, 0x41000000)  # a resolution that is text
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\2" + entries + bytes(4)
+    for kind in ("png", "webp"):
+        found = decoded(Image.fromarray(pixels), tmp_path / f"a.{kind}", exif=exif, lossless=True)
+        np.testing.assert_array_equal(found, np.rot90(pixels, -1))
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP", b"gAMA", b"text that is no chunk"[:4]])
+def test_a_png_with_text_too_large_or_metadata_garbled_is_decoded(tmp_path, kind, place):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path, exif=exif)
+    whole = path.read_bytes()
+    body = {
+        b"zTXt": b"prompt\0\0" + zlib.compress(bytes(3_000_000)),
+        b"iTXt": b"prompt\0\1\0\0\0" + zlib.compress(bytes(3_000_000)),
+        b"iCCP": b"profile\0\0" + zlib.compress(bytes(3_000_000)),
+    }.get(kind, b"")
+    check = zlib.crc32(kind + body) if body else 1
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+    cut = whole.index(b"IDAT") - 4 if place == "before" else whole.index(b"IEND") - 4
+    path.write_bytes(whole[:cut] + chunk + whole[cut:])
+    np.testing.assert_array_equal(np.asarray(load_rgb(path)), np.rot90(pixels, -1))
+    assert image_size(path) == (5, 7)
 
 
 def test_broken_exif_neither_warns_nor_fails(tmp_path):
@@ -186,7 +212,7 @@ def broken(tmp_path, kind):
         ("png header only", ""),
         ("missing", "No such file"),
         ("folder of that name png", "directory"),
-        ("bomb", "decompression bomb"),
+        ("bomb", "more than 179 megapixels: reduce the image or cut it up"),
     ],
 )
 def test_damaged_files_are_unreadable_with_a_reason(tmp_path, kind, reason):
@@ -213,9 +239,34 @@ def test_a_decoder_that_fails_oddly_is_an_unreadable_file(tmp_path, monkeypatch)
     def fail(_image):
         raise struct.error("unpack requires\na buffer")
 
-    monkeypatch.setattr("shapebias.data.decode.ImageOps.exif_transpose", fail)
+    monkeypatch.setattr("shapebias.data.decode.to_rgb", fail)
     with pytest.raises(UnreadableImage, match="unpack requires a buffer"):
         load_rgb(path)
+
+
+def test_only_formats_of_pictures_are_tried(tmp_path):
+    """PostScript would run Ghostscript, whatever the file is called."""
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+    for read in (load_rgb, image_size):
+        with pytest.raises(UnreadableImage, match="not an image"):
+            read(path)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "GIF", "BMP", "TIFF", "PPM", "PNG", "JPEG2000", "MPO"])
+def test_a_picture_is_decoded_whatever_it_is_called(tmp_path, kind):
+    path = tmp_path / "x.jpg"
+    Image.new("RGB", (9, 8), (200, 100, 0)).save(path, format=kind)
+    np.testing.assert_allclose(np.asarray(load_rgb(path))[4, 4], [200, 100, 0], atol=4)
+
+
+def test_files_that_hold_no_data_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    for name, reason in (("pipe.jpg", "not a file of data"), ("loop.jpg", "symbolic links"), ("n" * 300, "too long")):
+        for read in (load_rgb, image_size):
+            with pytest.raises(UnreadableImage, match=reason):
+                read(tmp_path / name)
 
 
 def test_tensor_and_back_is_exact():

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.readers.cue_conflict import parse_name
 
 LARGEST = 320
@@ -127,9 +128,8 @@ def detail(image: Image.Image, place: tuple[float, float] | None) -> Image.Image
 
 def _decoded(path: Path) -> Image.Image | None:
     try:
-        with Image.open(path) as file:
-            return file.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return load_rgb(path)
+    except UnreadableImage:
         return None
 
 

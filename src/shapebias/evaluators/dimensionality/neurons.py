@@ -20,9 +20,9 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from shapebias.data.decode import image_size
 from shapebias.data.transforms import Preprocessing, Squashed
 from shapebias.files import write_json
 from shapebias.metrics.functional.moments import pair_correlation
@@ -165,8 +165,7 @@ def _peaks(
             highest, rows, columns = maps.pop()
             maps.clear()
             for number, best in zip(numbers, highest.tolist(), strict=True):
-                with Image.open(paths[number]) as file:
-                    size = file.size
+                size = image_size(paths[number])
                 for neuron, flat in zip(neurons, best, strict=True):
                     seen = (flat % columns + 0.5) / columns, (flat // columns + 0.5) / rows
                     peaks[number, neuron] = place_in_image(*seen, size, model.preprocessing)
