@@ -80,26 +80,36 @@ def test_a_full_disk_inside_the_block_is_one_line(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_safetensors_on_a_full_disk_is_the_users_error(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("a.safetensors", 'save_file({"a": value}, temporary)'), ("a.pt", 'torch.save(value, temporary.open("wb"))')],
+)
+def test_weights_on_a_full_disk_are_the_users_error(tmp_path, name, write):
     """A limit on the size of files fails the write itself, as a full disk does."""
-    program = """
+    program = f"""
 import resource, sys, torch
 from pathlib import Path
 from safetensors.torch import save_file
 from shapebias.errors import UserError
 from shapebias.files import atomic
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+value = torch.zeros(100_000)
 try:
-    with atomic(Path(sys.argv[1]) / "a.safetensors") as temporary:
-        save_file({"a": torch.zeros(100_000)}, temporary)
+    with atomic(Path(sys.argv[1]) / "{name}") as temporary:
+        {write}
 except UserError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"cannot write {tmp_path / 'a.safetensors'}: ")
+    assert done.stdout.startswith(f"cannot write {tmp_path / name}: ")
     assert done.stdout.count("\n") == 1
     assert names(tmp_path) == []
+
+
+def test_a_fault_of_ours_while_writing_stays_one(tmp_path):
+    with pytest.raises(RuntimeError, match="ours"), atomic(tmp_path / "a"):
+        raise RuntimeError("ours")
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path):

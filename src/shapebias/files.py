@@ -10,11 +10,11 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from safetensors import SafetensorError
 
-from shapebias.errors import UserError
+from shapebias.errors import UserError, some
 
 LOCK = ".lock"
 
@@ -46,8 +46,18 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.replace(path)
     except (OSError, SafetensorError) as error:  # safetensors reports a full disk by its own error
         raise _cannot_write(path, error) from error
+    except RuntimeError as error:
+        if not isinstance(error.__context__, OSError):  # torch.save raises its own while it handles the disk's
+            raise
+        raise _cannot_write(path, error.__context__) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write ``content`` to ``path``, whole or not at all."""
+    with atomic(path, durable=durable) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,41 +108,57 @@ def claim_folder(
         return True
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --out")
-    if folder.is_dir() and any(not child.name.startswith(".") for child in folder.iterdir()):
-        raise UserError(f"{folder} is not empty and holds no run of ours: choose another --out")
+    strangers = [child.name for child in folder.iterdir() if child.name[0] != "."] if folder.is_dir() else []
+    if strangers:
+        raise UserError(f"{folder} is not empty and holds no run of ours, but {some(strangers)}: choose another --out")
     write_json(path, identity)
     return False
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for this process; it is made if need be. The lock goes with the process, however it ends.
+def locked(folder: Path, work: str = "", *, wait: bool = False) -> Iterator[None]:
+    """Hold ``folder``, or one kind of ``work`` in it, for this process; the folder is made if need be.
+
+    The lock goes with the process, however it ends. With ``wait`` it waits for another process that holds it.
 
     Raises:
         UserError: another process holds it, or it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --out")
-    path = folder / LOCK
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            taken = not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat())
-        except BlockingIOError:
-            taken = True
-        except OSError:  # a file system without locks
-            taken = False
-        if taken:
-            raise UserError(f"another process is at work in {folder}: wait for it, or choose another --out")
+    path = folder / (f".{work}{LOCK}" if work else LOCK)
+    with contextlib.ExitStack() as held:
+        while (file := _lock(path, wait=wait)) is None:
+            if not wait:
+                at_work = f"on {work} in" if work else "in"
+                raise UserError(f"another process is at work {at_work} {folder}: wait for it, or choose another --out")
+        held.enter_context(file)
         try:
             yield
         finally:
             path.unlink(missing_ok=True)  # while it is held: whoever opened it meanwhile finds it gone
+
+
+def _lock(path: Path, *, wait: bool) -> IO[str] | None:
+    """Return the open and locked file at ``path``; None if another process has it, or removed it meanwhile."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise _cannot_write(path.parent, error) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        taken = not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        taken = True
+    except OSError:  # a file system without locks
+        taken = False
+    except BaseException:  # a signal while it waits
+        file.close()
+        raise
+    if taken:
+        file.close()
+    return None if taken else file
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -28,12 +28,12 @@ from shapebias.corruptions.corruption import (
 )
 from shapebias.corruptions.layout import MANIFEST, corruption_folders
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
+from shapebias.data.encode import is_there, save_image
 from shapebias.data.image_set import ImageSet
 from shapebias.data.loaders import ignore_signals
-from shapebias.data.materialize import Skip, check_outside, is_there, materialize
+from shapebias.data.materialize import Skip, check_outside, materialize
 from shapebias.data.transforms import Preprocessing, to_image
 from shapebias.errors import UserError, check_at_least
-from shapebias.files import atomic
 
 SIZE = 224
 QUALITY = 85
@@ -146,8 +146,7 @@ class _Corrupted(Dataset[tuple[tuple[str, str] | None, str]]):
             name = source.path.relative_to(self.root).as_posix()
             for (corruption, severity), path in missing:
                 copy = corrupt(image, corruption, severity, seed=self.seed, name=name)
-                with atomic(path, durable=False) as temporary:
-                    copy.save(temporary, format="jpeg", quality=QUALITY, optimize=True)
+                save_image(path, copy, "jpeg", quality=QUALITY, optimize=True)
         except UnreadableImage as error:
             return (str(error.path), error.reason), ""
         except UserError as error:  # as text: a worker process would put its traceback into the message

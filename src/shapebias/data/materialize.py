@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage
+from shapebias.data.encode import is_there, save_image
 from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
-from shapebias.files import atomic, claim_folder, locked, read_json, remove_leftovers, write_json
+from shapebias.files import claim_folder, locked, read_json, remove_leftovers, write_json
 from shapebias.progress import progress
 
 UNREADABLE = "unreadable.json"  # "path: reason" of each source that was skipped; there once a folder is finished
@@ -45,8 +46,8 @@ def materialize(
 ) -> list[str]:
     """Make the files of ``items`` that are not in ``out`` yet.
 
-    The folder is locked, then claimed for ``identity``, before anything is written. Files that are there and not empty
-    are kept, so that a killed call resumes.
+    The folder is locked, then claimed for ``identity``, before anything is written. Files that are there and whole are
+    kept, so that a killed call resumes.
 
     Args:
         out: the folder.
@@ -82,9 +83,8 @@ def materialize(
 
     with locked(out):
         claim_folder(out, dict(identity), marker=marker, describe=lambda _: what)
+        remove_leftovers(out)
         missing = [item for item in items if not all(is_there(file) for file in files(item))]
-        if missing:
-            remove_leftovers(out)
         if missing and listing:
             (out / listing).unlink(missing_ok=True)
         with progress(title, total=len(items) * each, done=(len(items) - len(missing)) * each, unit=unit) as bar:
@@ -99,18 +99,9 @@ def materialize(
     return [*unreadable, *skipped]
 
 
-def is_there(path: Path) -> bool:
-    """Return whether a file was made; one of no bytes, as a full disk leaves it, was not."""
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
-
-
 def save_png(path: Path, image: Tensor) -> None:
     """Write an image (3, H, W) in [0, 1] as an 8-bit PNG, whole or not at all."""
-    with atomic(path, durable=False) as temporary:
-        to_image(image).save(temporary, format="png", compress_level=1)
+    save_image(path, to_image(image), compress_level=1)
 
 
 def read_unreadable(folder: Path, command: str) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from shapebias.data.encode import save_image
 from shapebias.data.readers.voc_masks import VOC_PALETTE
 from shapebias.errors import UserError
-from shapebias.files import atomic, read_json
+from shapebias.files import read_json
 
 GAP = 4  # white pixels between the parts of ``side_by_side``
 STRENGTH = 0.65  # of the colours laid on a picture
@@ -19,8 +20,7 @@ _RAMP = np.array([[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [
 
 def save_picture(path: Path, pixels: np.ndarray) -> None:
     """Write an RGB picture (H, W, 3) uint8."""
-    with atomic(path, durable=False) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+    save_image(path, Image.fromarray(pixels))
 
 
 def side_by_side(*parts: np.ndarray) -> np.ndarray:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage
+from shapebias.data.encode import save_image
 from shapebias.data.image_set import list_images
 from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
-from shapebias.files import atomic
 from shapebias.stylize.bank import load_square, load_styles
 from shapebias.stylize.load import check_styles, load_stylizer
 from shapebias.stylize.settings import SheetSettings
@@ -50,8 +50,7 @@ def contact_sheet(
             torch.cat([image, *network.stylize(image[None].repeat(len(codes), 1, 1, 1), codes, settings.alpha)], dim=2)
             for image in content
         ]
-    with atomic(out) as temporary:
-        to_image(torch.cat([*header, *lines], dim=1)).save(temporary, format="png")
+    save_image(out, to_image(torch.cat([*header, *lines], dim=1)))
 
 
 def _some(paths: list[Path], count: int, rng: np.random.Generator) -> list[Path]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
+from shapebias.data.encode import save_image
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import check_same_classes, evaluation_images, training_images
 from shapebias.data.transforms import to_image
-from shapebias.files import atomic
 from shapebias.losses import Weights
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import MODEL_FILE, save_classifier
@@ -193,5 +193,4 @@ def _write_examples(out: Path, samples: TrainingSamples, stylizing: Stylizing | 
     groups += list(zip(("view-a", "view-b"), [] if views is None else views.split(len(chosen)), strict=False))
     for name, group in groups:
         for number, image in enumerate(group):
-            with atomic(out / "examples" / f"{number:02}-{name}.png") as temporary:
-                to_image(image).save(temporary, format="png")
+            save_image(out / "examples" / f"{number:02}-{name}.png", to_image(image))

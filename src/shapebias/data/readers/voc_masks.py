@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from shapebias.data.decode import UnreadableImage, image_size
+from shapebias.data.encode import save_image
 from shapebias.data.image_set import ImageSet, fingerprint
 from shapebias.data.readers.voc import (
     IMAGES,
@@ -25,7 +26,6 @@ from shapebias.data.readers.voc import (
     year_folder,
 )
 from shapebias.errors import UserError
-from shapebias.files import atomic
 from shapebias.progress import progress
 
 LAST_CLASS = 20  # 0 is the background
@@ -160,8 +160,7 @@ def save_mask(path: Path, labels: np.ndarray) -> None:
     _check(labels, str(path))
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette(VOC_PALETTE.tobytes())
-    with atomic(path, durable=False) as temporary:
-        image.save(temporary, format="PNG")
+    save_image(path, image)
 
 
 def _called(image: Image.Image) -> str:

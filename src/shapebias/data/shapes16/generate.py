@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from shapebias.data.categories16 import CATEGORIES
+from shapebias.data.encode import save_image
 from shapebias.data.shapes16.render import render_image
 from shapebias.errors import UserError
-from shapebias.files import atomic, read_json, write_json
+from shapebias.files import claim_folder, locked, read_json, remove_leftovers, write_json
 
 MANIFEST = "shapes16.json"
 VERSION = 1
@@ -81,31 +82,33 @@ def generate(
     }
     _check(size, counts, own, seed)
     parameters: dict[str, Any] = {"size": size, **counts, "own": float(own), "seed": seed}
-    done = _existing(folder, parameters)
-    if done is not None:
-        return done
+    head = {"dataset": "shapes16", "version": VERSION, "parameters": parameters}
+    with locked(folder):
+        found = _existing(folder, parameters)
+        if found is None:
+            claim_folder(folder, head, marker=MANIFEST, describe=lambda _: "data set")
+        elif "sha256" in found:
+            return found
+        remove_leftovers(folder)
+        manifest = {**head, "categories": list(CATEGORIES), "images": count(**counts)}
+        manifest["sha256"] = _write(folder, parameters, on_image)
+        write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def _write(folder: Path, parameters: dict[str, Any], on_image: Callable[[], None] | None) -> str:
+    """Write every image, and return the SHA-256 of all of them in the order of their names."""
     plan = list(_plan(parameters))
     _refuse_strangers(folder, {path for path, *_ in plan})
     for path, shape, texture, key in plan:
-        image = render_image(shape, texture, size, np.random.default_rng(key))
-        file = folder / path
-        with atomic(file, durable=False) as temporary:
-            image.save(temporary, format="PNG", compress_level=6)
+        image = render_image(shape, texture, parameters["size"], np.random.default_rng(key))
+        save_image(folder / path, image, compress_level=6)
         if on_image is not None:
             on_image()
     total = hashlib.sha256()
     for path in sorted(path for path, *_ in plan):
         total.update((folder / path).read_bytes())
-    manifest = {
-        "dataset": "shapes16",
-        "version": VERSION,
-        "parameters": parameters,
-        "categories": list(CATEGORIES),
-        "images": count(**counts),
-        "sha256": total.hexdigest(),
-    }
-    write_json(folder / MANIFEST, manifest)
-    return manifest
+    return total.hexdigest()
 
 
 def _plan(parameters: dict[str, Any]) -> Iterator[tuple[str, str, str | None, tuple[int, ...]]]:
@@ -149,9 +152,7 @@ def _check(size: int, counts: dict[str, int], own: float, seed: int) -> None:
 
 
 def _existing(folder: Path, parameters: dict[str, Any]) -> dict[str, Any] | None:
-    """The manifest of the same data set if ``folder`` holds it whole, None if it is ours to write."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: choose another folder for shapes16")
+    """The manifest of the same data set in ``folder``, with ``sha256`` once it is whole; None without one."""
     path = folder / MANIFEST
     if not path.is_file():
         return None

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage
+from shapebias.data.encode import is_there
 from shapebias.data.image_set import ImageSet
-from shapebias.data.materialize import Skip, is_there, materialize, save_png
+from shapebias.data.materialize import Skip, materialize, save_png
 from shapebias.data.readers.nips17 import ATTRIBUTION, attribution
 from shapebias.errors import UserError
 from shapebias.evaluators.adversarial.adversarial_set import (

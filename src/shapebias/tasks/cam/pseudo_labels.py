@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
+from shapebias.data.encode import is_there
 from shapebias.data.image_set import ImageSet
-from shapebias.data.materialize import Skip, is_there, materialize
+from shapebias.data.materialize import Skip, materialize
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_labelled import shown_classes
 from shapebias.data.readers.voc_masks import load_mask, save_mask
