@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "shapebias"
 # From the top down: a folder imports from its own layer and from those below it.
 LAYERS = (
-    ("cli", "demo"),
+    ("api", "cli", "demo"),
     ("tasks",),
     ("report",),
     ("evaluators",),

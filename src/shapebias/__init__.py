@@ -9,12 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shapebias.api import train, transfer
     from shapebias.errors import UserError
     from shapebias.evaluators import Result, Results, evaluate
     from shapebias.losses import MMSILoss, mmsi_loss, mutual_shape_information
     from shapebias.metrics import MutualShapeInformation, ShapeBias, ShapeDimensionality
     from shapebias.models import Classifier, load_model, wrap
+    from shapebias.report import build_report
     from shapebias.stylize import AdaIN, StyleBank, load_styles, load_stylizer
+
+    __version__: str
 
 _HOMES = {
     "AdaIN": "shapebias.stylize",
@@ -27,12 +31,15 @@ _HOMES = {
     "ShapeDimensionality": "shapebias.metrics",
     "StyleBank": "shapebias.stylize",
     "UserError": "shapebias.errors",
+    "build_report": "shapebias.report",
     "evaluate": "shapebias.evaluators",
     "load_model": "shapebias.models",
     "load_styles": "shapebias.stylize",
     "load_stylizer": "shapebias.stylize",
     "mmsi_loss": "shapebias.losses",
     "mutual_shape_information": "shapebias.losses",
+    "train": "shapebias.api",
+    "transfer": "shapebias.api",
     "wrap": "shapebias.models",
 }
 
@@ -47,17 +54,25 @@ __all__ = [
     "ShapeDimensionality",
     "StyleBank",
     "UserError",
+    "__version__",
+    "build_report",
     "evaluate",
     "load_model",
     "load_styles",
     "load_stylizer",
     "mmsi_loss",
     "mutual_shape_information",
+    "train",
+    "transfer",
     "wrap",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("shapebias")
     if name not in _HOMES:
         raise AttributeError(f"module 'shapebias' has no attribute '{name}'")
     value = getattr(import_module(_HOMES[name]), name)

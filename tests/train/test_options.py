@@ -148,3 +148,17 @@ def test_stages_and_axis_change_the_term_alone(data, tmp_path):
     a, b = (numbers(out)[0] for out in (one, other))
     assert a["natural"] == pytest.approx(b["natural"], abs=1e-4)  # one step: before the update
     assert a["mmsi"] != pytest.approx(b["mmsi"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"stylized": "copies"}, "--stylized"),
+        ({"styles": "paintings", "alpha": 0.5}, "--styles and --alpha"),
+        ({"stylizer": "vgg19"}, "--stylizer"),
+    ],
+)
+def test_options_of_views_are_refused_where_a_scheme_shows_none(data, tmp_path, options, named):
+    with pytest.raises(UserError, match=f"^{named}: nothing that is to be trained shows stylized views"):
+        train(config(data, tmp_path / "run", scheme="in", **options))
+    assert not (tmp_path / "run").exists()

@@ -15,7 +15,7 @@ from torch import nn
 from shapebias.environment import choose_device, environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, Evaluator
-from shapebias.evaluators.names import COSTLY, EVALUATORS, build, check_data, check_evaluators
+from shapebias.evaluators.names import COSTLY, EVALUATORS, build, check_data, check_evaluators, listed
 from shapebias.evaluators.resume import load_or_run
 from shapebias.models.classifier import Classifier
 from shapebias.models.load import load_model, wrap
@@ -39,23 +39,24 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module | str,
+    model: nn.Module | Path | str,
     *,
-    evaluators: Sequence[str],
+    evaluators: str | Sequence[str],
     data: Path | str | Mapping[str, Path | str],
     out: Path | str | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Path | str | Sequence[str] | None = None,
     **options: Any,
 ) -> Results:
     """Evaluate one model.
 
     Args:
         model: an ``nn.Module`` (its inputs normalised as ImageNet's unless it is a ``Classifier`` or a timm
-            model), or what ``shapebias evaluate`` takes as MODEL.
-        evaluators: their names, those of ``shapebias evaluate --help``.
+            model), or what ``shapebias evaluate`` takes as MODEL, such as a run folder.
+        evaluators: one name or several, those of ``shapebias evaluate --help``.
         data: one folder for all evaluators, or a folder per evaluator; the key "" serves those without their own.
         out: folder for the results file and what belongs to it (raw responses, pictures); by default nothing is kept.
-        classes: the names of the model's outputs in order, where it has none of its own and is not ImageNet's.
+        classes: the names of the model's outputs in order, or a file of them, where it has none of its own and is not
+            ImageNet's.
         options: of ``evaluate_all``. The model is moved to ``device``; whether its modules were in training mode is
             restored.
 
@@ -65,10 +66,13 @@ def evaluate(
     Raises:
         UserError: unknown evaluators, unusable data or models.
     """
-    modes = [(module, module.training) for module in ([] if isinstance(model, str) else model.modules())]
+    modes = [(module, module.training) for module in (model.modules() if isinstance(model, nn.Module) else ())]
     folders = {"": data} if isinstance(data, str | Path) else data
     try:
-        loaded = load_model(model, classes=classes) if isinstance(model, str) else wrap(model, classes=classes)
+        if isinstance(model, nn.Module):
+            loaded = wrap(model, classes=classes)
+        else:
+            loaded = load_model(str(model), classes=classes)
         with tempfile.TemporaryDirectory(prefix="shapebias-") if out is None else nullcontext(out) as place:
             given = {key: Path(folder) for key, folder in folders.items()}
             return evaluate_all([loaded], evaluators=evaluators, data=given, out=Path(place), **options).results[0]
@@ -80,7 +84,7 @@ def evaluate(
 def evaluate_all(
     models: Sequence[Classifier],
     *,
-    evaluators: Sequence[str],
+    evaluators: str | Sequence[str],
     data: Mapping[str, Path],
     out: Path,
     missing: Literal["error", "skip"] = "error",
@@ -115,6 +119,8 @@ def evaluate_all(
         UserError: unknown evaluators, models of one name, a folder that cannot be written; what cannot be measured
             unless it is skipped; or nothing that could be.
     """
+    evaluators = listed(evaluators)
+    options |= {"attacks": listed(options["attacks"])} if "attacks" in options else {}
     check_evaluators(evaluators)
     check_data(evaluators, data)
     store, where, skip = ResultStore(out), choose_device(device), missing == "skip"
@@ -165,7 +171,7 @@ def audit(
     *,
     data: Mapping[str, Path],
     out: Path,
-    evaluators: Sequence[str] = tuple(EVALUATORS),
+    evaluators: str | Sequence[str] = tuple(EVALUATORS),
     **options: Any,
 ) -> Evaluation:
     """Evaluate models by every evaluator that there is data for, skip the rest, and reuse what is done.

@@ -34,6 +34,12 @@ EVALUATORS: dict[str, type[Evaluator]] = {
 COSTLY = ("white-box", "transfer-attack", "corruptions")  # a hundred passes for each image
 
 
+def listed(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names given as a sequence, or as text separated by commas."""
+    parts = names.split(",") if isinstance(names, str) else names
+    return tuple(part.strip() for part in parts)
+
+
 def check_evaluators(names: Sequence[str]) -> None:
     """Refuse evaluators that do not exist, with the nearest name."""
     if not names:

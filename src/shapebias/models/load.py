@@ -63,8 +63,7 @@ def load_model(
         return model
     if remap_by_order and checkpoint is None:
         raise UserError("--remap-by-order applies to a file of weights: give --weights FILE or MODEL=FILE")
-    names = read_class_names(Path(classes)) if isinstance(classes, str | Path) else classes
-    where = str(classes) if isinstance(classes, str | Path) else "classes"
+    names, where = _class_names(classes)
     if checkpoint is None:
         return with_classes(_published(spec), names, where=where)
     model = _bare(spec, Path(checkpoint), None if names is None else tuple(names))
@@ -76,18 +75,30 @@ def load_model(
     return with_classes(model.eval(), names, where=where)
 
 
-def wrap(network: nn.Module, *, name: str = "network", classes: Sequence[str] | None = None) -> Classifier:
+def wrap(
+    network: nn.Module, *, name: str = "network", classes: Path | str | Sequence[str] | None = None
+) -> Classifier:
     """Any ``nn.Module`` that maps normalised images to logits, as a ``Classifier`` with ImageNet's habits.
 
     A timm network keeps its own configuration. Wrap yours in a ``Classifier`` for other preprocessing. Without
-    ``classes``, the names of its outputs in order, 1000 outputs are ImageNet's, and others have no names.
+    ``classes``, the names of its outputs in order or a file of them, 1000 outputs are ImageNet's, and others have no
+    names.
 
     Raises:
         UserError: it does not take images of its size, or the names do not fit its outputs.
     """
-    if isinstance(network, Classifier):
-        return network if classes is None else with_classes(copy(network).eval(), classes)
-    return with_classes(_hashed(_plain(network, name)), classes)
+    if isinstance(network, Classifier) and classes is None:
+        return network
+    model = copy(network).eval() if isinstance(network, Classifier) else _hashed(_plain(network, name))
+    names, where = _class_names(classes)
+    return with_classes(model, names, where=where)
+
+
+def _class_names(classes: Path | str | Sequence[str] | None) -> tuple[Sequence[str] | None, str]:
+    """Return class names given as such or in a file, and what to call their source."""
+    if isinstance(classes, str | Path):
+        return read_class_names(Path(classes)), str(classes)
+    return classes, "classes"
 
 
 def _plain(network: nn.Module, name: str) -> Classifier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ class Result:
         return self.evaluator, self.metric, json.dumps(self.condition, sort_keys=True)
 
 
-@dataclass
+@dataclass(repr=False)
 class Results:
-    """All results of one model.
+    """All results of one model, printed as a table.
 
     ``earlier`` are the keys of those that an earlier call measured; the file does not record them.
     """
@@ -69,6 +70,39 @@ class Results:
         if len(found) != 1:
             raise KeyError(f"{len(found)} results of {evaluator}/{metric} {condition or ''}".rstrip())
         return found[0]
+
+    def __repr__(self) -> str:
+        cells = [("evaluator", "metric", "condition", "value", "95 % interval", "n")]
+        for one in self.results:
+            ends = "" if one.ci95 is None else f"[{one.ci95[0]:.4f}, {one.ci95[1]:.4f}]"
+            condition = ", ".join(f"{name} {value}" for name, value in one.condition.items())
+            value = "-" if one.value is None else f"{one.value:.4f}"
+            cells.append((one.evaluator, one.metric, condition, value, ends, str(one.n)))
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        rows = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+        return "\n".join([f"results of {self.model['name']}", *rows])
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame`` with a row per result, NaN for what a result does not have.
+
+        Its columns are model, evaluator, metric, value, ci95_low, ci95_high, n, and condition.KEY for every key of the
+        conditions. ``details`` are left out.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise UserError("to_pandas needs the library pandas: pip install pandas") from error
+        rows = []
+        for one in self.results:
+            name = {"model": self.model["name"], "evaluator": one.evaluator, "metric": one.metric}
+            low, high = one.ci95 or (math.nan, math.nan)
+            value = math.nan if one.value is None else one.value
+            condition = {f"condition.{key}": given for key, given in one.condition.items()}
+            rows.append({**name, "value": value, "ci95_low": low, "ci95_high": high, "n": one.n, **condition})
+        return pandas.DataFrame(rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of the file; NaN becomes null.

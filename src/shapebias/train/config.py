@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -157,6 +157,12 @@ class ViewsConfig:
         Raises:
             UserError: the first such setting.
         """
+        if need is None and self != ViewsConfig():
+            changed = [option(one.name) for one in fields(self) if getattr(self, one.name) != one.default]
+            raise UserError(
+                f"{' and '.join(changed)}: nothing that is to be trained shows stylized views: remove the option, or "
+                "choose what has views, such as --scheme mmsi-sin-in"
+            )
         if self.stylized is not None and (self.styles is not None or self.alpha != 1.0 or self.stylizer != "small"):
             raise UserError(
                 "--stylized uses existing copies: remove --styles, --stylizer and --alpha, or remove --stylized"

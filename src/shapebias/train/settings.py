@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from shapebias.errors import check_between
+from shapebias.errors import check_between, unknown
 
 ConfigT = TypeVar("ConfigT", bound=Any)  # a dataclass of settings, which may contain others
 
@@ -83,6 +83,34 @@ def configure(kind: type[ConfigT], **settings: Any) -> ConfigT:
     """Return a ``kind`` with these flat ``settings``, including those of nested dataclasses, and defaults otherwise."""
     made = {one.name: one.default_factory() for one in fields(kind) if one.default_factory is not MISSING}
     return kind(**_filled(made, settings), **settings)
+
+
+def configure_checked(kind: type[ConfigT], **settings: Any) -> ConfigT:
+    """Return ``configure(kind, **settings)`` for settings from outside: folders may be text, tuples any sequence.
+
+    Raises:
+        UserError: a setting that does not exist, or a choice that is not offered.
+    """
+    hints = _hints(kind)
+    for name, value in settings.items():
+        if name not in hints:
+            raise unknown("setting", name, hints)
+        kinds = {get_origin(hint) or hint for hint in (hints[name], *get_args(hints[name]))}
+        if isinstance(value, str) and Path in kinds:
+            settings[name] = Path(value)
+        elif tuple in kinds and not isinstance(value, str):
+            settings[name] = tuple(value)
+        elif Literal in kinds and value not in get_args(hints[name]):
+            raise unknown(name, str(value), get_args(hints[name]))
+    return configure(kind, **settings)
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of all settings, including those of nested dataclasses."""
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        found |= _hints(hint) if is_dataclass(hint) else {name: hint}
+    return found
 
 
 def update(config: ConfigT, **settings: Any) -> ConfigT:
