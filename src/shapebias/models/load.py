@@ -75,9 +75,7 @@ def load_model(
     return with_classes(model.eval(), names, where=where)
 
 
-def wrap(
-    network: nn.Module, *, name: str = "network", classes: Path | str | Sequence[str] | None = None
-) -> Classifier:
+def wrap(network: nn.Module, *, name: str = "network", classes: Path | str | Sequence[str] | None = None) -> Classifier:
     """Any ``nn.Module`` that maps normalised images to logits, as a ``Classifier`` with ImageNet's habits.
 
     A timm network keeps its own configuration. Wrap yours in a ``Classifier`` for other preprocessing. Without
