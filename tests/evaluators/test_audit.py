@@ -131,3 +131,22 @@ def test_the_command_writes_a_page(data, tmp_path, monkeypatch, capfd):
     assert "wrote" in said
     page = (tmp_path / "out" / "report.html").read_text()
     assert "contours in folders of the 16 categories" in page
+
+
+def test_an_audit_takes_the_class_folders_that_evaluate_takes(colours, tmp_path):
+    """``audit RUN --data photos`` for photographs that lie in one folder per class, not divided into parts."""
+    names = ["accuracy", "stylized", "white-box", "dimensionality"]
+    options = {"evaluators": [*names, "edges"], "attacks": "fgsm", "epsilons": (8.0,), "pairs": 20, "device": "cpu"}
+    found = audit([by_colour("a")], data={"": colours}, out=tmp_path / "out", **options)
+    assert [skipped.evaluator for skipped in found.skipped] == ["edges"]
+    assert {entry.evaluator for entry in found.results[0].results} == {*names}
+    assert found.results[0].get("accuracy", "top1").value == 11 / 12
+
+
+def test_a_folder_of_data_sets_is_no_folder_of_classes(colours, tmp_path):
+    """Neither one whose data sets have names that no evaluator looks for, nor one with images of a single class."""
+    shutil.copytree(colours, tmp_path / "sets" / "mine")
+    shutil.copytree(colours, tmp_path / "sets" / "yours")
+    shutil.copytree(colours / "red", tmp_path / "one" / "red")
+    for folder in ("sets", "one"):
+        assert not any(EVALUATORS[name].find(tmp_path / folder) for name in EVALUATORS)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import shapebias.evaluators.stylized as stylized
+from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.evaluators import Results, evaluate
 from shapebias.evaluators.accuracy import Accuracy
@@ -274,3 +275,25 @@ def test_a_folder_of_data_sets_is_searched_for_each_evaluators_own(colours, tmp_
     network.network.head = nn.Linear(3, 5)
     found = evaluate(network, evaluators=["accuracy", "shape-bias"], data=root, device="cpu")
     assert {entry.evaluator for entry in found.results} == {"accuracy", "shape-bias"}
+
+
+def test_a_model_that_is_refused_does_not_stop_the_others(colours, tmp_path, monkeypatch, capfd):
+    """Of several models the others are measured; what was not is named, and the exit status tells."""
+    classes = {"a": COLOURS, "b": COLOURS, "other": ("x", "y", "z")}
+    monkeypatch.setattr(
+        "shapebias.models.load._published", lambda spec: by_colour(spec[2:], classes=classes[spec.partition(":")[2]])
+    )
+    out = tmp_path / "out"
+    command = ["evaluate", "--evaluators=accuracy", f"--data={colours}", f"--out={out}", "--device=cpu"]
+    assert main([*command, "x:other", "x:a", "x:b"]) == 2
+    said = capfd.readouterr().err
+    assert "not measured: accuracy of other: " in said
+    assert "different classes" in said
+    assert said.splitlines()[-1].startswith("shapebias: error: not everything was measured")
+    assert "1 (other)" in said.splitlines()[-1]
+    assert {path.parent.name for path in out.glob("*/results.json")} == {"a", "b"}
+    assert (out / "comparison.json").is_file()
+    assert main([*command, "x:a", "x:b"]) == 0
+    capfd.readouterr()
+    assert main([*command, "x:other"]) == 2
+    assert capfd.readouterr().err.count("\n") == 1  # one model alone: only the reason

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shapebias.cli.models import RUN_FILE, ModelOptions, load_measured
 from shapebias.cli.output import print_json, say, show_results
-from shapebias.errors import UserError
+from shapebias.errors import UserError, some
 
 if TYPE_CHECKING:
     from shapebias.models.classifier import Classifier
+    from shapebias.results.audit import Skipped
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def evaluate(
 
     The paper's "targeted" attacks are white-box, its "untargeted" ones
     transfer-attack. Writes OUT/NAME/results.json for each model, and
-    OUT/comparison.json for several.
+    OUT/comparison.json for several. A model that an evaluator cannot measure does
+    not stop the others; it is named, and the exit status is 2.
 
     Args:
         models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
@@ -116,6 +118,9 @@ def evaluate(
     measured, settings = _prepare(models, evaluators, data, loading, evaluation)
     found = evaluate_all(measured, out=out, **settings)
     show_results(found.results, out, json=evaluation.json)
+    say_skipped(found.skipped)
+    if refused := {skipped.model for skipped in found.skipped}:
+        raise UserError(f"not everything was measured, as said above, of {some(refused)}; the other results are whole")
 
 
 def audit(
@@ -159,14 +164,19 @@ def audit(
     measured, settings = _prepare(models, names, data, loading, evaluation)
     found = measure(measured, out=out, **settings)
     show_results(found.results, out, json=evaluation.json)
-    for skipped in found.skipped:
-        of_one = f" of {skipped.model}" if skipped.model else ""
-        needs = f"; it needs {skipped.needs}" if skipped.needs else ""
-        say(f"not measured: {skipped.evaluator}{of_one}: {skipped.reason}{needs}")
+    say_skipped(found.skipped)
     page = out / "report.html"
     for warning in build_report([out, *run_folders(models)], page):
         say(f"warning: {warning}")
     say(f"wrote {page}: open it in a browser")
+
+
+def say_skipped(found: Sequence[Skipped]) -> None:
+    """Print what was not measured, and why."""
+    for skipped in found:
+        of_one = f" of {skipped.model}" if skipped.model else ""
+        needs = f"; it needs {skipped.needs}" if skipped.needs else ""
+        say(f"not measured: {skipped.evaluator}{of_one}: {skipped.reason}{needs}")
 
 
 def run_folders(models: Sequence[str]) -> list[Path]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.image_set import ImageSet, part
+from shapebias.data.image_set import ImageSet, is_image_name, part
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.errors import UserError, first_three
 from shapebias.models.classifier import Classifier
@@ -40,7 +40,7 @@ def class_images(root: Path) -> ImageSet:
 def find_imagenet(root: Path) -> Path | None:
     """The folder below ``root`` that is called ImageNet, else its own images to test with: of class folders ``val/``.
 
-    Loose ones need the labels beside them: for these it is ``root`` itself.
+    For loose ones, which need the labels beside them, and for undivided class folders it is ``root`` itself.
     """
     if named := part(root, IMAGENET):
         return named
@@ -49,8 +49,17 @@ def find_imagenet(root: Path) -> Path | None:
     except (UserError, OSError):
         return None
     if found is None:
-        return None
+        return root if is_class_folders(root) else None
     return root if found.paths[0].parent == found.root else found.root
+
+
+def is_class_folders(root: Path) -> bool:
+    """Return whether ``root`` is a folder of class folders and not one of data sets: images lie right in every one."""
+    try:
+        folders = [child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".")]
+        return len(folders) > 1 and all(any(is_image_name(f.name) for f in folder.iterdir()) for folder in folders)
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,9 @@ def evaluate_all(
         data: folders by evaluator; under "" a folder that serves the others, or has their data below it by the usual
             names.
         out: the folder to write in.
-        missing: "error" refuses evaluators without data and models that an evaluator cannot measure; "skip" measures
-            the rest, and writes what was skipped, and why, to ``out/audit.json``.
+        missing: "error" refuses evaluators without data, and those that can measure none of the models; of several
+            models the others are measured, and what was not is in ``skipped``. "skip" measures whatever can be, and
+            writes what was skipped, and why, to ``out/audit.json``.
         done: "redo" measures anew what an earlier call finished; "reuse" takes it where model, images and settings are
             the same.
         costly_limit: ``limit`` of attacks and corruptions, where none is given.
@@ -135,6 +136,7 @@ def evaluate_all(
 
     chosen, skipped = build(evaluators, data, config, skip=skip)
     skipped += _refused(models, chosen, skip=skip)
+    alone = len(models) == 1 and not skip
     seed, measured = options.get("seed", 0), list[tuple[Results, dict[str, EvalResult]]]()
     for model in models:
         model.to(device=where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -148,7 +150,7 @@ def evaluate_all(
                 try:
                     given[name] = load_or_run(_kept(out, model, name, done), evaluator, model)
                 except UserError as error:
-                    if not skip or options.get("strict"):
+                    if alone or options.get("strict"):
                         raise
                     skipped.append(Skipped(name, str(error), model=model.identity.name))
                     continue
@@ -161,9 +163,10 @@ def evaluate_all(
         store.compare(paired(measured, seed), [results for results, _ in measured])
     if done == "redo":
         _forget(out, models, chosen)
-    if not skip:
-        return Evaluation([results for results, _ in measured], skipped)
-    return _audited(Evaluation([results for results, _ in measured if results.results], skipped), out)
+    found = Evaluation([results for results, _ in measured if results.results], skipped)
+    if not skip and not found.results:
+        raise UserError(skipped[0].reason)
+    return _audited(found, out) if skip else found
 
 
 def audit(
@@ -183,16 +186,22 @@ def audit(
 
 
 def _refused(models: Sequence[Classifier], evaluators: Mapping[str, Evaluator], *, skip: bool) -> list[Skipped]:
-    """Ask every evaluator about every model before anything is measured."""
+    """Ask every evaluator about every model before anything is measured.
+
+    Raises:
+        UserError: without ``skip``, an evaluator can measure none of the models.
+    """
     found = []
     for name, evaluator in evaluators.items():
+        errors: dict[str, UserError] = {}
         for model in models:
             try:
                 evaluator.check(model)
             except UserError as error:
-                if not skip:
-                    raise
-                found.append(Skipped(name, str(error), model=model.identity.name))
+                errors[model.identity.name] = error
+        if len(errors) == len(models) and not skip:
+            raise next(iter(errors.values()))
+        found += [Skipped(name, str(error), model=model) for model, error in errors.items()]
     return found
 
 

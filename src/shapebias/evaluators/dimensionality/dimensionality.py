@@ -24,6 +24,7 @@ from shapebias.data.image_set import TEST_NAMES, part
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy import check_logits
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
+from shapebias.evaluators.class_subset import is_class_folders
 from shapebias.evaluators.dimensionality.factor_sums import FactorSums, factor_intervals, sum_pairs
 from shapebias.evaluators.dimensionality.grid import TextureGrid, read_grid, read_grid_sources, read_sources
 from shapebias.evaluators.dimensionality.neurons import (
@@ -66,9 +67,9 @@ class Dimensionality:
 
     @classmethod
     def find(cls, root: Path) -> Path | None:
-        """A texture grid or VOC's photographs below ``root``, else its own images to test with."""
+        """A texture grid or VOC's photographs below ``root``, else its own images to test with or class folders."""
         names = ("texture-grid", "VOCdevkit/VOC2012/JPEGImages", "voc/VOCdevkit/VOC2012/JPEGImages", *TEST_NAMES)
-        return part(root, names)
+        return part(root, names) or (root if is_class_folders(root) else None)
 
     def __init__(self, config: EvalConfig) -> None:
         self.config = config
