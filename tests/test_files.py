@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from shapebias.errors import UserError, unknown
-from shapebias.files import atomic, claim_folder, make_folder, read_json, sha256, write_json, write_text
+from shapebias.files import atomic, claim_folder, locked, make_folder, read_json, sha256, write_json, write_text
 
 
 def names(folder):
@@ -199,6 +202,55 @@ def test_a_marker_of_others_is_refused(tmp_path, content):
     with pytest.raises(UserError):
         claim(tmp_path, seed=0)
     assert (tmp_path / "run.json").read_text() == content
+
+
+def test_a_second_command_is_refused_or_waits_and_the_lock_leaves_nothing(tmp_path, monkeypatch, capsys):
+    waits, held = [], contextlib.ExitStack()
+
+    def wait(_seconds):
+        waits.append(1)
+        if len(waits) == 25:
+            held.close()
+
+    monkeypatch.setattr("shapebias.files.sleep", wait)
+    held.enter_context(locked(tmp_path, "accuracy"))
+    with locked(tmp_path), locked(tmp_path, "edges"):
+        with (
+            pytest.raises(UserError, match=f"another process is at work on accuracy in {tmp_path}: wait for it"),
+            locked(tmp_path, "accuracy"),
+        ):
+            pass
+        with locked(tmp_path, "accuracy", wait=True):
+            assert len(waits) == 25
+    assert capsys.readouterr().err == f"waiting: another process is at work on accuracy in {tmp_path}\n"
+    assert names(tmp_path) == []
+
+
+def test_only_one_of_many_holds_a_folder_at_a_time(tmp_path):
+    inside, most = threading.Semaphore(1), []
+
+    def work(_number):
+        with locked(tmp_path, wait=True):
+            most.append(inside.acquire(blocking=False))
+            inside.release()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(40)))
+    assert most == [True] * 40
+
+
+def test_the_lock_of_a_killed_process_is_gone(tmp_path):
+    program = """
+import os, signal, sys
+from pathlib import Path
+from shapebias.files import locked
+with locked(Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", program, tmp_path], check=False).returncode == -9
+    with locked(tmp_path):
+        pass
+    assert names(tmp_path) == []
 
 
 def test_unknown_names_the_nearest_or_all():

@@ -7,9 +7,11 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 from typing import IO, Any
 
 from safetensors import SafetensorError
@@ -119,7 +121,8 @@ def claim_folder(
 def locked(folder: Path, work: str = "", *, wait: bool = False) -> Iterator[None]:
     """Hold ``folder``, or one kind of ``work`` in it, for this process; the folder is made if need be.
 
-    The lock goes with the process, however it ends. With ``wait`` it waits for another process that holds it.
+    The lock goes with the process, however it ends. With ``wait`` it waits for another process that holds it, and
+    says so after two seconds.
 
     Raises:
         UserError: another process holds it, or it cannot be written.
@@ -127,19 +130,22 @@ def locked(folder: Path, work: str = "", *, wait: bool = False) -> Iterator[None
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --out")
     path = folder / (f".{work}{LOCK}" if work else LOCK)
-    with contextlib.ExitStack() as held:
-        while (file := _lock(path, wait=wait)) is None:
-            if not wait:
-                at_work = f"on {work} in" if work else "in"
-                raise UserError(f"another process is at work {at_work} {folder}: wait for it, or choose another --out")
-        held.enter_context(file)
+    at_work = f"another process is at work {f'on {work} ' if work else ''}in {folder}"
+    tries = 0
+    while (file := _lock(path)) is None:
+        if not wait:
+            raise UserError(f"{at_work}: wait for it, or choose another --out")
+        if (tries := tries + 1) == 20:
+            print(f"waiting: {at_work}", file=sys.stderr, flush=True)
+        sleep(0.1)
+    with file:
         try:
             yield
         finally:
             path.unlink(missing_ok=True)  # while it is held: whoever opened it meanwhile finds it gone
 
 
-def _lock(path: Path, *, wait: bool) -> IO[str] | None:
+def _lock(path: Path) -> IO[str] | None:
     """Return the open and locked file at ``path``; None if another process has it, or removed it meanwhile."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,15 +153,12 @@ def _lock(path: Path, *, wait: bool) -> IO[str] | None:
     except OSError as error:
         raise _cannot_write(path.parent, error) from error
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         taken = not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat())
     except (BlockingIOError, FileNotFoundError):
         taken = True
     except OSError:  # a file system without locks
         taken = False
-    except BaseException:  # a signal while it waits
-        file.close()
-        raise
     if taken:
         file.close()
     return None if taken else file

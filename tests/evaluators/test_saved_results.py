@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from shapebias.evaluators.resume import load_result, save_result
+from shapebias.evaluators.base import EvalConfig
+from shapebias.evaluators.resume import load_or_run, load_result, save_result
 from shapebias.results.results import EvalResult, Result
+from testkit.fixed_networks import by_colour
 
 
 def test_outcomes_come_back_as_they_were(tmp_path):
@@ -34,3 +38,18 @@ def test_damaged_outcomes_are_measured_again(tmp_path, change):
     assert load_result(path, {}) is None
     path.write_text("[" * 100_000)
     assert load_result(path, {}) is None
+
+
+def test_the_same_evaluator_of_another_process_is_waited_for_and_its_results_are_taken(tmp_path):
+    class Slow:
+        name, fingerprint, config, runs = "slow", "f", EvalConfig(tmp_path, tmp_path), 0
+
+        def run(self, _model):
+            self.runs += 1
+            time.sleep(0.3)
+            return EvalResult([Result("slow", "top1", 0.5, 2)])
+
+    slow, model, path = Slow(), by_colour("net"), tmp_path / "net" / "unfinished" / "slow.json"
+    with ThreadPoolExecutor(2) as at_once:
+        one, other = at_once.map(lambda _: load_or_run(path, slow, model), range(2))
+    assert slow.runs == 1 and one.results == other.results

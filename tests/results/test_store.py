@@ -6,6 +6,8 @@ import json
 import math
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -49,6 +51,29 @@ def test_other_models_of_that_name_are_refused_before_anything_is_measured(tmp_p
     for call in (lambda now: store.claim([now]), lambda now: store.merge(now, {}, [])):
         with pytest.raises(UserError, match=message):
             call({**MODEL, **change})
+
+
+def test_two_commands_at_once_lose_none_of_their_results(tmp_path, monkeypatch):
+    """Each reads while the other has read and not yet written, if nothing holds it off."""
+    earlier = ResultStore._earlier
+
+    def slowly(self, model):
+        found = earlier(self, model)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(ResultStore, "_earlier", slowly)
+
+    def evaluate(name):
+        store = ResultStore(tmp_path)
+        made = store.merge(MODEL, {}, [Result(name, "top1", 0.5, 9)])
+        store.compare([Difference(name, "top1", "x", "y", 0.1, None, 9)], [made, replace(made, model=model("y", "2"))])
+
+    with ThreadPoolExecutor(4) as at_once:
+        list(at_once.map(evaluate, "abcd"))
+    found = ResultStore(tmp_path).read("x")
+    assert found is not None and sorted(result.evaluator for result in found.results) == list("abcd")
+    assert sorted(one.evaluator for one in ResultStore(tmp_path).comparison().differences) == list("abcd")
 
 
 def test_results_over_other_seeds_of_a_model_go(tmp_path):

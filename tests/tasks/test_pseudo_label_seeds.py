@@ -17,6 +17,7 @@ from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_labelled import read_labelled
 from shapebias.data.readers.voc_masks import load_mask
 from shapebias.errors import UserError
+from shapebias.files import locked
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
 from shapebias.results.comparison import read_comparison
 from shapebias.results.results import Results
@@ -60,6 +61,12 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("shapebias.tasks.cam.pseudo_labels.label_image", labelled)
     return made
+
+
+def test_a_model_whose_masks_another_process_makes_is_refused(voc: Path, tmp_path: Path) -> None:
+    spec, out = save_seeds(tmp_path / "transfer/mmsi", {0: 1}), tmp_path / "out"
+    with locked(out / "mmsi", "cam"), pytest.raises(UserError, match="another process is at work on cam in"):
+        label([spec], voc, out)
 
 
 def test_the_figure_is_the_mean_over_seeds_with_students_interval(voc: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask, read_segmentation, save_mask
 from shapebias.errors import UserError
+from shapebias.files import locked
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Results
@@ -52,6 +53,12 @@ def both(data, one_thread, tmp_path_factory):
     for freeze in (False, True):
         segment(sources, config(data, out, freeze=freeze), seeds=[0, 1] if freeze else [0], rates=[0.02])
     return out
+
+
+def test_a_model_that_another_process_trains_is_refused(data, tmp_path):
+    folder = tmp_path / "one" / "finetuned"
+    with locked(folder), pytest.raises(UserError, match=f"another process is at work in {folder}"):
+        segment([start(name="one", seed=1)], config(data, tmp_path), seeds=[0], rates=[0.02])
 
 
 def test_both_kinds_of_backbone_stand_in_one_results_file(both):

@@ -12,6 +12,7 @@ import torch
 
 from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
+from shapebias.files import locked
 from shapebias.metrics.functional.average_precision import mean_average_precision
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
@@ -135,6 +136,12 @@ def test_other_settings_in_the_same_folder_are_refused(data, finetuned):
         transfer([network()], config(data, out, epochs=3), seeds=(0,), rates=(0.01,))
     with pytest.raises(UserError, match="results of another model with that name"):
         transfer([network(seed=1)], config(data, out), seeds=(0,), rates=(0.01,))
+
+
+@pytest.mark.parametrize("method", ["finetune", "knn"])
+def test_a_model_that_another_process_transfers_is_refused(data, tmp_path, method):
+    with locked(tmp_path / "one" / "things"), pytest.raises(UserError, match="another process is at work in"):
+        transfer([network()], config(data, tmp_path), method=method, rates=[0.01])
 
 
 def test_a_new_head_depends_on_the_seed_and_all_else_is_the_source(data, tmp_path):

@@ -49,12 +49,14 @@ def corrupt_folder(
     severities: Sequence[int] = SEVERITIES,
     workers: int = 0,
     strict: bool = False,
+    wait: bool = False,
 ) -> list[str]:
     """Write the corrupted copies of every image of ``source`` to ``out``.
 
     Existing copies are kept, so that a killed run resumes, and other corruptions and severities can be added by another
     call. The bytes depend on the image, its path in ``source`` and ``seed``, not on the number of ``workers``. Images
-    of one name that differ in their suffixes keep these: ``a.png.JPEG``.
+    of one name that differ in their suffixes keep these: ``a.png.JPEG``. With ``wait`` another process in ``out`` is
+    waited for.
 
     Returns:
         The unreadable images, one "path: reason" each.
@@ -106,6 +108,7 @@ def corrupt_folder(
         title="corrupt",
         each=len(cells),
         strict=strict,
+        wait=wait,
     )
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shapebias.errors import UserError, unknown
-from shapebias.files import make_folder, read_json, write_json
+from shapebias.files import locked, read_json, write_json
 
 SIZES = ("160px", "320px", "full")  # of the shorter side
 MARKER = "download.json"
@@ -45,17 +45,17 @@ def download_imagenette(out: Path, *, size: str = "160px") -> bool:
         return False
     url, _ = torchvision.datasets.Imagenette._ARCHIVES[size]
     work = out.absolute().with_name(f".{out.absolute().name}.part")
-    make_folder(work)
-    unpacked = work / Path(url).stem
-    shutil.rmtree(unpacked, ignore_errors=True)  # torchvision takes a half-unpacked folder for a whole one
     try:
-        with _one_line_errors(url), _timeout(TIMEOUT_SECONDS), warnings.catch_warnings(action="ignore"):
-            torchvision.datasets.Imagenette(work, size=size, download=True)
-            write_json(unpacked / MARKER, identity)
-            unpacked.replace(out)
-        shutil.rmtree(work, ignore_errors=True)
+        with locked(work):
+            unpacked = work / Path(url).stem
+            shutil.rmtree(unpacked, ignore_errors=True)  # torchvision takes a half-unpacked folder for a whole one
+            with _one_line_errors(url), _timeout(TIMEOUT_SECONDS), warnings.catch_warnings(action="ignore"):
+                torchvision.datasets.Imagenette(work, size=size, download=True)
+                write_json(unpacked / MARKER, identity)
+                unpacked.replace(out)
+            shutil.rmtree(work, ignore_errors=True)
     finally:
-        with suppress(OSError):  # unless an archive is in it
+        with suppress(OSError):  # unless an archive or another process is in it
             work.rmdir()
     return True
 

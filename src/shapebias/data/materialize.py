@@ -43,6 +43,7 @@ def materialize(
     unreadable: Sequence[str] = (),
     finish: Callable[[], None] | None = None,
     listing: str | None = UNREADABLE,
+    wait: bool = False,
 ) -> list[str]:
     """Make the files of ``items`` that are not in ``out`` yet.
 
@@ -65,6 +66,7 @@ def materialize(
         unreadable: sources that were skipped before, "path: reason" each.
         finish: called when all files are there, before ``listing`` is written.
         listing: the name of the JSON list of skipped sources, there once the folder is finished; None for none.
+        wait: wait for another process that works in the folder, instead of refusing it.
 
     Returns:
         The sources that were skipped, "path: reason" each.
@@ -81,7 +83,7 @@ def materialize(
         skipped.append(str(error))
         bar.advance(each)
 
-    with locked(out):
+    with locked(out, wait=wait):
         claim_folder(out, dict(identity), marker=marker, describe=lambda _: what)
         remove_leftovers(out)
         missing = [item for item in items if not all(is_there(file) for file in files(item))]

@@ -93,19 +93,21 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
         UserError: two observers whose folder would be the same, or a folder with a model's results in it.
     """
     places: dict[Path, Scored] = {}
+    store = ResultStore(out)
     for one in scored:
-        path = out / safe_name(one.name) / "results.json"
+        path = store.path(safe_name(one.name))
         if path in places:
             raise UserError(f"'{places[path].name}' and '{one.name}' would both be written to {path}: rename one")
-        if path.is_file() and Results.load(path).model.get("weights_sha256"):
-            raise UserError(f"{path} holds results of a model of that name: choose another --out")
         places[path] = one
-    for path, one in places.items():
-        one.results.save(path)
+    with store.locked():
+        for path in places:
+            if path.is_file() and Results.load(path).model.get("weights_sha256"):
+                raise UserError(f"{path} holds results of a model of that name: choose another --out")
+        for path, one in places.items():
+            one.results.save(path)
     if len(scored) == 1:
         return list(places)
     measured = [(one.results, {"shape-bias": one.given}) for one in scored]
-    store = ResultStore(out)
     store.compare(paired(measured, seed), [one.results for one in scored])
     return [*places, store.comparison_file]
 

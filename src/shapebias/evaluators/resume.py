@@ -13,7 +13,7 @@ import numpy as np
 
 from shapebias.errors import UserError
 from shapebias.evaluators.base import Evaluator
-from shapebias.files import read_json, write_json
+from shapebias.files import locked, read_json, write_json
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import EvalResult, read_result, without_nan
 
@@ -23,14 +23,16 @@ _NOT_IN_KEY = ("data", "out", "batch_size", "device", "workers", "source")  # or
 def load_or_run(path: Path, evaluator: Evaluator, model: Classifier) -> EvalResult:
     """Return what ``evaluator`` gives for ``model``: from the file at ``path`` where it holds just that, else run now.
 
-    Nothing is taken from a file for the model of a callable: its code could have changed.
+    Nothing is taken from a file for the model of a callable: its code could have changed. Another process that runs the
+    same evaluator for a model of that name in that folder is waited for.
     """
     kind, sign, _ = model.identity.spec.partition(":")
     key = _key(evaluator, model)
-    found = load_result(path, key) if not sign or kind in ("timm", "torchvision") else None
-    if found is None:
-        found = evaluator.run(model)
-        save_result(path, key, found)
+    with locked(path.parent.parent, evaluator.name, wait=True):
+        found = load_result(path, key) if not sign or kind in ("timm", "torchvision") else None
+        if found is None:
+            found = evaluator.run(model)
+            save_result(path, key, found)
     return found
 
 

@@ -73,7 +73,8 @@ def held_out_copies(
     bank = load_styles(None, stylizer, digest).split("held-out")
     out = config.out / "images" / name
     settings = StylizeSettings(per_image=per_image, same_styles=same_styles, seed=config.seed)
-    stylize_folder(source, out, stylizer, bank, settings, images=images, device=config.device, strict=config.strict)
+    how = {"images": images, "device": config.device, "strict": config.strict, "wait": True}
+    stylize_folder(source, out, stylizer, bank, settings, **how)
     return out
 
 

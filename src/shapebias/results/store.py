@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shapebias.errors import UserError
-from shapebias.files import make_folder
+from shapebias.files import locked, make_folder
 from shapebias.results.comparison import Comparison, Difference, merged, read_comparison, write_comparison
 from shapebias.results.results import Result, ResultKey, Results, without_nan
 
@@ -67,17 +68,22 @@ class ResultStore:
         for model in models:
             self._earlier(model)
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the results files and the comparison while they are read, changed and written; others wait."""
+        return locked(self.out, "results", wait=True)
+
     def merge(self, model: dict[str, Any], environment: dict[str, Any], results: Sequence[Result]) -> Results:
         """Append a model's new results to the earlier ones that are still valid, write the file, and return all.
 
         Earlier results are dropped if a new one replaces them, or if their evaluator has now measured other images.
         Differences of results that changed or were dropped are removed from the comparison.
         """
-        earlier = self._earlier(model)
-        stay = staying(earlier, results)
-        found = Results(model, environment, [*stay, *results], frozenset(result.key for result in stay))
-        self._drop_differences(model["name"], changed(earlier, found.results))
-        self.replace(found)
+        with self.locked():
+            earlier = self._earlier(model)
+            stay = staying(earlier, results)
+            found = Results(model, environment, [*stay, *results], frozenset(result.key for result in stay))
+            self._drop_differences(model["name"], changed(earlier, found.results))
+            self.replace(found)
         return found
 
     def replace(self, results: Results) -> None:
@@ -86,13 +92,14 @@ class ResultStore:
 
     def compare(self, differences: Sequence[Difference], models: Sequence[Results]) -> None:
         """Add the differences between ``models`` to the comparison, and drop earlier ones that are no longer valid."""
-        earlier = self.comparison()
         digests = {one.model["name"]: one.model.get("weights_sha256") for one in models}
         names = list(digests)
-        for name in earlier.weights_sha256:
-            if name not in digests and (found := self.read(name)) is not None:
-                digests[name] = found.model.get("weights_sha256")
-        write_comparison(self.comparison_file, merged(earlier, differences, digests, names))
+        with self.locked():
+            earlier = self.comparison()
+            for name in earlier.weights_sha256:
+                if name not in digests and (found := self.read(name)) is not None:
+                    digests[name] = found.model.get("weights_sha256")
+            write_comparison(self.comparison_file, merged(earlier, differences, digests, names))
 
     def _drop_differences(self, name: str, keys: Collection[ResultKey]) -> None:
         """Remove from the comparison, if there is one, the differences of a model's results ``keys``."""

@@ -95,12 +95,13 @@ def stylize_folder(
     batch_size: int = 16,
     device: torch.device | str = "cpu",
     strict: bool = False,
+    wait: bool = False,
 ) -> list[str]:
     """Write ``settings.per_image`` stylized copies of every image below ``source``, or of ``images``, to ``out``.
 
     Each image's styles are drawn from (seed, its relative path); with ``same_styles`` every image gets the
     same ones. Copies that are already there are kept, so that a killed run resumes. Images whose
-    shorter side exceeds ``settings.size`` are reduced to it.
+    shorter side exceeds ``settings.size`` are reduced to it. With ``wait`` another process in ``out`` is waited for.
 
     Returns:
         The unreadable images, one "path: reason" each.
@@ -147,6 +148,7 @@ def stylize_folder(
         what="stylization",
         title="stylize",
         strict=strict,
+        wait=wait,
         finish=lambda: _write_styles(out, source, chosen, bank),
     )
 

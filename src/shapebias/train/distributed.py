@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 
 from shapebias.environment import choose_device
 from shapebias.errors import UserError
+from shapebias.files import locked
 from shapebias.train.config import LoopConfig
 
 Made = TypeVar("Made")
@@ -64,6 +67,18 @@ def everywhere(fabric: Fabric, work: Callable[[], Any]) -> list[Any]:
 def on_rank_zero(fabric: Fabric, work: Callable[[], Any]) -> Any:
     """Call ``work`` on rank 0 only and return its result on every rank; if it fails, every rank ends."""
     return everywhere(fabric, lambda: work() if fabric.is_global_zero else None)[0]
+
+
+@contextlib.contextmanager
+def held(fabric: Fabric, folder: Path) -> Iterator[None]:
+    """Lock ``folder`` on rank 0, for all ranks.
+
+    Raises:
+        UserError: another process holds it, or it cannot be written.
+    """
+    with contextlib.ExitStack() as lock:
+        on_rank_zero(fabric, lambda: lock.enter_context(locked(folder)))
+        yield
 
 
 def refuse(fabric: Fabric, error: UserError) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import Any
 
@@ -11,11 +10,10 @@ from lightning_fabric import Fabric
 
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.state_dict import weights_sha256
 from shapebias.train.checkpoints import Checkpoints
-from shapebias.train.distributed import on_rank_zero
+from shapebias.train.distributed import held, on_rank_zero
 from shapebias.train.log import RunLogger
 from shapebias.train.loop import Loop
 from shapebias.train.task import TrainingTask
@@ -35,8 +33,8 @@ def run_training(config: Any, fabric: Fabric, task: TrainingTask) -> bool:
     out = config.loop.out
     initial = weights_sha256(task.model.get_submodule("network"))
     logger = RunLogger(config, task.info, environment(str(fabric.device)), initial)
-    with contextlib.ExitStack() as lock:
-        if on_rank_zero(fabric, lambda: lock.enter_context(locked(out)) or logger.open()):
+    with held(fabric, out):
+        if on_rank_zero(fabric, logger.open):
             fabric.print(f"{out} is already finished", file=sys.stderr)
             if fabric.is_global_zero:
                 Checkpoints(out).clear()  # left over if the process was killed at the very end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from shapebias.data.image_set import ImageSet, from_labels, part
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.readers.voc import find_voc
 from shapebias.errors import UserError
-from shapebias.files import make_folder
+from shapebias.files import locked
 from shapebias.progress import progress
 
 CIFAR_IMAGES = "cifar100-images"
@@ -57,7 +58,9 @@ def read_cifar100(data: Path, download: bool) -> tuple[ImageSet, ImageSet]:
         make: Any = torchvision.datasets.CIFAR100
         wanted = f"expected {data}/cifar-100-python with train, test and meta"
         parts = {name: _torchvision(make, data, download, wanted, train=name == "train") for name in ("train", "test")}
-        _write_images(images, parts)
+        with locked(data, CIFAR_IMAGES, wait=True):
+            if not images.is_dir():
+                _write_images(images, parts)
     return read_class_folders(images / "train"), read_class_folders(images / "test")
 
 
@@ -106,10 +109,11 @@ def _listed(images: Path, lists: Iterable[Path]) -> ImageSet:
 
 def _torchvision(make: Callable[..., Any], data: Path, download: bool, wanted: str, **options: Any) -> Any:
     """A data set of torchvision's, whose errors are many."""
-    if download:
-        make_folder(data)
     try:
-        return make(data, download=download, **options)
+        with locked(data, "download", wait=True) if download else nullcontext():
+            return make(data, download=download, **options)
+    except UserError:
+        raise
     except Exception as error:
         reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
         if download:
@@ -123,7 +127,6 @@ def _write_images(out: Path, parts: dict[str, Any]) -> None:
 
     work = out.with_name(f".{out.name}.part")
     shutil.rmtree(work, ignore_errors=True)
-    make_folder(out.parent)
     try:
         with progress(f"writing {out.name}", total=sum(len(found.data) for found in parts.values())) as bar:
             for name, found in parts.items():

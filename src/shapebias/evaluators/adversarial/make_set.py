@@ -62,7 +62,7 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, config: EvalCon
     cannot be read or whose gradient is not finite are listed in the manifest, and those whose gradient is zero.
 
     Raises:
-        UserError: another process makes it, the folder cannot be written, no image can be made, or one cannot under
+        UserError: the folder cannot be written, no image can be made, or one cannot under
             strict.
     """
     identity = _identity(source, images, config)
@@ -116,6 +116,7 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, config: EvalCon
         each=len(columns),
         unit="pictures",
         strict=config.strict,
+        wait=True,
         finish=finish,
         listing=None,
     )

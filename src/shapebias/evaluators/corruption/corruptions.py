@@ -118,7 +118,8 @@ class Corruptions:
             config = self.config
             limited = f"-{len(self.drawn)}-seed{config.seed}" if self.drawn is not self.source else ""
             out = config.out / "images" / f"{EVALUATOR}{limited}"
-            corrupt_folder(self.drawn, out, seed=config.seed, workers=config.workers, strict=config.strict)
+            how = {"seed": config.seed, "workers": config.workers, "strict": config.strict, "wait": True}
+            corrupt_folder(self.drawn, out, **how)
             self.corrupted = read_corrupted(out)
         return self.corrupted
 

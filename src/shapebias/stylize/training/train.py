@@ -18,13 +18,15 @@ from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import list_images
 from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
-from shapebias.files import atomic
+from shapebias.files import atomic, claim_folder, locked, remove_leftovers
 from shapebias.progress import progress
 from shapebias.stylize.adain import AdaIN
 from shapebias.stylize.bank import StyleBank
 from shapebias.stylize.load import load_stylizer
 from shapebias.stylize.training.perceptual import Perceptual, content_loss, load_perceptual, style_loss, total_variation
 from shapebias.stylize.training.recipe import Recipe
+
+MARKER = "stylizer.json"
 
 
 class ContentAndStyle(Dataset[tuple[Tensor, Tensor]]):
@@ -66,6 +68,13 @@ def train_stylizer(
     Returns:
         The files written: the network and its bank.
     """
+    with locked(out):
+        return _train(content, styles, perceptual, out, recipe, workers)
+
+
+def _train(
+    content: Path, styles: Sequence[Path], perceptual: str, out: Path, recipe: Recipe, workers: int
+) -> list[Path]:
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     fabric.seed_everything(recipe.seed, verbose=False)
     network = AdaIN().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -73,8 +82,10 @@ def train_stylizer(
     judge = fabric.to_device(load_perceptual(perceptual).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     model, optimizer = fabric.setup(network, optimizer)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
-    step = _resume(out, recipe, network, optimizer, average)
     pairs = ContentAndStyle(list_images(content), [p for folder in styles for p in list_images(folder)], recipe)
+    claim_folder(out, asdict(recipe), marker=MARKER, describe=lambda _: "stylizer")
+    remove_leftovers(out)
+    step = _resume(out, network, optimizer, average)
     remaining = range(step * recipe.batch_size, len(pairs))
     loader = fabric.setup_dataloaders(
         DataLoader(pairs, batch_size=recipe.batch_size, sampler=remaining, num_workers=workers, drop_last=True)
@@ -104,7 +115,7 @@ def train_stylizer(
             if step % 20 == 0:
                 bar.advance(20, **{name: float(value.detach()) for name, value in parts.items()})
             if step % 250 == 0 or step == recipe.steps:
-                _save(out, recipe, step, network, optimizer, average)
+                _save(out, step, network, optimizer, average)
     network.load_state_dict(average, strict=False)
     return _write(out, network, list(styles))
 
@@ -149,9 +160,8 @@ def _learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * part)))
 
 
-def _save(out: Path, recipe: Recipe, step: int, network: AdaIN, optimizer: Any, average: dict[str, Tensor]) -> None:
+def _save(out: Path, step: int, network: AdaIN, optimizer: Any, average: dict[str, Tensor]) -> None:
     state = {
-        "recipe": asdict(recipe),
         "step": step,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -161,14 +171,15 @@ def _save(out: Path, recipe: Recipe, step: int, network: AdaIN, optimizer: Any, 
         torch.save(state, file)
 
 
-def _resume(out: Path, recipe: Recipe, network: AdaIN, optimizer: Any, average: dict[str, Tensor]) -> int:
+def _resume(out: Path, network: AdaIN, optimizer: Any, average: dict[str, Tensor]) -> int:
     path = out / "state.pt"
     if not path.is_file():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["recipe"] != asdict(recipe):
-        raise UserError(f"{out} holds a stylizer trained by another recipe: choose another --out")
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    average.update(state["average"])
-    return int(state["step"])
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        average.update(state["average"])
+        return int(state["step"])
+    except Exception as error:  # a damaged file can fail in many ways
+        raise UserError(f"{path} is damaged: delete it to start again") from error

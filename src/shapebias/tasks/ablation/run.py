@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from lightning_fabric import Fabric
 
 from shapebias.data.image_set import fingerprint, list_images
 from shapebias.data.readers.voc import IMAGES
-from shapebias.files import claim_folder, locked, sha256, write_text
+from shapebias.files import claim_folder, sha256, write_text
 from shapebias.models.classifier import check_size
 from shapebias.models.load import load_model
 from shapebias.models.predict import Predictions
@@ -29,7 +28,7 @@ from shapebias.tasks.classification.outputs import logits_of_run
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
 from shapebias.tasks.sweep import Measured, Sweep, check_settings, run_sweep
-from shapebias.train.distributed import on_rank_zero, rank_zero_first, setup_fabric
+from shapebias.train.distributed import held, on_rank_zero, rank_zero_first, setup_fabric
 from shapebias.train.log import FREE
 from shapebias.train.settings import plain, update
 from shapebias.train.views import BANK_FILE, Views, find_views
@@ -82,8 +81,8 @@ def ablate(
         fabric.print(f"{task.name}: {note}", file=sys.stderr)
     stages = rank_zero_first(fabric, lambda: _checked_stages(config, wanted))
     views = rank_zero_first(fabric, lambda: find_views(config.views, fabric, out, task.train.root, most))
-    with ExitStack() as lock:
-        on_rank_zero(fabric, lambda: _claim(lock, config, task, rates, equal_epochs))
+    with held(fabric, out):
+        on_rank_zero(fabric, lambda: _claim(config, task, rates, equal_epochs))
         if (bank := views.bank) is not None:
             on_rank_zero(fabric, lambda: bank.save(out / BANK_FILE))
         results, measured = [], []
@@ -131,10 +130,9 @@ def _checked_stages(config: AblationConfig, rows: Sequence[Row]) -> tuple[str, .
     return stages
 
 
-def _claim(lock: ExitStack, config: AblationConfig, task: Task, rates: Sequence[float], equal_epochs: bool) -> None:
-    """Lock and claim the folder for these settings; only rows and seeds may be added later."""
+def _claim(config: AblationConfig, task: Task, rates: Sequence[float], equal_epochs: bool) -> None:
+    """Claim the folder for these settings; only rows and seeds may be added later."""
     out = config.loop.out
-    lock.enter_context(locked(out))
     settings = {name: value for name, value in plain(config).items() if name not in (*FREE, "row", "seed", "lr")}
     data = {"train": task.train.fingerprint, "val": task.test.fingerprint}
     made_from = {name: _digest(getattr(config.views, name)) for name in ("styles", "stylized")}

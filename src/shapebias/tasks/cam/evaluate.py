@@ -15,6 +15,7 @@ from shapebias.data.transforms import pad_to_multiple, to_tensor
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, data_details
+from shapebias.files import locked
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import Result, Results
 from shapebias.results.store import ResultStore
@@ -132,7 +133,8 @@ def pseudo_label(
     results: list[Results] = []
     measured: list[Measured[SeedCounts]] = []
     for ensemble, description in zip(models, described, strict=True):
-        found, outputs = evaluator.run(ensemble)
+        with locked(out / ensemble.name, "cam"):
+            found, outputs = evaluator.run(ensemble)
         results.append(store.merge(description, {**environment(device), "seed": seed}, found))
         print_warnings(found)
         measured.append(outputs)

@@ -21,7 +21,7 @@ from shapebias.tasks.classification.read_out import knn, linear
 from shapebias.tasks.classification.results import differences, task_results
 from shapebias.tasks.classification.task import Task, find_task
 from shapebias.tasks.sweep import Sweep, check_settings, run_sweep, write_results
-from shapebias.train.distributed import on_rank_zero, rank_zero_first, setup_fabric
+from shapebias.train.distributed import held, on_rank_zero, rank_zero_first, setup_fabric
 
 Method = Literal["finetune", "linear", "knn"]
 RATES = (0.03, 0.01, 0.003)
@@ -63,17 +63,17 @@ def transfer(
     results, measured = [], []
     for model in models:
         folder = config.loop.out / model.identity.name / task.name
-        if method == "finetune":
-            found = run_sweep(config, fabric, fine_tuning(config, fabric, model, task), seeds, rates)
-            found.details["epochs"] = config.loop.epochs
-        else:
-            found = (linear if method == "linear" else knn)(
-                config, model, task, str(fabric.device), folder / "features"
-            )
-        found.details.update(size=config.size or model.preprocessing.size, split_seed=config.split_seed)
-        measured.append(found)
-        new = on_rank_zero(fabric, lambda f=found: task_results(task, method, f, seed=config.split_seed))
-        results.append(write_results(config, fabric, model.describe(), new))
+        with held(fabric, folder):
+            if method == "finetune":
+                found = run_sweep(config, fabric, fine_tuning(config, fabric, model, task), seeds, rates)
+                found.details["epochs"] = config.loop.epochs
+            else:
+                read_out = linear if method == "linear" else knn
+                found = read_out(config, model, task, str(fabric.device), folder / "features")
+            found.details.update(size=config.size or model.preprocessing.size, split_seed=config.split_seed)
+            measured.append(found)
+            new = on_rank_zero(fabric, lambda f=found: task_results(task, method, f, seed=config.split_seed))
+            results.append(write_results(config, fabric, model.describe(), new))
     if len(results) > 1:
         rows = on_rank_zero(fabric, lambda: differences(task, method, measured, seed=config.split_seed))
         on_rank_zero(fabric, lambda: store.compare(rows, results))

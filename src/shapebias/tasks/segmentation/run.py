@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc_masks import check_masks, read_segmentation
 from shapebias.errors import UserError
-from shapebias.files import read_json
+from shapebias.files import locked, read_json
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
 from shapebias.results.batch_cache import BatchCache
@@ -25,7 +25,7 @@ from shapebias.tasks.segmentation.segmenter import CLASSES, load_segmenter
 from shapebias.tasks.segmentation.train import build, train_segmenter
 from shapebias.tasks.segmentation.whole_images import shared_confusions
 from shapebias.tasks.sweep import SHARE, Measured, Sweep, check_settings, draw, run_sweep, write_results
-from shapebias.train.distributed import on_rank_zero, setup_fabric
+from shapebias.train.distributed import held, on_rank_zero, setup_fabric
 from shapebias.train.settings import plain
 
 YEAR, VALIDATION = 2012, "val"
@@ -70,12 +70,13 @@ def segment(
     written: list[Results] = []
     for source in sources:
         sweep = segmentation_training(config, fabric, source, training, val)
-        found = run_sweep(config, fabric, sweep, seeds, rates)
-        measured.append(found)
-        details = _details(config, found.runs[seeds[0]], training, val)
-        result = segmentation_result(found, CLASSES, backbone=config.backbone, details=details)
-        written.append(write_results(config, fabric, source.describe(), [result]))
-        on_rank_zero(fabric, lambda m=found: _show(config, m, seeds[0], val, fabric))
+        with held(fabric, sweep.folder):
+            found = run_sweep(config, fabric, sweep, seeds, rates)
+            measured.append(found)
+            details = _details(config, found.runs[seeds[0]], training, val)
+            result = segmentation_result(found, CLASSES, backbone=config.backbone, details=details)
+            written.append(write_results(config, fabric, source.describe(), [result]))
+            on_rank_zero(fabric, lambda m=found: _show(config, m, seeds[0], val, fabric))
     if len(sources) > 1:
         condition = {"backbone": config.backbone}
         rows = miou_differences(EVALUATOR, condition, measured, len(CLASSES), seed=seeds[0])
@@ -167,7 +168,8 @@ def _show(config: SegmentConfig, measured: Measured[Confusions], seed: int, val:
     """Write pictures of the first seed's predictions, unless they exist."""
     home = config.loop.out / measured.name
     given = {"backbone": config.backbone, "weights_sha256": measured.runs[seed]["weights_sha256"]}
-    if has_pictures(home / "pictures", **given):
-        return
-    segmenter = load_segmenter(home / config.backbone / f"seed-{seed}" / MODEL_FILE)
-    write_pictures(home / "pictures", segmenter, val, **given, seed=seed, device=fabric.device)
+    with locked(home, "pictures", wait=True):
+        if has_pictures(home / "pictures", **given):
+            return
+        segmenter = load_segmenter(home / config.backbone / f"seed-{seed}" / MODEL_FILE)
+        write_pictures(home / "pictures", segmenter, val, **given, seed=seed, device=fabric.device)
