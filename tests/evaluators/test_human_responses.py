@@ -12,6 +12,7 @@ from shapebias.errors import UserError
 from shapebias.evaluators.human_responses import row, save, score_files
 from shapebias.report import build_report
 from shapebias.results.results import Results
+from shapebias.stats.intervals import t_quantile, wilson
 
 HEADER = "subj,session,trial,rt,object_response,category,condition,imagename"
 
@@ -47,6 +48,23 @@ def test_published_responses(shared):
         assert details["same_category_left_out"] == 80
 
 
+def test_intervals_of_published_responses_are_over_photographs(shared):
+    """Standard errors from resampling the 160 shape and 48 texture photographs, computed outside of this package."""
+    files = sorted((shared / "data" / "responses").glob("*.csv"))
+    found = {one.name: one.given.results[0] for one in score_files(files)}
+    for name, of_photographs, of_images in (("resnet50", 0.0242, 0.0149), ("squeezenet", 0.0433, 0.0166)):
+        result = next(result for observer, result in found.items() if observer.startswith(name))
+        error = (result.value * (1 - result.value) / result.details["effective_decisions"]) ** 0.5
+        assert error == pytest.approx(of_photographs, abs=0.0006)
+        assert (result.value * (1 - result.value) / result.n) ** 0.5 == pytest.approx(of_images, abs=0.0003)
+        low, high = result.ci95
+        assert (high - low) / (2 * t_quantile(32)) == pytest.approx(error, rel=0.05)
+        assert low < result.value < high
+    people = [result for observer, result in found.items() if observer.startswith("subject")]
+    ratios = [(result.n / result.details["effective_decisions"]) ** 0.5 for result in people]
+    assert len(people) == 5 and min(ratios) > 1.1 and max(ratios) < 1.5
+
+
 def test_counted_by_hand(tmp_path):
     (one,) = score_files([responses(tmp_path / "a.csv", MIXED)])
     entry = one.results.get("shape-bias", "shape_bias")
@@ -54,7 +72,8 @@ def test_counted_by_hand(tmp_path):
     assert (entry.details["shape"], entry.details["texture"], entry.details["conflict_images"]) == (1, 1, 3)
     assert (entry.details["undecided"], entry.details["same_category_left_out"]) == (1, 2)
     assert entry.details["decided_fraction"] == pytest.approx(2 / 3)
-    assert entry.details["per_category"]["cat"] == {"shape": 1, "texture": 1, "n": 2, "shape_bias": 0.5}
+    of_cats = {"shape": 1, "texture": 1, "n": 2, "shape_bias": 0.5, "ci95": wilson(1, 2)}
+    assert entry.details["per_category"]["cat"] == of_cats
     assert one.results.model["name"] == "anna"
     assert row(one)[0] == "anna"
     assert (row(one)[1:4], row(one)[5]) == (("33.3", "33.3", "33.3"), "3")

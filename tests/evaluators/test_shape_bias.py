@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.shape_bias import ShapeBias, score
 from shapebias.libraries import timm
 from shapebias.models import Classifier, Identity
+from shapebias.stats.crossed import Crossed
 from shapebias.stats.intervals import wilson
 from testkit.fixed_networks import WNIDS, fixed
 from testkit.images import noise_image
@@ -38,7 +40,9 @@ def test_counted_by_hand():
     assert (bias.value, bias.n) == (3 / 4, 4)
     assert (bias.details["shape"], bias.details["texture"], bias.details["conflict_images"]) == (3, 1, 6)
     assert bias.details["decided_fraction"] == pytest.approx(4 / 6)
-    assert bias.details["per_category"]["cat"] == {"shape": 1, "texture": 1, "n": 3, "shape_bias": 0.5}
+    of_cats = {"shape": 1, "texture": 1, "n": 3, "shape_bias": 0.5, "ci95": wilson(1, 2)}
+    assert bias.details["per_category"]["cat"] == of_cats
+    assert (bias.details["interval"], bias.details["effective_decisions"]) == ("over images", 4)
     assert math.isnan(bias.details["per_category"]["bear"]["shape_bias"])
     assert (entries["shape_decisions"].value, entries["shape_decisions"].n) == (3 / 6, 6)
     assert entries["texture_decisions"].value == pytest.approx(1 / 6)
@@ -55,6 +59,28 @@ def test_undecided_is_nan_without_interval():
     assert entries["shape_bias"].n == 0
     assert entries["shape_bias"].ci95 is None
     assert entries["shape_decisions"].value == 0
+
+
+def test_intervals_are_over_photographs_where_names_say_that_images_share_them():
+    rng = np.random.default_rng(0)
+    images = [("cat", f"cat/cat{n}-dog{m}.png") for n in range(8) for m in range(3)]
+    images += [("dog", f"dog/dog{n}-cat{m}.png") for n in range(8) for m in range(3)]
+    shapes, names = zip(*images, strict=True)
+    textures = ["dog" if shape == "cat" else "cat" for shape in shapes]
+    answers = rng.choice(["cat", "dog", "car"], size=len(names)).tolist()
+    bias, shape, texture, neither = score(answers, shapes, textures, names, {}, mapping="own", seed=0).results
+    crossed = Crossed.of([tuple(Path(name).stem.split("-")) for name in names])
+    pairs = np.array([[answer == s, answer in (s, t)] for answer, s, t in zip(answers, shapes, textures, strict=True)])
+    assert bias.ci95 == crossed.interval(pairs.astype(float))
+    assert (bias.details["interval"], bias.details["effective_decisions"]) == (
+        "over photographs",
+        crossed.effective(pairs.astype(float)),
+    )
+    assert shape.ci95 == crossed.interval(np.stack([pairs[:, 0], np.ones(48)], axis=1))
+    assert texture.ci95 == crossed.interval(np.stack([pairs[:, 1] ^ pairs[:, 0], np.ones(48)], axis=1))
+    assert neither.ci95 == crossed.interval(np.stack([~pairs[:, 1], np.ones(48)], axis=1))
+    own = Crossed.of([tuple(Path(name).stem.split("-")) for name in names[:24]])
+    assert bias.details["per_category"]["cat"]["ci95"] == own.interval(pairs[:24].astype(float))
 
 
 def test_interval_holds_the_value_and_is_keyed():

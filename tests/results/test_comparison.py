@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from shapebias.errors import UserError
+from shapebias.results import pairing
 from shapebias.results.comparison import Comparison, Difference, read_comparison, write_comparison
 from shapebias.results.pairing import paired
 from shapebias.results.results import EvalResult, Result, Results
+from shapebias.stats.bootstrap import ratio_difference
+from shapebias.stats.crossed import Crossed
+from shapebias.stats.intervals import p_value
 
 
 def results(name):
@@ -27,7 +31,7 @@ def test_the_file_names_the_models_and_reads_back_the_same(tmp_path):
     assert found["schema"] == "shapebias/comparison/1"
     assert found["models"] == ["x", "y"]
     row = {"evaluator": "e", "metric": "top1", "condition": {"styles": "own"}, "a": "x", "b": "y"}
-    assert found["paired"][0] == {**row, "difference": None, "ci95": [0.0, 1.0], "n": 9}
+    assert found["paired"][0] == {**row, "difference": None, "ci95": [0.0, 1.0], "n": 9, "p": None, "over": "images"}
     assert read_comparison(path) == Comparison({"x": "1", "y": None}, (replace(undefined, value=None), apart))
 
 
@@ -113,3 +117,43 @@ def test_answers_among_some_classes_are_never_compared_with_answers_among_more(o
     )
     found = [(json.loads(first[2]), json.loads(second[2])) for first, second in (row.keys for row in rows)]
     assert found == pairs
+
+
+def test_differences_of_images_that_share_photographs_are_over_photographs():
+    rng = np.random.default_rng(0)
+    images = tuple(f"cat/cat{n}-dog{m}.png" for n in range(12) for m in range(4))
+    entry = Result("shape-bias", "shape_bias", 0.5, 48, None, {"mapping": "own"})
+
+    def model(name):
+        decided = rng.random(48) < 0.9
+        pairs = np.stack([decided & (rng.random(48) < 0.5), decided], axis=1).astype(float)
+        return pairs, (results(name=name), {"shape-bias": EvalResult([entry], images, {entry.key: pairs})})
+
+    (a, x), (b, y) = model("x"), model("y")
+    (row,) = paired([x, y], seed=0)
+    crossed = Crossed.of([tuple(name[4:-4].split("-")) for name in images])
+    assert (row.value, row.ci95) == ratio_difference(a, b, crossed, seed=0)
+    assert (row.over, row.n) == ("photographs", 48)
+    assert row.p == p_value(row.value, row.ci95, crossed.freedom)
+    order = rng.permutation(48)[:40]  # in another order, and not all of them
+    other = EvalResult([entry], tuple(images[n] for n in order), {entry.key: b[order]})
+    (row,) = paired([x, (y[0], {"shape-bias": other})], seed=0)
+    kept = sorted(order)
+    crossed = Crossed.of([tuple(images[n][4:-4].split("-")) for n in kept])
+    assert (row.value, row.ci95) == ratio_difference(a[kept], b[kept], crossed, seed=0)
+
+
+def test_what_is_looked_up_for_every_pair_is_built_once_per_model(monkeypatch):
+    """Twenty models with 16 results each: the index of the images and the groups of keys do not depend on the pairs."""
+    built = []
+    index = pairing._Indexed.__init__
+    monkeypatch.setattr(pairing._Indexed, "__init__", lambda self, given: (built.append(1), index(self, given))[1])
+    monkeypatch.setattr(pairing, "paired_difference", lambda a, b, seed: (0.0, (0.0, 0.0)))
+    entries = [Result("corruptions", "top1", 0.5, 3, None, {"corruption": f"c{n}"}) for n in range(16)]
+    measured = []
+    for number in range(20):
+        images = ("a", "b", "c") if number % 2 else ("c", "b", "a")
+        given = EvalResult(entries, images, {entry.key: np.zeros((3, 1)) for entry in entries})
+        measured.append((results(name=f"m{number}"), {"corruptions": given}))
+    assert len(paired(measured, seed=0)) == 190 * 16
+    assert len(built) == 20

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 
 from shapebias.stats import bootstrap as module
-from shapebias.stats.bootstrap import bootstrap, paired_difference, ratio_difference
-from shapebias.stats.intervals import wilson
+from shapebias.stats.bootstrap import bootstrap, distinct_rows, mean_interval, paired_difference, ratio_difference
+from shapebias.stats.intervals import p_value, wilson
 from shapebias.stats.seeds import seed_interval, t_interval
 
 
@@ -175,3 +176,28 @@ def test_difference_of_undecided_networks_is_nan_without_interval():
 )
 def test_the_interval_over_seeds_or_images_says_which(values, interval, said):
     assert seed_interval(values, (0.4, 0.6), "by images") == (interval, said)
+
+
+def test_p_values_agree_with_their_intervals_and_with_scipy():
+    assert p_value(0.3, (0.1, 0.5)) == pytest.approx(2 * norm.sf(1.96 * 0.3 / 0.2), rel=1e-3)
+    half = 0.1 * student.ppf(0.975, 5)
+    assert p_value(-0.3, (-0.3 - half, -0.3 + half), 5) == pytest.approx(2 * student.sf(3, 5))
+    assert p_value(0.2, (-0.01, 0.4)) > 0.05 > p_value(0.2, (0.01, 0.4))
+    assert (p_value(0.0, (0.0, 0.0)), p_value(0.1, (0.1, 0.1))) == (1.0, 0.0)
+    assert p_value(0.1, None) is None and p_value(math.nan, (0.0, 1.0)) is None
+
+
+@pytest.mark.parametrize("values", [(-1.0, 0.0, 1.0), (0.0, 0.25, 2.0)])
+def test_different_rows_are_counted_as_numpy_counts_them(values):
+    data = np.random.default_rng(0).choice(values, size=(200, 3))
+    for found, wanted in zip(distinct_rows(data), np.unique(data, axis=0, return_counts=True), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_interval_of_a_mean_of_many_different_values_is_the_normal_one_and_near_the_bootstraps():
+    values = np.random.default_rng(1).exponential(size=3000)
+    half = 1.96 * values.std() / math.sqrt(3000)
+    found = mean_interval(values, seed=0)
+    np.testing.assert_allclose(found, (values.mean() - half, values.mean() + half), atol=1e-5)
+    np.testing.assert_allclose(found, bootstrap(mean, values[:, None], seed=0), atol=0.1 * half)
+    assert mean_interval([], seed=0) is None

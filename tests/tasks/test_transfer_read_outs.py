@@ -8,7 +8,8 @@ import torch
 from scipy import optimize, stats
 from scipy.special import expit, log_softmax, logsumexp
 
-from shapebias.stats.seeds import t_interval, t_quantile
+from shapebias.stats.intervals import t_quantile
+from shapebias.stats.seeds import t_interval
 from shapebias.tasks.classification.outputs import share_right, task_loss
 from shapebias.tasks.classification.probe import fit_path, fit_probe, knn_scores
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from shapebias.data.image_set import ImageSet
-from shapebias.data.readers.cue_conflict import OTHER, SAME, read_cue_conflict
+from shapebias.data.readers.cue_conflict import OTHER, SAME, photographs, read_cue_conflict
 from shapebias.evaluators.base import data_details
 from shapebias.evaluators.decision_mapping import CategoryEvaluator, DecisionMapping, decision_mapping
 from shapebias.files import write_text
@@ -20,7 +20,8 @@ from shapebias.models.predict import predict
 from shapebias.results.layout import DECISIONS_FILE
 from shapebias.results.results import EvalResult, Result
 from shapebias.stats.bootstrap import ratio_interval
-from shapebias.stats.intervals import wilson
+from shapebias.stats.crossed import Crossed
+from shapebias.stats.intervals import Interval, wilson
 
 
 class ShapeBias(CategoryEvaluator):
@@ -30,8 +31,9 @@ class ShapeBias(CategoryEvaluator):
     it. Images whose cues agree are skipped and counted. A model whose classes hold all of the images'
     categories answers by the largest of its own probabilities; one with ImageNet's 1000 classes by the
     mean (or sum, or maximum) of each category's member classes. Metrics: ``shape_bias`` (n: decisions for
-    either cue; bootstrap over images), and the shares of all conflict images decided by either cue and by
-    neither, ``shape_decisions``, ``texture_decisions`` and ``neither_decisions`` (n: conflict images; Wilson).
+    either cue), and the shares of all conflict images decided by either cue and by neither,
+    ``shape_decisions``, ``texture_decisions`` and ``neither_decisions`` (n: conflict images). Where images
+    share photographs, by their names, the intervals cover the choice of photographs; else that of images.
     """
 
     name = "shape-bias"
@@ -85,24 +87,42 @@ def score(
     mapping: str,
     seed: int,
 ) -> EvalResult:
-    """Count decisions for either cue as results, overall and per shape category."""
+    """Count decisions for either cue as results, overall and per shape category.
+
+    Intervals are over the photographs that the ``images`` are made of, by their names, where images share some.
+    """
     by_shape = np.array([a == s for a, s in zip(answers, shapes, strict=True)], dtype=np.float64)
     by_texture = np.array([a == t for a, t in zip(answers, textures, strict=True)], dtype=np.float64)
     pairs = np.stack([by_shape, by_shape + by_texture], axis=1)
     shape, texture, n = int(by_shape.sum()), int(by_texture.sum()), len(answers)
     neither = n - shape - texture
+    crossed = Crossed.of(photographs(images))
     category = np.array(shapes)
     per_category = {}
     for name in sorted(set(shapes)):
-        chosen = category == name
-        s, t = int(by_shape[chosen].sum()), int(by_texture[chosen].sum())
-        per_category[name] = {"shape": s, "texture": t, "n": int(chosen.sum()), "shape_bias": shape_bias(s, t)}
+        rows = np.flatnonzero(category == name)
+        s, t = int(by_shape[rows].sum()), int(by_texture[rows].sum())
+        within = crossed and Crossed.of(photographs(images[row] for row in rows))
+        per_category[name] = {
+            "shape": s,
+            "texture": t,
+            "n": len(rows),
+            "shape_bias": shape_bias(s, t),
+            "ci95": ratio_interval(pairs[rows], within, seed=seed),
+        }
 
+    def share(decisions: np.ndarray) -> Interval | None:
+        count = int(decisions.sum())
+        return crossed.interval(np.stack([decisions, np.ones(n)], axis=1)) if crossed else wilson(count, n)
+
+    sampled = "photographs" if crossed else "images"
     details = {
         "conflict_images": n,
         "shape": shape,
         "texture": texture,
         "decided_fraction": (shape + texture) / n,
+        "interval": f"over {sampled}",
+        "effective_decisions": crossed.effective(pairs) if crossed else shape + texture,
         "per_category": per_category,
         **details,
     }
@@ -113,13 +133,13 @@ def score(
             "shape_bias",
             shape_bias(shape, texture),
             shape + texture,
-            ratio_interval(pairs, seed=seed),
+            ratio_interval(pairs, crossed, seed=seed),
             condition,
             details,
         ),
-        Result("shape-bias", "shape_decisions", shape / n, n, wilson(shape, n), condition),
-        Result("shape-bias", "texture_decisions", texture / n, n, wilson(texture, n), condition),
-        Result("shape-bias", "neither_decisions", neither / n, n, wilson(neither, n), condition),
+        Result("shape-bias", "shape_decisions", shape / n, n, share(by_shape), condition),
+        Result("shape-bias", "texture_decisions", texture / n, n, share(by_texture), condition),
+        Result("shape-bias", "neither_decisions", neither / n, n, share(1 - by_shape - by_texture), condition),
     ]
     return EvalResult(results, images, {results[0].key: pairs})
 

@@ -20,7 +20,8 @@ class Difference:
     """A result of model ``a`` minus that of ``b``, with its 95 % interval, over ``n`` images.
 
     ``condition`` is what both results have in common; if they differ, ``condition_a`` and ``condition_b`` are the full
-    conditions of each.
+    conditions of each. ``p`` is the two-sided p-value of no difference, and ``over`` says what the interval covers the
+    choice of: "images", "photographs", or "seeds and images".
     """
 
     evaluator: str
@@ -33,6 +34,8 @@ class Difference:
     condition: Mapping[str, Any] = field(default_factory=dict)
     condition_a: Mapping[str, Any] | None = None
     condition_b: Mapping[str, Any] | None = None
+    p: float | None = None
+    over: str = "images"
 
     @property
     def keys(self) -> tuple[ResultKey, ResultKey]:
@@ -69,6 +72,7 @@ class Difference:
             **{"evaluator": self.evaluator, "metric": self.metric, "condition": self.condition},
             **{name: condition for name, condition in own.items() if condition is not None},
             **{"a": self.a, "b": self.b, "difference": self.value, "ci95": self.ci95, "n": self.n},
+            **{"p": self.p, "over": self.over},
         }
         return without_nan(row)
 
@@ -151,7 +155,7 @@ def _difference(row: Any) -> Difference | None:
         return None
     conditions = (fields.get(f"condition{side}") for side in ("", "_a", "_b"))
     shared, own_a, own_b = (condition if isinstance(condition, dict) else None for condition in conditions)
-    value, n = fields.get("difference"), fields.get("n")
+    value, n, p, over = (fields.get(name) for name in ("difference", "n", "p", "over"))
     return Difference(
         evaluator=str(evaluator),
         metric=str(metric),
@@ -163,4 +167,6 @@ def _difference(row: Any) -> Difference | None:
         condition=shared or {},
         condition_a=own_a,
         condition_b=own_b,
+        p=float(p) if is_number(p) and 0 <= p <= 1 else None,
+        over=over if isinstance(over, str) else "images",
     )

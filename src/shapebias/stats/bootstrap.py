@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shapebias.stats.intervals import Interval
+from shapebias.stats.crossed import Crossed, covariances
+from shapebias.stats.intervals import Z95, Interval, t_quantile, wilson
 
 RESAMPLES = 2000
 _CELLS = 1 << 22  # counts held in memory at once, resamples x rows
+_NORMAL = 2000  # different values of a mean from which on its interval is the normal one
+_FEW = 10  # images that decide one way, below which the percentiles of a ratio are too narrow
 
 
 def bootstrap(
@@ -45,11 +48,33 @@ def bootstrap(
     """
     if len(data) == 0:
         return None
-    rows, counts = np.unique(np.asarray(data, dtype=np.float64), axis=0, return_counts=True)
-    means = [drawn @ rows / len(data) for drawn in resampled_counts(counts, seed=seed, resamples=resamples)]
-    draws = statistic(np.concatenate(means))
+    rows, counts = distinct_rows(np.asarray(data, dtype=np.float64))
+    draws = _draws(statistic, rows, counts, seed=seed, resamples=resamples)
     estimate = float(statistic(data.mean(0, keepdims=True))[0]) if bias_corrected else None
     return percentile_interval(draws, bias_corrected_for=estimate, bounds=bounds)
+
+
+def _draws(
+    statistic: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, counts: np.ndarray, *, seed: int, resamples: int
+) -> np.ndarray:
+    """Return the statistic (resamples,) of resamples of the data, given by its different rows and their counts."""
+    n = counts.sum()
+    means = [drawn @ rows / n for drawn in resampled_counts(counts, seed=seed, resamples=resamples)]
+    return statistic(np.concatenate(means))
+
+
+def distinct_rows(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different rows of ``data`` (n, columns), sorted, and how often each occurs.
+
+    Rows of -1, 0 and 1, as decisions and their differences are, are counted without sorting.
+    """
+    columns = data.shape[1]
+    if columns <= 8 and np.isin(data, (-1.0, 0.0, 1.0)).all():
+        places = 3 ** np.arange(columns)[::-1]
+        counts = np.bincount(((data + 1) @ places).astype(np.intp))
+        codes = np.flatnonzero(counts)
+        return (codes[:, None] // places % 3 - 1).astype(np.float64), counts[codes]
+    return np.unique(data, axis=0, return_counts=True)
 
 
 def percentile_interval(
@@ -96,15 +121,35 @@ def resampled_counts(counts: np.ndarray, *, seed: int, resamples: int = RESAMPLE
 
 
 def mean_interval(values: ArrayLike, *, seed: int) -> Interval | None:
-    """Return the bootstrap interval of the mean of ``values`` (n,); None for n = 0."""
-    return bootstrap(lambda means: means[:, 0], np.asarray(values, dtype=np.float64)[:, None], seed=seed)
+    """Return the bootstrap interval of the mean of ``values`` (n,); None for n = 0.
 
-
-def ratio_interval(pairs: np.ndarray, *, seed: int) -> Interval | None:
-    """Return the bootstrap interval of a ratio of sums; None where it is undefined.
-
-    ``pairs`` (n, 2) has the numerator and denominator of each image, as (decision by shape, decision by either cue).
+    Of many different values it is the normal interval, which the bootstrap's equals to within its own random error.
     """
+    data = np.asarray(values, dtype=np.float64)[:, None]
+    if len(data) == 0:
+        return None
+    rows, counts = distinct_rows(data)
+    if len(rows) > _NORMAL:
+        mean, half = float(data.mean()), Z95 * float(data.std()) / math.sqrt(len(data))
+        return mean - half, mean + half
+    return percentile_interval(_draws(lambda means: means[:, 0], rows, counts, seed=seed, resamples=RESAMPLES))
+
+
+def ratio_interval(pairs: np.ndarray, crossed: Crossed | None = None, *, seed: int) -> Interval | None:
+    """Return the interval of a ratio of sums; None where it is undefined.
+
+    It is the bootstrap's over images, or Wilson's where fewer than ten images decide one way. Of images that share
+    photographs it is Wilson's over the effective number of decisions.
+
+    Args:
+        pairs: (n, 2), numerator and denominator of each image, as (decision by shape, decision by either cue).
+        crossed: the photographs that the images are made of; None for independent images.
+        seed: random seed of the resampling.
+    """
+    if crossed is not None:
+        return crossed.interval(pairs)
+    if _few(pairs):
+        return wilson(*pairs.sum(0).tolist())
     return bootstrap(_ratio, pairs, seed=seed)
 
 
@@ -114,19 +159,50 @@ def paired_difference(a: ArrayLike, b: ArrayLike, *, seed: int) -> tuple[float, 
     return float(difference.mean()), mean_interval(difference, seed=seed)
 
 
-def ratio_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, Interval | None]:
-    """Return the difference of two ratios of sums over the same images, with its paired bootstrap interval.
+def ratio_difference(
+    a: np.ndarray, b: np.ndarray, crossed: Crossed | None = None, *, seed: int
+) -> tuple[float, Interval | None]:
+    """Return the difference of two ratios of sums over the same images, with its paired interval.
 
-    ``a`` and ``b`` are (n, 2) as in ``ratio_interval``: two models' shape bias, say. NaN and None where undefined.
+    ``a`` and ``b`` are (n, 2) as in ``ratio_interval``: two models' shape bias, say. The interval is the paired
+    bootstrap's over images; of images that share photographs it is Student's t. Where fewer than ten images decide one
+    way for ``a`` or ``b``, both ends follow from the two ratios' intervals and their correlation (R. G. Newcombe 1998).
+    NaN and None where undefined.
     """
-    if len(a) == 0:
-        return math.nan, None
     both = np.concatenate([a, b], axis=1)
+    if len(a) == 0 or not (a[:, 1].any() and b[:, 1].any()):
+        return math.nan, None
 
     def difference(means: np.ndarray) -> np.ndarray:
         return _ratio(means[:, :2]) - _ratio(means[:, 2:])
 
-    return float(difference(both.mean(0, keepdims=True))[0]), bootstrap(difference, both, seed=seed)
+    value = float(difference(both.mean(0, keepdims=True))[0])
+    if np.array_equal(a, b):
+        return value, (0.0, 0.0)
+    if crossed is None and not (_few(a) or _few(b)):
+        return value, bootstrap(difference, both, seed=seed)
+    of_a, of_b, of_both = covariances(a, b, crossed)
+    if crossed is not None and not (_few(a) or _few(b)):
+        half = t_quantile(crossed.freedom) * math.sqrt(of_both)
+        return value, (value - half, value + half)
+    ends = [ratio_interval(pairs, crossed, seed=seed) for pairs in (a, b)]
+    rates = [float(_ratio(pairs.mean(0, keepdims=True))[0]) for pairs in (a, b)]
+    (below_a, above_a), (below_b, above_b) = (
+        (rate - end[0], end[1] - rate) if end else (0.0, 0.0) for rate, end in zip(rates, ends, strict=True)
+    )
+    shared = (of_a + of_b - of_both) / 2
+    correlation = max(-1.0, min(1.0, shared / math.sqrt(of_a * of_b))) if of_a * of_b > 0 else 0.0
+
+    def joined(x: float, y: float) -> float:
+        return math.sqrt(max(0.0, x * x + y * y - 2 * correlation * x * y))
+
+    return value, (value - joined(below_a, above_b), value + joined(above_a, below_b))
+
+
+def _few(pairs: np.ndarray) -> bool:
+    """Return whether so few images decide one way that the percentiles of a bootstrap are too narrow."""
+    shape, decided = pairs.sum(0)
+    return min(shape, decided - shape) < _FEW
 
 
 def _ratio(means: np.ndarray) -> np.ndarray:

@@ -1,24 +1,75 @@
-"""Wilson's interval for a share; the type that every interval has."""
+"""Wilson's interval for a share, Student's t, and the p-value of an interval; the type that every interval has."""
 
 from __future__ import annotations
 
+import functools
 import math
 
 Interval = tuple[float, float]
 Z95 = 1.959963984540054
 
 
-def wilson(successes: int, n: int) -> Interval | None:
-    """Wilson's 95 % score interval for a share of ``successes`` in ``n``; None for n = 0.
+def wilson(successes: float, n: float, z: float = Z95) -> Interval | None:
+    """Wilson's score interval for a share of ``successes`` in ``n``; None for n = 0.
 
-    E. B. Wilson 1927; it stays within [0, 1] and holds near 0 and 1, where the normal interval does not.
+    E. B. Wilson 1927; it stays within [0, 1] and holds near 0 and 1, where the normal interval does not. Neither count
+    needs to be whole: of a clustered sample, both are effective numbers. ``z`` is the quantile, by default for 95 %.
 
     >>> [round(end, 3) for end in wilson(8, 10)]
     [0.49, 0.943]
     """
     if n == 0:
         return None
-    share, z2 = successes / n, Z95**2
+    share, z2 = successes / n, z * z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    half = z / (1 + z2 / n) * math.sqrt(max(0.0, share * (1 - share)) / n + z2 / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@functools.cache
+def t_quantile(freedom: int, share: float = 0.95) -> float:
+    """Return the two-sided quantile of Student's t with ``freedom`` degrees: P(|t| < quantile) = ``share``.
+
+    The probability is a finite sum in the angle whose tangent is t / sqrt(freedom) (Abramowitz & Stegun 26.7.3-4),
+    inverted by bisection.
+
+    >>> round(t_quantile(1), 3), round(t_quantile(4), 3)
+    (12.706, 2.776)
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        angle = (low + high) / 2
+        low, high = (angle, high) if _probability_within(angle, freedom) < share else (low, angle)
+    return math.tan((low + high) / 2) * math.sqrt(freedom)
+
+
+def p_value(value: float, interval: Interval | None, freedom: int | None = None) -> float | None:
+    """Return the two-sided p-value of the hypothesis that a difference is 0, as its 95 % interval implies it.
+
+    The end of the interval on the side of 0 states the standard error, and Student's t with ``freedom`` degrees (None:
+    the normal distribution) the tails: p is below .05 where the interval excludes 0. None without an interval.
+
+    >>> round(p_value(1.0, (0.0, 2.0)), 9), p_value(0.0, (-1.0, 1.0))
+    (0.05, 1.0)
+    """
+    if interval is None or not math.isfinite(value):
+        return None
+    half = value - interval[0] if value > 0 else interval[1] - value
+    if half <= 0:
+        return 1.0 if value == 0 else 0.0
+    if freedom is None:
+        return math.erfc(abs(value) / half * Z95 / math.sqrt(2))
+    t = abs(value) / half * t_quantile(freedom)
+    return max(0.0, 1 - _probability_within(math.atan(t / math.sqrt(freedom)), freedom))
+
+
+def _probability_within(angle: float, freedom: int) -> float:
+    """P(|t| < sqrt(freedom) tan(angle))."""
+    odd = freedom % 2
+    term, total = (math.cos(angle) if odd else 1.0), 0.0
+    for k in range(1 + odd, freedom, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * k / (k + 1)
+    if odd:
+        return 2 / math.pi * (angle + math.sin(angle) * total)
+    return math.sin(angle) * total

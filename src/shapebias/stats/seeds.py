@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shapebias.stats.intervals import Interval
+from shapebias.stats.intervals import Interval, t_quantile
 
 
 def seed_interval(values: Sequence[float], over_images: Interval | None, by: str) -> tuple[Interval | None, str]:
@@ -45,31 +45,3 @@ def t_interval(values: Sequence[float]) -> Interval | None:
     given = np.asarray(values, dtype=np.float64)
     half = t_quantile(len(given) - 1) * float(given.std(ddof=1)) / math.sqrt(len(given))
     return max(0.0, float(given.mean()) - half), min(1.0, float(given.mean()) + half)
-
-
-def t_quantile(freedom: int, share: float = 0.95) -> float:
-    """Return the two-sided quantile of Student's t with ``freedom`` degrees: P(|t| < quantile) = ``share``.
-
-    The probability is a finite sum in the angle whose tangent is t / sqrt(freedom) (Abramowitz & Stegun 26.7.3-4),
-    inverted by bisection.
-
-    >>> round(t_quantile(1), 3), round(t_quantile(4), 3)
-    (12.706, 2.776)
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        angle = (low + high) / 2
-        low, high = (angle, high) if _probability_within(angle, freedom) < share else (low, angle)
-    return math.tan((low + high) / 2) * math.sqrt(freedom)
-
-
-def _probability_within(angle: float, freedom: int) -> float:
-    """P(|t| < sqrt(freedom) tan(angle))."""
-    odd = freedom % 2
-    term, total = (math.cos(angle) if odd else 1.0), 0.0
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * k / (k + 1)
-    if odd:
-        return 2 / math.pi * (angle + math.sin(angle) * total)
-    return math.sin(angle) * total

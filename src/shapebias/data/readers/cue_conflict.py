@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from shapebias.errors import UserError
 
 SAME, OTHER = "same category", "other names"
 _NAME = re.compile(r"([a-z]+)\d+-([a-z]+)\d+")
+_PHOTOGRAPHS = re.compile(r"(?:.*/)?([a-z]+\d+)-([a-z]+\d+)\.\w+(?: \(\d+\))?")
 
 
 def read_cue_conflict(root: Path) -> ImageSet:
@@ -58,3 +60,13 @@ def parse_name(stem: str) -> tuple[str, str] | None:
     """
     match = _NAME.fullmatch(stem)
     return (match[1], match[2]) if match else None
+
+
+def photographs(images: Iterable[str]) -> list[tuple[str, str]] | None:
+    """The photographs that the shape and the texture of images come from, by file name; None if one is named otherwise.
+
+    >>> photographs(["cat/cat1-elephant2.png", "cat/cat1-elephant2.png (2)"])  # the second in a second session
+    [('cat1', 'elephant2'), ('cat1', 'elephant2')]
+    """
+    matches = [_PHOTOGRAPHS.fullmatch(image) for image in images]
+    return None if None in matches else [(match[1], match[2]) for match in matches if match]
