@@ -14,7 +14,9 @@ from PIL import Image
 from shapebias.errors import UserError
 from shapebias.evaluators.human_responses import save, score_files
 from shapebias.report import build_report
+from shapebias.report.format import percent_interval
 from shapebias.report.pictures import TILE, detail, embed
+from shapebias.stats.intervals import t_quantile, wilson
 from testkit.report_fixture import CATEGORIES, compared, conflicts, measured, picture, result
 from testkit.report_page import ATTRIBUTE, EVIL, report
 
@@ -79,7 +81,10 @@ def test_people_and_models_of_response_files_join_the_chart(two: Path, tmp_path:
     (chart,) = page.classed("rows")
     assert "subject-01 100" in chart["aria-label"] and "alexnet 0" in chart["aria-label"]
     assert "Rings are people" in page.text and "2 models" in page.text
-    assert "alexnet, cat: 0.0 % by shape (0 by shape, 2 by texture)" in page.text
+    interval = percent_interval(wilson(0, 1, t_quantile(1)))  # all images of cats have the shape of one photograph
+    shown = " ".join(f"alexnet, cat: 0.0\u202f% by shape ({interval}; 0 by shape, 2 by texture)".split())
+    assert shown in page.text
+    assert f"<td>0.0\u202f%<small>{interval}</small></td>" in page.section("categories")
 
 
 def test_response_files_alone_make_a_page(tmp_path: Path) -> None:

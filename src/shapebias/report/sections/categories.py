@@ -77,10 +77,9 @@ def _chart(respondents: Sequence[Respondent], categories: Sequence[str]) -> Mark
             title = f"{respondent.name}, all categories: {percent(respondent.overall)} by shape"
             totals.append(Total(respondent.overall, title, respondent.index))
         for category, share in respondent.shares.items():
-            counts = (
-                f" ({percent_interval(share.ci95)}; {plain(share.shape)} by shape, {plain(share.texture)} by texture)"
-            )
-            title = f"{respondent.name}, {category}: {percent(share.value)} by shape{counts}"
+            counts = f"{plain(share.shape)} by shape, {plain(share.texture)} by texture"
+            shown = f"{percent(share.value)} by shape ({percent_interval(share.ci95)}; {counts})"
+            title = f"{respondent.name}, {category}: {shown}"
             dots.append(Dot(categories.index(category), lane, share.value, title, respondent.index))
     names = ", ".join(f"{r.name} {percent(r.overall, 0)}" if len(respondents) > 1 else r.name for r in respondents)
     return row_chart(
