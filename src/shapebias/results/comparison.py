@@ -167,6 +167,6 @@ def _difference(row: Any) -> Difference | None:
         condition=shared or {},
         condition_a=own_a,
         condition_b=own_b,
-        p=float(p) if is_number(p) and 0 <= p <= 1 else None,
+        p=float(p) if p is not None and is_number(p) and 0 <= p <= 1 else None,
         over=over if isinstance(over, str) else "images",
     )
