@@ -104,7 +104,7 @@ class Evaluator(Protocol):
         ...
 
     def run(self, model: Classifier) -> EvalResult:
-        """Measure ``model``, which is in evaluation mode and on the device of its settings."""
+        """Measure ``model``, which is inside ``frozen_eval`` on the device of its settings."""
         ...
 
 

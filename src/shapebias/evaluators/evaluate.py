@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
 from shapebias.environment import choose_device, environment
@@ -17,7 +16,7 @@ from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, Evaluator
 from shapebias.evaluators.names import COSTLY, EVALUATORS, build, check_data, check_evaluators, listed
 from shapebias.evaluators.resume import load_or_run
-from shapebias.models.classifier import Classifier
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.load import load_model, wrap
 from shapebias.results.audit import FILE as AUDIT_FILE
 from shapebias.results.audit import Skipped, write_audit
@@ -57,8 +56,7 @@ def evaluate(
         out: folder for the results file and what belongs to it (raw responses, pictures); by default nothing is kept.
         classes: the names of the model's outputs in order, or a file of them, where it has none of its own and is not
             ImageNet's.
-        options: of ``evaluate_all``. The model is moved to ``device``; whether its modules were in training mode is
-            restored.
+        options: of ``evaluate_all``. The model is moved to ``device`` for the time, and left as it was.
 
     Returns:
         The results; ``Results.save`` writes them.
@@ -66,19 +64,14 @@ def evaluate(
     Raises:
         UserError: unknown evaluators, unusable data or models.
     """
-    modes = [(module, module.training) for module in (model.modules() if isinstance(model, nn.Module) else ())]
     folders = {"": data} if isinstance(data, str | Path) else data
-    try:
-        if isinstance(model, nn.Module):
-            loaded = wrap(model, classes=classes)
-        else:
-            loaded = load_model(str(model), classes=classes)
-        with tempfile.TemporaryDirectory(prefix="shapebias-") if out is None else nullcontext(out) as place:
-            given = {key: Path(folder) for key, folder in folders.items()}
-            return evaluate_all([loaded], evaluators=evaluators, data=given, out=Path(place), **options).results[0]
-    finally:
-        for module, training in modes:
-            module.training = training
+    if isinstance(model, nn.Module):
+        loaded = wrap(model, classes=classes)
+    else:
+        loaded = load_model(str(model), classes=classes)
+    with tempfile.TemporaryDirectory(prefix="shapebias-") if out is None else nullcontext(out) as place:
+        given = {key: Path(folder) for key, folder in folders.items()}
+        return evaluate_all([loaded], evaluators=evaluators, data=given, out=Path(place), **options).results[0]
 
 
 def evaluate_all(
@@ -139,7 +132,6 @@ def evaluate_all(
     alone = len(models) == 1 and not skip
     seed, measured = options.get("seed", 0), list[tuple[Results, dict[str, EvalResult]]]()
     for model in models:
-        model.to(device=where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         about, made_with = model.describe(), {**environment(where), "seed": seed}
         given: dict[str, EvalResult] = {}
         results = Results(about, made_with, [])
@@ -148,7 +140,8 @@ def evaluate_all(
                 if any((s.evaluator, s.model) == (name, model.identity.name) for s in skipped):
                     continue
                 try:
-                    given[name] = load_or_run(_kept(out, model, name, done), evaluator, model)
+                    with frozen_eval(model, where):
+                        given[name] = load_or_run(_kept(out, model, name, done), evaluator, model)
                 except UserError as error:
                     if alone or options.get("strict"):
                         raise

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from shapebias.errors import UserError
-from shapebias.models.classifier import Classifier
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.imagenet import COUNT, wordnet_ids
 
 
@@ -45,7 +45,7 @@ def check_distinct(names: Sequence[str], where: str) -> None:
 
 
 def outputs_of(model: Classifier) -> int:
-    """Count the outputs of a model in evaluation mode, by passing one black image of its own input size.
+    """Count the outputs of a model by passing one black image of its own input size, in evaluation mode.
 
     Raises:
         UserError: it does not take that image, or its output is not (N, classes).
@@ -55,7 +55,7 @@ def outputs_of(model: Classifier) -> int:
     mean = model.mean.to(tensor.device)
     black = torch.zeros(1, 3, size, size, device=tensor.device)
     try:
-        with torch.no_grad():
+        with frozen_eval(model.network), torch.no_grad():
             logits: Any = model.network((black - mean) / model.std.to(tensor.device))
     except Exception as error:  # any code may run here
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]

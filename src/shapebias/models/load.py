@@ -65,7 +65,7 @@ def load_model(
         raise UserError("--remap-by-order applies to a file of weights: give --weights FILE or MODEL=FILE")
     names, where = _class_names(classes)
     if checkpoint is None:
-        return with_classes(_published(spec), names, where=where)
+        return with_classes(_published(spec).eval(), names, where=where)
     model = _bare(spec, Path(checkpoint), None if names is None else tuple(names))
     try:
         (load_weights_by_order if remap_by_order else load_weights)(model.network, Path(checkpoint))
@@ -87,7 +87,7 @@ def wrap(network: nn.Module, *, name: str = "network", classes: Path | str | Seq
     """
     if isinstance(network, Classifier) and classes is None:
         return network
-    model = copy(network).eval() if isinstance(network, Classifier) else _hashed(_plain(network, name))
+    model = copy(network) if isinstance(network, Classifier) else _hashed(_plain(network, name))
     names, where = _class_names(classes)
     return with_classes(model, names, where=where)
 
@@ -176,4 +176,4 @@ def _from_callable(spec: str, module_name: str, attribute: str) -> Classifier:
 
 def _hashed(model: Classifier) -> Classifier:
     model.identity = replace(model.identity, weights_sha256=weights_sha256(model.network))
-    return model.eval()
+    return model

@@ -42,12 +42,11 @@ class PredictedBatches:
     Stop iterating to stop predicting. ``unreadable`` lists the files that were skipped so far, "path: reason" each.
 
     Args:
-        model: in evaluation mode; images are moved to its device.
+        model: in evaluation mode; images are moved to its device, in the memory order of its weights.
         paths: image files.
         loading: how they are read.
         latents: ask the model for its latents too: the output is then (logits, latents of each stage).
         preprocessing: in place of the model's own.
-        channels_last: the memory order of the images, that of the model's weights.
     """
 
     def __init__(
@@ -58,10 +57,8 @@ class PredictedBatches:
         *,
         latents: bool = False,
         preprocessing: Preprocessing | None = None,
-        channels_last: bool = True,
     ) -> None:
         self.model, self.latents = model, latents
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.batches = ImageBatches(
             paths,
             preprocessing or model.preprocessing,
@@ -76,10 +73,9 @@ class PredictedBatches:
         return self.batches.unreadable
 
     def __iter__(self) -> Iterator[tuple[list[int], Any]]:
-        device = self.model.mean.device
         for rows, images in self.batches:
             with torch.inference_mode():
-                output = self.model(images.to(device, memory_format=self.memory_format), latents=self.latents)
+                output = self.model(self.model.place(images), latents=self.latents)
             yield rows, output
 
 

@@ -155,7 +155,7 @@ def validate(
 
     def counts() -> tuple[int, int]:
         right = count = 0
-        batches = PredictedBatches(model, paths, loading, channels_last=config.channels_last)
+        batches = PredictedBatches(model, paths, loading)
         for rows, logits in batches if paths else ():
             right += int((logits.argmax(1).cpu() == targets[rows]).sum())
             count += len(rows)

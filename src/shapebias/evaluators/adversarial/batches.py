@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from shapebias.attacks.attack import ATTACKS, attack_sweep, uniform_start
@@ -67,7 +66,7 @@ def attack_batch(
     before = bar.done if bar else 0
 
     def attempt() -> Iterator[T]:
-        clean = images[rows].to(config.device).contiguous(memory_format=torch.channels_last)
+        clean = model.place(images[rows])
         chosen = labels.take(rows)
         gradient = loss_gradient(model, clean, chosen.labels if chosen.targets is None else chosen.targets)
         zero = (~gradient.flatten(1).any(dim=1)).nonzero().flatten().tolist()  # NaN is not zero

@@ -32,7 +32,7 @@ from shapebias.evaluators.adversarial.batches import attack_batch, image_batches
 from shapebias.evaluators.adversarial.columns import CLEAN, Column, attack_columns, attack_details
 from shapebias.evaluators.base import EvalConfig
 from shapebias.files import read_json, write_json, write_text
-from shapebias.models.classifier import Classifier
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.results.layout import ADVERSARIAL_MANIFEST, ADVERSARIAL_SCHEMA
 
 ZERO_FILE = "zero_gradients.json"  # names of images, written before the images themselves
@@ -80,7 +80,6 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, config: EvalCon
         (folder / ADVERSARIAL_MANIFEST).unlink(missing_ok=True)  # while it is not there, the set is not finished
         if (credit := attribution(images)) is not None:
             write_text(folder / ATTRIBUTION, credit)
-        source.to(device=config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         paths = [images.paths[row] for row in missing]
         batches = image_batches(paths, source.preprocessing, config, none_is_error=False)
         for local, shown in batches:
@@ -104,22 +103,23 @@ def make_set(parent: Path, source: Classifier, images: ImageSet, config: EvalCon
         lists |= {"gradients_not_finite": sorted(odd), ZERO: sorted(_known_zero(folder) - set(odd))}
         write_json(folder / ADVERSARIAL_MANIFEST, {**head, "finished": True, **lists})
 
-    materialize(
-        folder,
-        head,
-        range(len(images)),
-        files,
-        make,
-        marker=IDENTITY,
-        what="set of adversarial images",
-        title=f"{source.identity.name}: adversarial images",
-        each=len(columns),
-        unit="pictures",
-        strict=config.strict,
-        wait=True,
-        finish=finish,
-        listing=None,
-    )
+    with frozen_eval(source, config.device):
+        materialize(
+            folder,
+            head,
+            range(len(images)),
+            files,
+            make,
+            marker=IDENTITY,
+            what="set of adversarial images",
+            title=f"{source.identity.name}: adversarial images",
+            each=len(columns),
+            unit="pictures",
+            strict=config.strict,
+            wait=True,
+            finish=finish,
+            listing=None,
+        )
     return read_set(folder)
 
 

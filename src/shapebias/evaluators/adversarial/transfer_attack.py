@@ -99,7 +99,7 @@ class TransferAttack:
 
             def measure(rows: list[int], shown: Tensor) -> dict[str, np.ndarray]:
                 with torch.inference_mode():
-                    logits = model(shown.contiguous(memory_format=torch.channels_last))
+                    logits = model(model.place(shown))
                 finite_logits(logits, [paths[row] for row in rows], model)
                 bar.advance(len(shown))
                 return {"answers": logits.argmax(1).cpu().numpy()}

@@ -109,8 +109,7 @@ def row_training(settings: AblationConfig, row: Row, fabric: Fabric, task: Task,
     """Return the training of ``row`` for several learning rates and seeds."""
 
     def test(run: AblationConfig, _trained: Any) -> Predictions:
-        model = load_model(str(run.loop.out)).to(fabric.device)
-        return logits_of_run(model, task.test, run.loop, fabric)
+        return logits_of_run(load_model(str(run.loop.out)), task.test, run.loop, fabric)
 
     return Sweep(
         name=row.name,

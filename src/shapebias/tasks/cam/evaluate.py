@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc_labelled import read_labelled
@@ -16,7 +14,7 @@ from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, data_details
 from shapebias.files import locked
-from shapebias.models.classifier import Classifier
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.results.results import Result, Results
 from shapebias.results.store import ResultStore
 from shapebias.results.table import print_warnings
@@ -43,7 +41,8 @@ class CamEvaluator:
     def check(self, model: Classifier) -> None:
         """Refuse a model without VOC's classes or without class activation maps."""
         voc_outputs(model)
-        self._maps(model.to("cpu").eval(), "cpu")
+        with frozen_eval(model):
+            self._maps(model)
 
     def run(self, ensemble: SeedEnsemble) -> tuple[list[Result], Measured[SeedCounts]]:
         """Write the masks of every seed and pictures of the first seed, and score the masks."""
@@ -52,16 +51,15 @@ class CamEvaluator:
         places: list[str] = []
         unreadable: dict[str, None] = {}
         for seed, model in ensemble.models.items():
-            model.to(device=config.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-            maps, folder = self._maps(model, config.device), config.out / model.identity.name
-            made = write_pseudo_labels(maps, images, settings, folder, device=config.device, strict=config.strict)
-            if not outputs:
-                home = config.out / ensemble.name
-                write_pictures(maps, images, made, settings, home, device=config.device, seed=config.seed)
+            with frozen_eval(model, config.device):
+                maps, folder = self._maps(model), config.out / model.identity.name
+                made = write_pseudo_labels(maps, images, settings, folder, device=config.device, strict=config.strict)
+                if not outputs:
+                    home = config.out / ensemble.name
+                    write_pictures(maps, images, made, settings, home, device=config.device, seed=config.seed)
             outputs[seed] = made.counts
             places.append(f"{'input' if maps.is_input else 'output'} of {maps.place}")
             unreadable |= dict.fromkeys(made.unreadable)
-            model.to("cpu")
         runs = {
             seed: {"weights_sha256": model.identity.weights_sha256}
             for seed, model in ensemble.models.items()
@@ -71,7 +69,7 @@ class CamEvaluator:
         details = self._details(list(unreadable), places[0], scored=bool(shared_images([measured])))
         return cam_results(measured, settings, details, seed=config.seed), measured
 
-    def _maps(self, model: Classifier, device: str) -> ClassMaps:
+    def _maps(self, model: Classifier) -> ClassMaps:
         """Find the class maps of ``model``, using the first readable image."""
         reason = ""
         for path in self.images.paths:
@@ -82,7 +80,7 @@ class CamEvaluator:
                 continue
             batch = resize(image, 1.0, self.settings.size)[None]
             probe = pad_to_multiple(batch, MULTIPLE, model.mean.cpu(), least=LEAST_PROBE)[0]
-            return find_class_maps(model, probe.to(device))
+            return find_class_maps(model, probe.to(model.mean.device))
         raise UserError(f"none of the {len(self.images)} images could be read (the first: {reason}): replace the files")
 
     def _details(self, unreadable: list[str], place: str, *, scored: bool) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def finetune(
     run_training(config, fabric, TrainingTask(info, model, [phase], save_classifier, evaluate))
     trained = load_classifier(loop.out / MODEL_FILE, name=source.identity.name)
     trained.preprocessing, trained.mean, trained.std = model.preprocessing, model.mean.cpu(), model.std.cpu()
-    return trained.to(fabric.device)
+    return trained
 
 
 def finetuning_loss(model: Callable[..., Any], batch: Batch, _epoch: float) -> StepOutput:

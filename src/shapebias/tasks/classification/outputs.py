@@ -49,7 +49,8 @@ def logits_of_run(model: Classifier, images: ImageSet, config: LoopConfig, fabri
 
     def predicted() -> Predictions:
         folder, strict = config.out / "test", config.strict
-        return load_or_predict(folder, model, images, lambda: logits_of(model, images, config), strict=strict)
+        with frozen_eval(model, fabric.device):
+            return load_or_predict(folder, model, images, lambda: logits_of(model, images, config), strict=strict)
 
     return on_rank_zero(fabric, predicted)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from shapebias.data.image_set import ImageSet
-from shapebias.models.classifier import Classifier
+from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.predict import Predictions
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.finetune import resized
@@ -70,13 +70,12 @@ def _features(
     config: TransferConfig, source: Classifier, task: Task, device: str, folder: Path
 ) -> tuple[Predictions, Predictions]:
     """Return the features of the training and test images, which are computed once for all read-outs."""
-    model, loop = resized(config, source).to(device), config.loop
+    model, loop = resized(config, source), config.loop
 
     def passed(name: str, images: ImageSet) -> Predictions:
         return load_or_predict(
             folder / name, model, images, lambda: features_of(model, images, loop), strict=loop.strict
         )
 
-    found = passed("train", task.train), passed("test", task.test)
-    source.cpu()
-    return found
+    with frozen_eval(model, device):
+        return passed("train", task.train), passed("test", task.test)
