@@ -251,7 +251,7 @@ def test_nan_and_foreign_categories_are_refused(tmp_path):
     with pytest.raises(UserError, match="NaN or infinity"):
         ShapeBias(EvalConfig(folder, tmp_path)).run(fixed(torch.full((3, 1000), torch.nan), None))
     noise_image(folder / "yak" / "yak1-cat1.png", 0)
-    with pytest.raises(UserError, match="not among the 16: yak"):
+    with pytest.raises(UserError, match="nor among the 16: yak"):
         ShapeBias(EvalConfig(folder, tmp_path)).run(fixed(torch.zeros(4, 1000), None))
 
 

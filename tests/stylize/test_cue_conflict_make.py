@@ -152,9 +152,10 @@ def test_an_unreadable_image_gives_its_place_to_another(source: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("counts", "options", "says"),
     [
-        ({"cat": 5, "n014": 5}, {}, "'n014'"),
-        ({"cat": 5, "polar-bear": 5}, {}, "'polar-bear'"),
-        ({"cat": 5, "Dog": 5}, {}, "small letters"),
+        ({"cat": 5, "014": 5}, {}, "'014' in .* has no name of its own in the letters a to z"),
+        ({"polar-bear": 5, "polar bear": 5}, {}, "'polar bear'"),
+        ({"cat": 5, "Cat": 5}, {}, "rename the folder"),
+        ({"cat": 5, "n99999999": 5}, {}, "'n99999999'"),
         ({"cat": 5, "dog": 4}, {}, "dog in .* has 4 images"),
         ({"cat": 5, "dog": 1}, {"per_pair": 1}, "has 1 image, .*--no-same"),
         ({"cat": 5}, {}, "one class only"),
@@ -212,3 +213,16 @@ def test_the_command(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "12 images" in capsys.readouterr().err
     assert main(["cue-conflict", str(source), "--out", str(source / "in")]) == 2
     assert "choose another --out" in capsys.readouterr().err
+
+
+def test_imagenets_identifiers_and_other_names_become_words(tmp_path: Path) -> None:
+    """``download imagenette photos`` and then ``cue-conflict photos``."""
+    source = photographs(tmp_path / "photos", {"n01440764": 1, "n02102040": 1, "French horn": 1, "Café_1": 1})
+    assert make(source, tmp_path / "set", per_pair=1, same=False)[0] == 12
+    words = {"tench", "englishspringer", "frenchhorn", "cafe"}
+    assert {path.name for path in (tmp_path / "set").iterdir() if path.is_dir()} == words
+    assert (tmp_path / "set" / "tench" / "tench1-englishspringer1.png").is_file()
+    (row,) = [row for row in table(tmp_path / "set") if row["file"] == "tench/tench1-cafe1.png"]
+    assert row["shape_image"].split("/")[0] == "n01440764"
+    found = read_cue_conflict(tmp_path / "set")
+    assert {*found.classes} == words and len(found) == 12

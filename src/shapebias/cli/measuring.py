@@ -27,7 +27,9 @@ class EvalOptions:
             transfer-attack).
         targeted: attack towards the CSV's TargetClass.
         source: model that transfer-attack generates its adversarial images on.
-        mapping: how ImageNet class probabilities are aggregated to the 16 categories.
+        mapping: how class probabilities are aggregated to the 16 categories.
+        class_map: file that gives a model's own classes one of the 16 categories, CSV lines such as 'tabby,cat' or
+            JSON, for shape-bias, silhouettes, edges and sketches.
         stage: measure the dimensionality of this module's pooled output (default: the last latent).
         pairs: number of image pairs per factor for the dimensionality.
         seed: random seed of styles, pairs, attacks, corruptions and resampling.
@@ -44,6 +46,7 @@ class EvalOptions:
     targeted: bool = False
     source: str | None = None
     mapping: Literal["mean", "sum", "max"] = "mean"
+    class_map: Path | None = None
     stage: str | None = None
     pairs: int = 2000
     seed: int = 0
@@ -57,6 +60,7 @@ class EvalOptions:
         """Return the keyword arguments of an evaluation, checked before any model is loaded."""
         from shapebias.environment import choose_device
         from shapebias.evaluators.base import EvalConfig
+        from shapebias.evaluators.class_map import read_class_map
 
         if self.epsilon == ():
             raise UserError("--epsilon is empty: give at least one size, such as 2,4, or omit the option")
@@ -64,6 +68,7 @@ class EvalOptions:
         del found["source"], found["json"]
         found["epsilons"] = found.pop("epsilon") or ()
         found["device"] = choose_device(self.device)
+        found["class_map"] = read_class_map(self.class_map) if self.class_map else None
         EvalConfig(Path(), Path(), **found)
         return found
 

@@ -28,7 +28,7 @@ GROUPS: Groups = {
     ),
     "model": ("models", "model", "weights", "remap_by_order", "crop", "classes", "library", "perceptual"),
     "evaluation": (
-        *("evaluators", "attacks", "epsilon", "targeted", "source", "mapping", "stage", "pairs"),
+        *("evaluators", "attacks", "epsilon", "targeted", "source", "mapping", "class_map", "stage", "pairs"),
         *("scales", "flip", "threshold"),
     ),
     "optimisation": ("steps", "learning_rate", "warmup"),

@@ -92,11 +92,12 @@ def cue_conflict(
     """Make cue-conflict images: the shape of one category, the texture of another.
 
     Makes images of every ordered pair of the categories in IMAGES. The names of the
-    category folders may contain only lowercase letters, since they become part of
-    the file names (cat1-elephant2.png). Like the published set, the default has 5
-    images per pair, including pairs of a category with itself; these carry no
-    conflict, and evaluation ignores them. The paper stylizes with vgg19 and --alpha
-    0.5. The same command resumes after an interruption.
+    category folders become lowercase letters in the file names
+    (cat1-elephant2.png), ImageNet's identifiers their names in words; evaluation
+    matches them with a model's classes in the same way. Like the published set, the
+    default has 5 images per pair, including pairs of a category with itself; these
+    carry no conflict, and evaluation ignores them. The paper stylizes with vgg19
+    and --alpha 0.5. The same command resumes after an interruption.
 
     Args:
         images: one folder of images per category, or a folder with train/ and val/ of which val/ is used.

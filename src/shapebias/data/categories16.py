@@ -7,7 +7,7 @@ an entry-level category. Numbers are indices in ImageNet's usual order (sorted W
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,20 +52,24 @@ IMAGENET_SHA256 = "385e0240499426c022b773be1ae4da780f057b89c9694c7f47199f62746b6
 """Of the 1000 WordNet identifiers in ImageNet's order, one a line."""
 
 
-def category_probabilities(probabilities: np.ndarray, mapping: str = "mean") -> np.ndarray:
-    """ImageNet probabilities (N, 1000) to a score of each of the 16 categories (N, 16).
+def category_probabilities(
+    probabilities: np.ndarray, mapping: str = "mean", members: Mapping[str, Sequence[int]] = MEMBERS
+) -> np.ndarray:
+    """Probabilities (N, classes) to a score of each category (N, categories), the 16 of ImageNet's by default.
 
     Args:
-        probabilities: rows that sum to 1, in ImageNet's order.
+        probabilities: rows that sum to 1, by default in ImageNet's order.
         mapping: "mean" of the member classes, as Geirhos et al. report; "sum", which favours categories of many
             classes (dog has 109, knife one); or "max", the strongest member.
+        members: the columns that belong to each category.
 
     Raises:
         UserError: another mapping.
     """
     if mapping not in MAPPINGS:
         raise unknown("mapping", mapping, MAPPINGS)
-    return np.stack([MAPPINGS[mapping](probabilities[:, MEMBERS[name]], axis=1) for name in CATEGORIES], axis=1)
+    combine = MAPPINGS[mapping]
+    return np.stack([combine(probabilities[:, list(columns)], axis=1) for columns in members.values()], axis=1)
 
 
 def is_imagenet(classes: Sequence[str]) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from shapebias.attacks.attack import ATTACKS
 from shapebias.errors import UserError, check_at_least, unknown
+from shapebias.evaluators.class_map import check_class_map
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import Loading
 from shapebias.results.results import EvalResult
@@ -27,7 +28,7 @@ class EvalConfig:
     is the most images that accuracies, attacks and corruptions are measured on, drawn by the seed and spread over
     the classes. ``attacks`` are made at each of ``epsilons``, in units of 1/255 (none: those of the paper's
     table); ``targeted`` towards a class instead of away from the true one; ``source`` is the model that
-    transferred ones are made against.
+    transferred ones are made against. ``class_map`` is the category, one of the 16, of a model's own classes.
     """
 
     data: Path
@@ -45,11 +46,13 @@ class EvalConfig:
     epsilons: tuple[float, ...] = ()
     targeted: bool = False
     source: Classifier | None = None
+    class_map: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self.seed, self.batch_size, self.workers)
         if self.mapping not in get_args(CategoryMapping):
             raise unknown("mapping", self.mapping, get_args(CategoryMapping))
+        check_class_map(self.class_map or {})
         check_at_least(2, pairs=self.pairs)
         if self.limit is not None:
             check_at_least(1, limit=self.limit)

@@ -14,6 +14,7 @@ from torch import nn
 from shapebias.environment import choose_device, environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, Evaluator
+from shapebias.evaluators.class_map import read_class_map
 from shapebias.evaluators.names import COSTLY, EVALUATORS, build, check_data, check_evaluators, listed
 from shapebias.evaluators.resume import load_or_run
 from shapebias.models.classifier import Classifier, frozen_eval
@@ -104,7 +105,7 @@ def evaluate_all(
         device: "cpu", "cuda" or "mps"; by default cuda if there, else cpu.
         batch_size: images per forward pass.
         options: any other field of ``EvalConfig``: seed, workers, strict, mapping, stage, pairs, limit, attacks,
-            epsilons, targeted, source.
+            epsilons, targeted, source, class_map (or a file of it).
 
     Raises:
         UserError: unknown evaluators, models of one name, a folder that cannot be written; what cannot be measured
@@ -112,6 +113,8 @@ def evaluate_all(
     """
     evaluators = listed(evaluators)
     options |= {"attacks": listed(options["attacks"])} if "attacks" in options else {}
+    if isinstance(table := options.get("class_map"), str | Path):
+        options["class_map"] = read_class_map(Path(table))
     check_evaluators(evaluators)
     check_data(evaluators, data)
     store, where, skip = ResultStore(out), choose_device(device), missing == "skip"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.cue_conflict import OTHER, SAME, photographs, read_cue_conflict
+from shapebias.errors import UserError
 from shapebias.evaluators.base import data_details
 from shapebias.evaluators.decision_mapping import CategoryEvaluator, DecisionMapping, decision_mapping
 from shapebias.files import write_text
@@ -47,12 +49,14 @@ class ShapeBias(CategoryEvaluator):
 
     def answering(self, model: Classifier) -> DecisionMapping:
         """Return the mapping of the model's outputs to the images' categories."""
-        return decision_mapping(model, set(self.folder.classes), self.folder.root, self.config.mapping)
+        how = decision_mapping(model, set(self.folder.classes), self.folder.root, self.config)
+        answerable(self.folder, how)
+        return how
 
     def run(self, model: Classifier) -> EvalResult:
         """Decide every conflict image, write the raw responses and decisions, and count."""
-        folder = self.folder
         how = self.answering(model)
+        folder, left_out = answerable(self.folder, how)
         found = predict(model, folder.paths, self.config.loading, title=self.name, read=how.scores)
         indices, scores = found.rows, found.values
         answers = [how.names[int(n)] for n in scores.argmax(1)]
@@ -63,6 +67,8 @@ class ShapeBias(CategoryEvaluator):
         decisions = self.config.out / model.identity.name / DECISIONS_FILE
         write_decisions(decisions, folder.root, relative, shapes, textures, how.names, scores)
         details = {
+            **how.details,
+            **({"other_categories_left_out": left_out} if left_out else {}),
             "mapping": how.mapping,
             "same_category_left_out": len(folder.skipped[SAME]),
             "other_names_left_out": list(folder.skipped[OTHER]),
@@ -75,6 +81,22 @@ class ShapeBias(CategoryEvaluator):
             "data": data_details(folder.root, len(indices), folder.fingerprint, found.unreadable),
         }
         return score(answers, shapes, textures, relative, details, mapping=how.mapping, seed=self.config.seed)
+
+
+def answerable(folder: ImageSet, how: DecisionMapping) -> tuple[ImageSet, dict[str, int]]:
+    """Return the images both of whose cues can be answered, and how many others there are by what cannot.
+
+    Raises:
+        UserError: there are none.
+    """
+    strange = [[folder.classes[cue] for cue in cues if folder.classes[cue] not in how.names] for cues in folder.targets]
+    rows = [row for row, names in enumerate(strange) if not names]
+    if not rows:
+        raise UserError(
+            f"no image in {folder.root} has two cues among the categories that {how.network} can answer: "
+            f"{', '.join(how.names)}: give more classes a category in --class-map"
+        )
+    return folder.take(rows), dict(Counter(names[0] for names in strange if names))
 
 
 def score(

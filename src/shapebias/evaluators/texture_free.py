@@ -48,12 +48,13 @@ class TextureFree(CategoryEvaluator):
     def answering(self, model: Classifier) -> DecisionMapping:
         """Return the mapping of the model's outputs to the categories that the folder has images of."""
         wanted = set(self._categories(model).values())
-        return decision_mapping(model, wanted, self.folder.root, self.config.mapping)
+        return decision_mapping(model, wanted, self.folder.root, self.config)
 
     def run(self, model: Classifier) -> EvalResult:
         """Answer every image, write the raw responses, and count."""
         folder, labels = self.folder, self.folder.labels
-        how, categories = self.answering(model), self._categories(model)
+        how = self.answering(model)
+        categories = {name: category for name, category in self._categories(model).items() if category in how.names}
         asked = [
             (path, categories[label]) for path, label in zip(folder.paths, labels, strict=True) if label in categories
         ]
@@ -73,6 +74,7 @@ class TextureFree(CategoryEvaluator):
             ci95=wilson(int(right.sum()), len(right)),
             condition={"mapping": how.mapping},
             details={
+                **how.details,
                 "right": int(right.sum()),
                 "answers": len(how.names),
                 "chance": 1 / len(how.names),

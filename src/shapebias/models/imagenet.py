@@ -5,6 +5,9 @@ The list is timm's own (``timm.data.ImageNetInfo``), so none is kept here.
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -49,12 +52,41 @@ def _words() -> frozenset[str]:
     return frozenset(_plain(word) for wnid in wordnet_ids() for word in _synonyms(wnid))
 
 
+def category_word(name: str) -> str:
+    """Return a class's name as lowercase letters, of which the names of cue-conflict images are made.
+
+    A WordNet identifier gives its first name: ``n02102040`` is ``englishspringer``, and ``Persian_cat`` is
+    ``persiancat``. An unknown identifier and a name without a letter from a to z are returned as they are.
+    """
+    if re.fullmatch(r"n\d{8}", name):
+        if name not in _lemmas():
+            return name
+        named = _synonyms(name)[0]
+    else:
+        named = name
+    letters = unicodedata.normalize("NFKD", named.casefold())
+    return "".join(character for character in letters if "a" <= character <= "z") or name
+
+
+def category_words(names: Sequence[str]) -> tuple[str, ...]:
+    """Return ``category_word`` of each name; names that would share one stay as they are."""
+    words = [category_word(name) for name in names]
+    count = Counter(words)
+    return tuple(word if count[word] == 1 else name for name, word in zip(names, words, strict=True))
+
+
 def _synonyms(wnid: str) -> list[str]:
     return _info().label_name_to_description(wnid).split(", ")
 
 
 def _plain(name: str) -> str:
     return "".join(character for character in name.casefold() if character.isalnum())
+
+
+@cache
+def _lemmas() -> frozenset[str]:
+    library: Any = timm
+    return frozenset(library.data.ImageNetInfo("imagenet-22k").label_names())
 
 
 @cache

@@ -34,8 +34,8 @@ def check_categories(folder: ImageSet, settings: CueConflictSettings) -> None:
     for name in folder.classes:
         if not re.fullmatch("[a-z]+", name):
             raise UserError(
-                f"the category {name!r} in {folder.root} cannot be part of a name such as cat1-elephant2.png: "
-                "rename the folder with small letters a to z only"
+                f"the category {name!r} in {folder.root} has no name of its own in the letters a to z, of which names "
+                "such as cat1-elephant2.png are made: rename the folder"
             )
     needed = max(settings.per_pair, 2 if settings.same else 1)
     for label, name in enumerate(folder.classes):

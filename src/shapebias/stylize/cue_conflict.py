@@ -6,6 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from shapebias.data.materialize import Skip, check_outside, materialize, save_pn
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.errors import UserError, check_at_least
 from shapebias.files import write_text
+from shapebias.models.imagenet import category_words
 from shapebias.stylize.bank import load_square
 from shapebias.stylize.conflict_pairs import Conflict, Sides, check_categories, choose
 from shapebias.stylize.settings import CueConflictSettings
@@ -42,10 +44,10 @@ def make_cue_conflict(
 
     Where ``source`` is divided, as into ``train/`` and ``val/``, the held-out part is taken: ``source`` in the
     manifest is the folder taken.
-    They are called ``SHAPE/shapeN-textureM.png``; N and M count the images of their categories from 1, in
-    the order of their paths. Which images a pair gets depends on the seed and the pair alone. Each image is
-    cut to its central square, at most ``settings.size`` pixels wide. Files that are already there are kept,
-    so that a killed run resumes.
+    They are called ``SHAPE/shapeN-textureM.png``, where categories are lowercase letters (``category_word``); N and M
+    count the images of their categories from 1, in the order of their paths. Which images a pair gets depends on the
+    seed and the pair alone. Each image is cut to its central square, at most ``settings.size`` pixels wide. Files that
+    are already there are kept, so that a killed run resumes.
 
     Returns:
         The number of images in the set, and the unreadable ones whose place others took, one "path: reason" each.
@@ -57,6 +59,7 @@ def make_cue_conflict(
     source, out = Path(source), Path(out)
     check_at_least(1, batch_size=batch_size)
     folder = _photographs(source)
+    folder = replace(folder, classes=category_words(folder.classes))
     check_categories(folder, settings)
     check_outside(out, folder.root)
     identity: dict[str, Any] = {
