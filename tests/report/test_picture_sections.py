@@ -18,7 +18,7 @@ from shapebias.report.format import percent_interval
 from shapebias.report.pictures import TILE, detail, embed
 from shapebias.stats.intervals import t_quantile, wilson
 from testkit.report_fixture import CATEGORIES, compared, conflicts, measured, picture, result
-from testkit.report_page import ATTRIBUTE, EVIL, report
+from testkit.report_page import ATTRIBUTE, EVIL, cells, report
 
 HEADER = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 
@@ -74,13 +74,14 @@ def test_people_and_models_of_response_files_join_the_chart(two: Path, tmp_path:
     (tmp_path / "csv" / "other.csv").write_text("a,b\n1,2\n")
     page, warnings = report(two, tmp_path / "csv")
     assert not [w for w in warnings if "csv" in w and "raw answers" not in w and "pictures" not in w]
-    assert len(page.classed("ring")) == 2 * (1 + len(CATEGORIES) + 1 + 1)  # legend, rows, foot, table
+    assert len(page.classed("ring")) == 2 * (2 + 1 + len(CATEGORIES) + 1 + 1)  # bars, legend, rows, foot, table
     people = [a for a in page.classed("mean") if "person" in a["class"]]
     assert {a["x1"] for a in people} == {"0%"}
     assert {a["x1"] for a in page.classed("mean")} == {"80%", "12.5%", "0%", "100%"}
     (chart,) = page.classed("rows")
     assert "subject-01 100" in chart["aria-label"] and "alexnet 0" in chart["aria-label"]
-    assert "Rings are people" in page.text and "2 models" in page.text
+    assert "Rings are observers (people)" in page.text
+    assert "4 models · 2 observers (people)" in page.text
     interval = percent_interval(wilson(0, 1, t_quantile(1)))  # all images of cats have the shape of one photograph
     shown = " ".join(f"alexnet, cat: 0.0\u202f% by shape ({interval}; 0 by shape, 2 by texture)".split())
     assert shown in page.text
@@ -91,6 +92,9 @@ def test_response_files_alone_make_a_page(tmp_path: Path) -> None:
     path = responses(tmp_path / "s" / "one.csv", "subject-01", "shape")
     page, _ = report(path)
     assert page.classed("rows") and page.classed("ring")
+    assert "report · 1 observer (people)" in page.text
+    assert "decided 100 % of all pictures by shape, 0 % by texture and 0 % by neither" in page.text
+    assert "shape-bias" in page.sections() and "decisions" not in page.sections()
 
 
 def test_twenty_respondents_fit(two: Path, tmp_path: Path) -> None:
@@ -216,7 +220,7 @@ def test_odd_decisions_and_neurons_are_skipped(two: Path, content: str) -> None:
     assert any("decisions.json" in w for w in warnings) and any("neurons.json" in w for w in warnings)
 
 
-def test_models_are_compared_with_the_first(two: Path, tmp_path: Path) -> None:
+def test_models_are_compared_with_the_highest_in_the_order_of_the_bars(two: Path, tmp_path: Path) -> None:
     measured(two / "near", "near", weights="near", bias=0.85)
     measured(two / "alone", "alone", weights="alone", bias=0.5)
     assert "Side by side" not in report(two)[0].text
@@ -227,14 +231,54 @@ def test_models_are_compared_with_the_first(two: Path, tmp_path: Path) -> None:
     ]
     compared(two, *differences)
     page, _ = report(two)
-    table = page.text[page.text.index("Side by side") : page.text.index("Training pictures")]
-    assert re.findall(r"ours(?=87)|near(?=85)|alone(?=50)|plain(?=20)", table) == ["ours", "near", "alone", "plain"]
-    for said in (
-        "\u221267.5 points\u221275.0 to \u221260.0less by shape than ours: the interval excludes 0",
-        "\u22122.5 points\u221210.0 to 5.0could be chance: the interval includes 0",
-        "not compared on the same pictures",
-    ):
-        assert said in table, said
+    table = page.section("shape-bias").partition("Side by side")[2]
+    names = re.findall(r'<tr><th scope="row">.*?<b>(\w+)</b>', table)
+    assert names == ["plain", "alone", "near", "ours"]
+    assert [a["aria-label"].split(":")[0] for a in page.classed("ratio")] == names
+    shown = [cell.split() for cell in cells(table)]
+    assert shown[4:6] == [["\u221267.5", "points", "\u221275.0", "to", "\u221260.0"], ["excludes", "0"]]
+    assert shown[11] == ["not", "compared"]
+    assert " ".join(shown[17]) == "includes 0: could be chance" and shown[23] == ["reference"]
+
+
+def test_shares_of_all_pictures_lead_beside_the_ratio(tmp_path: Path) -> None:
+    """900 of 1200 pictures were decided by either cue, two thirds of them by shape."""
+    details = {"conflict_images": 1200}
+    for name, bias in (("net", 2 / 3), ("other", 1 / 3)):
+        entries = [result("shape-bias", "shape_bias", bias, 900, details=details)]
+        measured(tmp_path / "in" / name, name, weights=name, results=entries)
+    page, _ = report(tmp_path / "in")
+    assert "“net” decided 50 % of all pictures by shape, 25 % by texture and 25 % by neither" in page.text
+    assert "shape 50.0 %, neither 25.0 %, texture 25.0 %, of 1,200 pictures · shape bias 66.7 %" in page.text
+    (bar,) = [a for a in page.classed("bar") if a["aria-label"].startswith("net")]
+    assert bar["aria-label"] == "net: shape 50.0\u202f%, neither 25.0\u202f%, texture 25.0\u202f%"
+
+
+def test_wide_tables_scroll_in_their_own_box_and_keep_their_first_column(tmp_path: Path) -> None:
+    """At any number of models no table widens the page: chromium shows this at 390 pixels; here its cause is kept."""
+    for number in range(13):
+        measured(tmp_path / "in" / f"{number}", f"net{number}", weights=str(number), bias=number / 20)
+    source = report(tmp_path / "in")[0].source
+    outside = re.sub(r'<div class="scroll".*?</table>\s*</div>', "", source, flags=re.DOTALL)
+    assert "<table" not in outside
+    style = source.partition("<style>")[2].partition("</style>")[0]
+    assert re.search(r"\.scroll \{ overflow-x: auto;", style)
+    assert re.search(r"\.scroll th:first-child \{ position: sticky; left: 0;", style)
+
+
+def test_neurons_without_correlation_are_not_called_shape_like(two: Path, tmp_path: Path) -> None:
+    path = two / "images" / "grid" / "0.jpg-style0.png"
+    picture(path, 0)
+    (two / "images" / "grid" / "stylize.json").write_text("{}")
+    image = [{"image": str(path), "x": 0.5, "y": 0.5}]
+    rows = [{"neuron": n, "correlation": c, "images": image} for n, c in ((1, 0.5), (2, 0.0), (3, -0.25))]
+    (two / "ours" / "neurons.json").write_text(json.dumps({"stage": "x", "shape": rows, "texture": rows[1:]}))
+    page, warnings = report(two)
+    assert ["neuron 1 " in a["alt"] for a in page.named("img") if "neuron" in a["alt"]] == [True]
+    assert "most shape-like" in page.text and "most texture-like" not in page.text
+    (two / "ours" / "neurons.json").write_text(json.dumps({"stage": "x", "shape": rows[1:], "texture": []}))
+    page, warnings = report(two)
+    assert "most shape-like" not in page.text and not [w for w in warnings if "neurons.json" in w]
 
 
 def test_strips_of_neurons(two: Path, tmp_path: Path) -> None:

@@ -62,15 +62,14 @@ class Total:
     index: int | None  # of the model, None for a person
 
 
-def decision_bar(value: float, interval: Interval | None, name: str) -> Markup:
-    """One bar, the left part as wide as the share of shape decisions, with the interval across the border."""
-    segments = _segments([("shape", value), ("texture", 1 - value)], y=4, height=26)
-    half = tag("line", x1="50%", x2="50%", y1=0, y2=34, class_="half")
-    ends = [*_interval(PERCENT, interval, 17, cap=8, kind="halo"), *_interval(PERCENT, interval, 17, cap=8)]
-    label = (
-        f"{name}: {percent(value)} of decisions by shape, the rest by texture; interval {percent_interval(interval)}"
-    )
-    return _stretched("bar", 34, label, [*segments, half, *ends])
+def ratio_line(name: str, value: float, interval: Interval | None, index: int | None) -> Markup:
+    """The shape bias of one model or person as a mark on a line from 0 to 100 %, with its interval."""
+    y = 9
+    parts = [tag("line", x1=0, x2="100%", y1=y, y2=y, class_="row")]
+    parts += [tag("line", x1=share(q), x2=share(q), y1=y - 4, y2=y + 4, class_="row") for q in (0.0, 0.5, 1.0)]
+    parts += [*_interval(PERCENT, interval, y, cap=5), mark(index, x=share(value), y=y)]
+    label = f"{name}: shape bias {percent(value)}; interval {percent_interval(interval)}"
+    return _stretched("ratio", 18, label, parts)
 
 
 def share_bar(name: str, shares: Sequence[tuple[str, float]]) -> Markup:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from shapebias.errors import UserError
@@ -15,6 +17,8 @@ from shapebias.results.responses import Trial, check_once, is_response_file, rea
 from shapebias.results.results import Result, Results
 from shapebias.results.runs import RUN_FILE, Run
 from shapebias.results.store import COMPARISON_FILE, RESULTS_FILE
+
+_PERSON = re.compile(r"(subject|subj|human|person|participant)s?([-_ ]?\w{1,4})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,25 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Model:
-    """One model on the page: the training of it, its results, or both."""
+    """One model on the page: the training of it, its results, or both; ``index`` is None if it is a person.
+
+    Results without weights under a person's name are a person's.
+    """
 
     name: str
     run: Run | None
     measurements: tuple[Measurement, ...]
-    index: int = 0
+    index: int | None = None
 
     @property
     def results(self) -> list[Result]:
         """Every result of this model."""
         return [result for measurement in self.measurements for result in measurement.results]
+
+    @property
+    def is_person(self) -> bool:
+        """Whether these are the results of a person."""
+        return self.run is None and is_person(self.name) and not any(m.weights for m in self.measurements)
 
     def result(self, evaluator: str, metric: str) -> Result | None:
         """Return the first result of that evaluator and metric, None where there is none."""
@@ -141,6 +153,11 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
             yield from filter(new, (path for path in tables if is_response_file(path)))
 
 
+def is_person(name: str) -> bool:
+    """Return whether a name is like those of the people in published response files: ``subject-02``."""
+    return _PERSON.fullmatch(name) is not None
+
+
 def _existing(paths: Sequence[Path]) -> list[Path]:
     return [path for path in sorted({path.resolve(): path for path in paths}.values()) if path.is_file()]
 
@@ -168,7 +185,8 @@ def _models(runs: list[Run], measurements: list[Measurement], warnings: list[str
         waiting = [m for m in waiting if m not in mine]
         models.extend(Model(group[0].name, None, group) for group in _groups(mine))
     models.sort(key=lambda m: (m.shape_bias is None, m.shape_bias or 0.0, not m.measurements, m.name))
-    return tuple(replace(m, index=i, name=name) for i, (m, name) in enumerate(_distinct(models)))
+    numbers = count()
+    return tuple(replace(m, index=None if m.is_person else next(numbers), name=n) for m, n in _distinct(models))
 
 
 def _groups(measurements: list[Measurement]) -> list[tuple[Measurement, ...]]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from shapebias.report import format
 from shapebias.report.collect import Collection
+from shapebias.report.respondents import respondents
 from shapebias.report.sections import Section
 from shapebias.report.sections.accuracy import ACCURACY
 from shapebias.report.sections.attacks import ATTACKS
@@ -25,7 +26,8 @@ from shapebias.report.sections.training import TRAINING_CURVES, TRAINING_PICTURE
 from shapebias.report.sections.transfer import TRANSFER
 from shapebias.report.svg import key, meter
 
-TITLE = "Shape or texture?"
+TITLE, OTHER_TITLE = "Shape or texture?", "Results"
+ABOUT_SHAPE = (SHAPE_BIAS, DECISIONS, CATEGORIES, SHAPE_NEURONS)
 SECTIONS = (
     SHAPE_BIAS,
     OVERVIEW,
@@ -47,22 +49,28 @@ SECTIONS = (
 def render(collection: Collection, *, title: str | None) -> str:
     """Return the page of a collection; sections add to its warnings."""
     built = {section: section.build(collection) for section in SECTIONS}
-    about_other_tasks = built[TRANSFER] is not None  # otherwise the section has no heading
-    shown: list[tuple[Section, Markup]] = []
-    for section, context in built.items():
-        if context is not None:
-            shown.append((section, Markup(_environment().get_template(section.template).render(context))))
-        elif section.absent and not about_other_tasks:
-            shown.append((section, Markup('<p class="absent">{}</p>').format(section.absent)))
+    shown = [
+        (section, Markup(_environment().get_template(section.template).render(context)))
+        for section, context in built.items()
+        if context is not None
+    ]
+    about_shape = any(built[section] is not None for section in ABOUT_SHAPE)
+    about_other_tasks = built[TRANSFER] is not None
+    absent = [section.title for section, context in built.items() if section.expected and context is None]
+    answered = [one.index for one in respondents(collection) if one.model is None]
+    indices = [*(model.index for model in collection.models), *answered]
     return (
         _environment()
         .get_template("page.html")
         .render(
-            title=title or TITLE,
+            title=title or (TITLE if about_shape else OTHER_TITLE),
+            about_shape=about_shape,
             style=Markup(_source("style.css")),
             version=metadata.version("shapebias"),
-            models=collection.models,
+            people=indices.count(None),
+            models=len(indices) - indices.count(None),
             sections=shown,
+            absent=[] if about_other_tasks else absent,
         )
     )
 

@@ -15,13 +15,13 @@ class Section:
     """A heading, the template below it, and what fills the template.
 
     ``build`` returns the template's variables, or None where there is nothing to show: then there is no such section,
-    or, if it has an ``absent`` sentence, that one below the heading.
+    and the end of the page names it if it is ``expected``.
     """
 
     title: str
     template: str
     build: Callable[[Collection], dict[str, Any] | None]
-    absent: str = ""
+    expected: bool = False
 
     @property
     def anchor(self) -> str:

@@ -90,7 +90,7 @@ def galleries(collection: Collection) -> list[Gallery]:
                     folders.setdefault((transferred, folder, _source(model, result)), []).extend(images)
     found: list[Gallery] = []
     for (transferred, folder, source), images in sorted(folders.items(), key=lambda item: item[0][0]):
-        shown_to = tuple({model.index: model for model, _ in images}.values())
+        shown_to = tuple({model.name: model for model, _ in images}.values())
         if sum(gallery.transferred == transferred for gallery in found) == GALLERIES:
             collection.warnings.append(
                 f"the adversarial pictures in {folder} are not shown: the page shows at most {GALLERIES} folders"

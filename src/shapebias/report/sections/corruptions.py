@@ -162,14 +162,14 @@ def _comparison(collection: Collection) -> Comparison | None:
     if len(measured) < 2:
         return None
     (first, base), others = measured[0], measured[1:]
-    found: dict[str, dict[int, tuple[float, Interval | None]]] = {}  # by corruption and model
+    found: dict[str, dict[str, tuple[float, Interval | None]]] = {}  # by corruption and model
     for name in TITLES:
         for model, of_model in others:
             here, there = of_model.get((name, None)), base.get((name, None))
             if here and there and here.value is not None and there.value is not None:
                 paired = _paired(collection.differences, name, model.name, first.name)
-                found.setdefault(name, {})[model.index] = paired or (here.value - there.value, None)
-    models = [model for model, _ in others if any(model.index in of_one for of_one in found.values())]
+                found.setdefault(name, {})[model.name] = paired or (here.value - there.value, None)
+    models = [model for model, _ in others if any(model.name in of_one for of_one in found.values())]
     return Comparison(first, tuple(models), _chart(first, models, found)) if models else None
 
 
@@ -186,7 +186,7 @@ def _paired(
 
 
 def _chart(
-    first: Model, models: Sequence[Model], found: Mapping[str, Mapping[int, tuple[float, Interval | None]]]
+    first: Model, models: Sequence[Model], found: Mapping[str, Mapping[str, tuple[float, Interval | None]]]
 ) -> Markup:
     ends = [
         abs(end) for of_one in found.values() for value, bounds in of_one.values() for end in (value, *(bounds or ()))
@@ -197,8 +197,8 @@ def _chart(
     dots = []
     for row, (name, of_one) in enumerate(found.items()):
         for lane, model in enumerate(models):
-            if model.index in of_one:
-                value, bounds = of_one[model.index]
+            if model.name in of_one:
+                value, bounds = of_one[model.name]
                 shown = f"{points(value)} to {first.name} ({points_interval(bounds)})"
                 dots.append(Dot(row, lane, value, f"{model.name}, {TITLES[name]}: {shown}", model.index, bounds))
     step = max(28, 9 * min(len(models), LANES) + 10)

@@ -14,6 +14,7 @@ from shapebias.data.readers.cue_conflict import parse_name
 from shapebias.errors import UserError
 from shapebias.report.collect import Collection, Measurement, Model
 from shapebias.report.pictures import Picture, conflict_picture, embed, inside, is_folder
+from shapebias.report.respondents import cue_of
 from shapebias.report.sections import Section
 from shapebias.report.values import listing, number, read_record, table, text
 from shapebias.results.layout import DECISIONS_FILE
@@ -97,8 +98,8 @@ def build(collection: Collection) -> dict[str, Any] | None:
     groups = _groups(folder, shown, common)
     if not groups and common:
         collection.warnings.append(f"no cue-conflict picture of the answers was found in {folder}")
-    answered = {answer.model.index for group in groups for card in group.cards for answer in card.answers}
-    without = [model for model in collection.models if groups and model.index not in answered]
+    answered = {answer.model.name for group in groups for card in group.cards for answer in card.answers}
+    without = [model for model in collection.models if groups and model.name not in answered]
     credit = bool(groups) and _may_be_published(folder, [conflict.file for conflict in common])
     return context | {"groups": groups, "without": without, "credit": credit}
 
@@ -193,20 +194,10 @@ def _from_responses(measurement: Measurement, model: Model, warnings: list[str])
     return Decisions(Path(folders[0]), answers) if answers else None
 
 
-def cue_of(answer: str, shape: str, texture: str) -> str:
-    """Return the cue that an answer follows: shape, texture, or other."""
-    return {shape: "shape", texture: "texture"}.get(answer, "other")
-
-
 def _add(answers: dict[Conflict, Answer], conflict: Conflict, model: Model, answer: str, share: float | None) -> None:
     if conflict.shape != conflict.texture:
         cue = cue_of(answer, conflict.shape, conflict.texture)
         answers[conflict] = Answer(model, answer, cue, share)
 
 
-DECISIONS = Section(
-    "Decisions on single pictures",
-    "decisions.html",
-    build,
-    absent="No answers to pictures with conflicting cues were found.",
-)
+DECISIONS = Section("Decisions on single pictures", "decisions.html", build, expected=True)

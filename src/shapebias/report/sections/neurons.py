@@ -54,7 +54,7 @@ class NeuronStrips:
 
 
 def build(collection: Collection) -> dict[str, Any] | None:
-    """Return the shares of every model and the strips of the first ``MODELS`` that have ``neurons.json``."""
+    """Return the shares of every model, and the strips of the first ``MODELS`` that have ``neurons.json``."""
     shares = [found for model in collection.models if (found := _shares(model)) is not None]
     strips = _read_strips(collection)
     return {"shares": shares, "strips": strips} if shares or strips else None
@@ -101,8 +101,11 @@ def _read(path: Path, model: Model, warnings: list[str]) -> NeuronStrips | None:
     if record is None:
         return None
     folders = _folders(path.parent.parent, model)
-    shape, texture = (_strips(listing(record.get(kind)), folders) for kind in ("shape", "texture"))
+    rows = [[row for row in map(table, listing(record.get(kind))) if _correlates(row)] for kind in ("shape", "texture")]
+    shape, texture = (_strips(of_kind, folders) for of_kind in rows)
     if not shape and not texture:
+        if not any(rows) and (record.get("shape") or record.get("texture")):
+            return None  # none correlates with its factor
         where = ", ".join(map(str, folders)) or "an unnamed folder"
         warnings.append(f"none of the pictures that {path} names could be read below {where}")
         return None
@@ -115,9 +118,15 @@ def _folders(home: Path, model: Model) -> list[Path]:
     return list(dict.fromkeys([home, *(Path(name) for name in map(text, names) if name)]))
 
 
-def _strips(rows: Sequence[Any], folders: Sequence[Path]) -> tuple[Strip, ...]:
+def _correlates(row: Mapping[str, Any]) -> bool:
+    """Return whether a neuron correlates with its factor; one at 0 or below is nothing like it."""
+    correlation = number(row.get("correlation"))
+    return correlation is None or correlation > 0
+
+
+def _strips(rows: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> tuple[Strip, ...]:
     found = []
-    for row in map(table, rows[:STRIPS]):
+    for row in rows[:STRIPS]:
         details = []
         for image in map(table, listing(row.get("images"))[:CROPS]):
             path = _find(text(image.get("image")) or "", folders)
@@ -146,6 +155,4 @@ def _place(image: Mapping[str, Any]) -> tuple[float, float] | None:
     return None if x is None or y is None or not (0 <= x <= 1 and 0 <= y <= 1) else (x, y)
 
 
-SHAPE_NEURONS = Section(
-    "Shape and texture neurons", "neurons.html", build, absent="Shape and texture neurons were not measured."
-)
+SHAPE_NEURONS = Section("Shape and texture neurons", "neurons.html", build, expected=True)

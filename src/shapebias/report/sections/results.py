@@ -110,10 +110,10 @@ class Table(Generic[R]):
 
 def build(collection: Collection) -> dict[str, Any] | None:
     """Return the table of results, models as columns, and that of differences; None without results."""
-    results = _results(collection.models)
+    models = [model for model in collection.models if model.measurements]
+    results = _results(models)
     if not results.rows and not results.folded:
         return None
-    models = [model for model in collection.models if model.measurements]
     return {"results": results, "paired": _differences(collection.differences), "models": models}
 
 
@@ -187,4 +187,4 @@ def _cell(result: Result, fraction: bool) -> Cell:
     return Cell(plain(result.value), plain_interval(result.ci95), counted(result.n))
 
 
-RESULTS = Section("All results", "results.html", build, absent="Nothing was measured.")
+RESULTS = Section("All results", "results.html", build, expected=True)

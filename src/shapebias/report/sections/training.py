@@ -175,12 +175,5 @@ def _short(images: float) -> str:
     return f"{images:.4g}"
 
 
-TRAINING_PICTURES = Section(
-    "Training pictures",
-    "training_pictures.html",
-    build_examples,
-    absent="No example pictures were found in the given folders.",
-)
-TRAINING_CURVES = Section(
-    "Training curves", "training_curves.html", build_curves, absent="No training curves were found."
-)
+TRAINING_PICTURES = Section("Training pictures", "training_pictures.html", build_examples, expected=True)
+TRAINING_CURVES = Section("Training curves", "training_curves.html", build_curves, expected=True)
