@@ -160,8 +160,9 @@ def test_run_without_measurements(tmp_path: Path) -> None:
     assert any("unfinished" in w for w in warnings)
     assert page.sections() == ["provenance"] and "Shape or texture?" not in page.text
     assert (
-        "nothing of the kind was found in the given folders: shape bias, training pictures, decisions on single pictures, "
-        "shape bias by category, accuracy, shape and texture neurons, training curves, all results." in page.text
+        "nothing of the kind was found in the given folders: shape bias, training pictures, decisions on single "
+        "pictures, shape bias by category, accuracy, shape and texture neurons, training curves, all results."
+        in page.text
     )
     assert not [a for a in page.named("svg") if a.get("role") == "img"]
 

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from shapebias.report import format
 from shapebias.report.collect import Collection
 from shapebias.report.respondents import respondents
-from shapebias.report.sections import Section
 from shapebias.report.sections.accuracy import ACCURACY
 from shapebias.report.sections.attacks import ATTACKS
 from shapebias.report.sections.categories import CATEGORIES

@@ -32,7 +32,7 @@ class CategoryShare:
 class Respondent:
     """A model, or a person (``index`` None): the shape bias over all pictures and in every category with a decision.
 
-    ``decided`` of ``conflicts`` pictures were decided by either cue; ``model`` is None if only a response file is there.
+    ``decided`` of ``conflicts`` pictures were decided by either cue; ``model`` is None if only responses are there.
     """
 
     name: str
