@@ -15,7 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shapebias.errors import UserError, unknown
-from shapebias.files import atomic, claim_folder, locked, make_folder, read_json, sha256, write_json, write_text
+from shapebias.files import (
+    atomic,
+    claim_folder,
+    locked,
+    make_folder,
+    read_json,
+    safe_name,
+    sha256,
+    write_json,
+    write_text,
+)
 
 
 def names(folder):
@@ -224,6 +234,22 @@ def test_a_second_command_is_refused_or_waits_and_the_lock_leaves_nothing(tmp_pa
             assert len(waits) == 25
     assert capsys.readouterr().err == f"waiting: another process is at work on accuracy in {tmp_path}\n"
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("subject-02", "subject-02"),
+        ("../x y/z", "-x y-z"),
+        ("lr0.01 (2)", "lr0.01 (2)"),
+        ("..", "unnamed"),
+        (".a", "a"),
+        ("a\n\x00b", "a--b"),
+        ("ü" * 150, "ü" * 100),
+    ],
+)
+def test_names_for_files(name, wanted):
+    assert safe_name(name) == wanted
 
 
 def test_only_one_of_many_holds_a_folder_at_a_time(tmp_path):

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -81,6 +82,16 @@ def read_json(path: Path) -> Any:
         raise UserError(f"no file {path}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable JSON: {error}") from error
+
+
+def safe_name(name: str) -> str:
+    """Return ``name`` as that of one visible file or folder: no separators, no leading dots, 200 bytes at most.
+
+    >>> safe_name("../my net/a.b"), safe_name("..")
+    ('-my net-a.b', 'unnamed')
+    """
+    plain = re.sub(r"[^\w.+() -]", "-", name.lstrip(".")).strip()
+    return plain.encode()[:200].decode(errors="ignore") or "unnamed"
 
 
 def sha256(path: Path) -> str:

@@ -41,6 +41,26 @@ def test_weights_named_in_the_model(file):
     assert identity.classes == wordnet_ids()
 
 
+@pytest.mark.parametrize(("name", "folder"), [("...pth", "unnamed"), (".mine.pth", "mine")])
+def test_a_file_of_any_name_has_its_results_in_a_folder_that_a_page_finds(tmp_path, name, folder):
+    torch.save(tiny().state_dict(), tmp_path / name)
+    images = class_folder(tmp_path / "images", wordnet_ids()[:2])
+    out = tmp_path / "results" / "here"
+    data = ["--evaluators", "accuracy", "--data", str(images), "--out", str(out), "--device", "cpu"]
+    assert main(["evaluate", f"timm:test_resnet={tmp_path / name}", *data]) == 0
+    assert [path.relative_to(out).as_posix() for path in (tmp_path / "results").rglob("*.json")] == [
+        f"{folder}/results.json"
+    ]
+    assert main(["report", str(out), "--out", str(tmp_path / "page.html")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("../x", "-x"), ("..", "unnamed"), ("a/b", "a-b"), ("mmsi/seed-3", "mmsi/seed-3"), ("3", "3")]
+)
+def test_a_model_of_any_name_has_a_safe_one(name, wanted):
+    assert Identity(name, "spec", "net").name == wanted
+
+
 def test_several_models_with_files_of_their_own_and_a_source(file, tmp_path):
     torch.save(tiny(seed=2).state_dict(), tmp_path / "other.pth")
     spec = "timm:test_resnet={}".format

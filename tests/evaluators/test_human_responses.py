@@ -133,7 +133,7 @@ def test_folders_of_others_are_left_alone(tmp_path):
     network.save(tmp_path / "out" / "anna" / "results.json")
     with pytest.raises(UserError, match="holds results of a model of that name"):
         save(scored, tmp_path / "out")
-    twins = score_files([responses(tmp_path / f"{n}.csv", SHAPE, name) for n, name in enumerate(("a b", "a-b"))])
+    twins = score_files([responses(tmp_path / f"{n}.csv", SHAPE, name) for n, name in enumerate(("a:b", "a-b"))])
     with pytest.raises(UserError, match="would both be written"):
         save(twins, tmp_path / "out")
 

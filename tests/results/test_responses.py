@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.results.responses import read_responses, safe_name, trials_of, write_responses
+from shapebias.results.responses import read_responses, trials_of, write_responses
 
 HEADER = "subj,session,trial,rt,object_response,category,condition,imagename"
 ROW = "anna,1,1,0.8,cat,cat,0,0001_x_cat1-dog2.png"
@@ -105,10 +105,3 @@ def test_a_second_session_and_another_observer_are_no_repetition(tmp_path):
 def test_other_categories_can_be_told(tmp_path):
     path = file(tmp_path, HEADER, ROW.replace(",cat,cat", ",yak,cat"))
     assert read_responses(path, categories=("cat", "dog", "yak"))[0].response == "yak"
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"), [("subject-02", "subject-02"), ("../x y/z", "--x-y-z"), ("lr0.01", "lr0.01"), (".a", "-a")]
-)
-def test_names_for_files(name, wanted):
-    assert safe_name(name) == wanted

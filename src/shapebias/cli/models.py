@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shapebias.errors import UserError
-from shapebias.files import read_json
+from shapebias.files import read_json, safe_name
 
 if TYPE_CHECKING:
     from shapebias.models.classifier import Classifier
@@ -117,9 +117,9 @@ def _qualified(name: str, spec: str, depth: int) -> str:
         here = path.resolve()
         home = here.parent if here.is_file() and here.name == MODEL_FILE else here
         folders = [folder.name for folder in list(home.parents)[:depth] if folder.name]
-        return "-".join([*reversed(folders), name])
+        return safe_name("-".join([*reversed(folders), name]))
     kind, sign, _ = spec.partition(":")
-    return f"{kind.replace('.', '-') if sign else 'timm'}-{name}"
+    return safe_name(f"{kind.replace('.', '-') if sign else 'timm'}-{name}")
 
 
 def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
@@ -142,7 +142,7 @@ def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
         model = None if seeds else load_model(_with_weights(spec))
         home = _home(spec, seeds) if model is None else spec
         loaded.append(models if model is None else model)
-        names.append(Path(home).name if model is None else model.identity.name)
+        names.append(safe_name(Path(home).name) if model is None else model.identity.name)
         homes.append(home)
     found = []
     for spec, given, name in zip(specs, loaded, told_apart(names, homes), strict=True):

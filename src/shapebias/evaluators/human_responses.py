@@ -10,8 +10,9 @@ from pathlib import Path
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.evaluators.shape_bias import score
+from shapebias.files import safe_name
 from shapebias.results.pairing import paired
-from shapebias.results.responses import UNDECIDED, Trial, check_once, read_responses, safe_name
+from shapebias.results.responses import UNDECIDED, Trial, check_once, read_responses
 from shapebias.results.results import EvalResult, Results
 from shapebias.results.store import ResultStore
 from shapebias.results.table import print_rows

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
+from shapebias.files import safe_name
 from shapebias.models.features import capture_features, stages_of
 from shapebias.models.state_dict import weights_sha256
 
@@ -23,6 +24,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Identity:
     """The origin of a model and the meaning of its outputs; stated in every results file.
 
+    ``name`` is also that of the model's folder of results, so that what is not safe there is replaced; one of several
+    seeds may end in ``/seed-N``.
     ``classes`` are the names of its outputs in order, or None where they are not known; ImageNet's are its
     WordNet identifiers. ``weights_sha256`` is that of the file that the weights were read from, ours or
     ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.state_dict``.
@@ -34,6 +37,11 @@ class Identity:
     classes: tuple[str, ...] | None = None
     scheme: str | None = None
     weights_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        name, slash, seed = self.name.rpartition("/seed-")
+        safe = f"{safe_name(name)}/seed-{seed}" if slash and seed.isdecimal() else safe_name(self.name)
+        object.__setattr__(self, "name", safe)
 
 
 class Classifier(nn.Module):

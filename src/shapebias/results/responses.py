@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,11 +138,6 @@ def write_responses(path: Path, trials: Iterable[Trial]) -> None:
         row = (trial.observer, trial.session, trial.number, trial.seconds)
         writer.writerow([*row, trial.response, trial.category, trial.condition, trial.image_name])
     write_text(path, text.getvalue())
-
-
-def safe_name(name: str) -> str:
-    """Return a participant's or model's name with characters that are safe in a file name."""
-    return re.sub(r"^\.+|[^\w.+-]", "-", name)
 
 
 def _rows(path: Path) -> Iterator[Trial]:

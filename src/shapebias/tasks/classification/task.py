@@ -13,6 +13,7 @@ from shapebias.data.readers.class_folders import evaluation_images, read_class_f
 from shapebias.data.readers.classification import fetch_caltech101, fetch_voc, read_cifar100, read_dtd
 from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_multilabel
 from shapebias.errors import UserError, first_three, unknown
+from shapebias.files import safe_name
 from shapebias.tasks.sweep import SHARE
 
 FOLDER = "folder"
@@ -187,7 +188,7 @@ def _published(name: str, read: Callable[[Path, bool], tuple[ImageSet, ImageSet]
 
 
 def _folder(data: Path, seed: int, _download: bool) -> Task:
-    name = data.resolve().name
+    name = safe_name(data.resolve().name)
     if train := part(data, TRAIN_NAMES):
         found = read_class_folders(train)
         test = evaluation_images(data, found.classes)
