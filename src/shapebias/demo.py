@@ -13,9 +13,10 @@ from pathlib import Path
 
 from shapebias.data.shapes16 import count, generate
 from shapebias.evaluators.evaluate import evaluate_all
+from shapebias.files import check_replaceable
 from shapebias.models import load_model
 from shapebias.progress import progress
-from shapebias.report import build_report
+from shapebias.report import MARK, build_report
 from shapebias.results.results import Results
 from shapebias.results.table import print_table
 from shapebias.stylize import load_styles, load_stylizer
@@ -55,14 +56,14 @@ def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Path:
         seed: random seed of the data, the training and the evaluation.
         quick: run every step in half a minute in all, with too few images and epochs to learn anything.
     """
-    size = QUICK if quick else FULL
+    size, page = QUICK if quick else FULL, out / "report.html"
+    check_replaceable(page, MARK)
     prepare(out, seed=seed, size=size)
     _say("3/5  training three models")
     runs = [train(recipe(scheme, out, seed=seed, size=size)) for scheme in size.epochs]
     _say("4/5  evaluating them")
     print_table(measure(runs, out, seed=seed))
     _say("5/5  writing the page")
-    page = out / "report.html"
     for warning in build_report([out], page):
         _say(f"warning: {warning}")
     return page

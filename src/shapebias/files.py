@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -173,6 +174,25 @@ def _lock(path: Path) -> IO[str] | None:
     if taken:
         file.close()
     return None if taken else file
+
+
+def check_replaceable(path: Path, mark: bytes) -> None:
+    """Refuse to write over a file that is not of ours: one without ``mark`` in its first 64 KiB, unless it is empty.
+
+    Raises:
+        UserError: such a file, something that is no file, or one that cannot be read.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with path.open("rb") as file:
+            head = file.read(65536)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if head and mark not in head:
+        raise UserError(f"{path} exists and was not written by this command: choose another --out, or delete it")
 
 
 def remove_leftovers(folder: Path) -> None:

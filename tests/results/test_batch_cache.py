@@ -39,3 +39,12 @@ def test_damaged_parts_are_not_there(tmp_path, content):
     kept = BatchCache(tmp_path / "k", {})
     kept.put("part", values=np.ones(1))
     assert kept.get("part") is not None
+
+
+def test_files_of_others_in_its_folder_stay(tmp_path):
+    (tmp_path / "k").mkdir()
+    (tmp_path / "k" / "photo.jpg").write_bytes(b"mine")
+    kept = BatchCache(tmp_path / "k", {})
+    kept.put("part", values=np.zeros(3))
+    kept.clear()
+    assert [path.name for path in (tmp_path / "k").iterdir()] == ["photo.jpg"]

@@ -163,14 +163,16 @@ def audit(
     """
     from shapebias.evaluators.evaluate import audit as measure
     from shapebias.evaluators.names import EVALUATORS
-    from shapebias.report import build_report
+    from shapebias.files import check_replaceable
+    from shapebias.report import MARK, build_report
 
+    page = out / "report.html"
+    check_replaceable(page, MARK)
     names = tuple(EVALUATORS) if evaluators is None else evaluators
     measured, settings = _prepare(models, names, data, loading, evaluation)
     found = measure(measured, out=out, **settings)
     show_results(found.results, out, json=evaluation.json)
     say_skipped(found.skipped)
-    page = out / "report.html"
     for warning in build_report([out, *run_folders(models)], page):
         say(f"warning: {warning}")
     say(f"wrote {page}: open it in a browser")

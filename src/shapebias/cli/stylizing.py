@@ -185,6 +185,8 @@ def stylizer_encode(styles: list[Path], *, out: Path, stylizer: str = "small", d
 
     if out.suffix != ".safetensors":
         raise UserError(f"a style bank is a .safetensors file, not {out.name}: give --out styles.safetensors")
+    if out.exists():
+        StyleBank.load(out)  # nothing but a bank is replaced
     network, digest = load_stylizer(stylizer)
     bank = StyleBank.encode(network.to(choose_device(device)), digest, styles)
     bank.save(out)

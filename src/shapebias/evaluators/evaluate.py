@@ -20,7 +20,7 @@ from shapebias.evaluators.resume import load_or_run
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.load import load_model, wrap
 from shapebias.results.audit import FILE as AUDIT_FILE
-from shapebias.results.audit import Skipped, write_audit
+from shapebias.results.audit import Skipped, read_audit, write_audit
 from shapebias.results.pairing import paired
 from shapebias.results.results import EvalResult, Results
 from shapebias.results.store import ResultStore
@@ -119,6 +119,8 @@ def evaluate_all(
     check_data(evaluators, data)
     store, where, skip = ResultStore(out), choose_device(device), missing == "skip"
     store.claim([model.describe() for model in models])
+    if skip and (out / AUDIT_FILE).is_file():
+        read_audit(out / AUDIT_FILE)  # nothing but an audit is replaced
 
     def config(name: str, folder: Path) -> EvalConfig:
         size = BATCH_SIZE if batch_size is None else batch_size

@@ -30,7 +30,8 @@ def export_weights(source: str | Path, out: Path, library: Library = "timm") -> 
     only if names, shapes and outputs agree.
 
     Raises:
-        UserError: nothing of ours at ``source``, an ``out`` of another kind, or no such network in ``library``.
+        UserError: nothing of ours at ``source``, an ``out`` of another kind or that holds something else, or no such
+            network in ``library``.
     """
     source, out = Path(source), Path(out)
     if out.suffix not in SUFFIXES:
@@ -52,7 +53,10 @@ def export_weights(source: str | Path, out: Path, library: Library = "timm") -> 
         else:
             with temporary.open("wb") as file:  # by its handle: the file's own name would go into the archive
                 torch.save(weights, file)
-    return sha256(out)
+        digest = sha256(temporary)
+        if out.exists() and sha256(out) != digest:
+            raise UserError(f"{out} exists and holds something else: export to another name, or delete it")
+    return digest
 
 
 def _check_same(model: Classifier, library: Library, name: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["build_report"]
+__all__ = ["MARK", "build_report"]
+MARK = b'<meta name="generator" content="shapebias">'  # what a page of ours is known by
 
 
 def build_report(folders: Sequence[Path], out: Path, *, title: str | None = None) -> list[str]:
@@ -19,12 +20,14 @@ def build_report(folders: Sequence[Path], out: Path, *, title: str | None = None
         Warnings about missing or damaged input, one line each.
 
     Raises:
-        UserError: a folder is missing, nothing was found in any, or a file cannot be used.
+        UserError: a folder is missing, nothing was found in any, a file cannot be used, or ``out`` is a file that is
+            not such a page.
     """
-    from shapebias.files import write_text
+    from shapebias.files import check_replaceable, write_text
     from shapebias.report.collect import collect
     from shapebias.report.page import render
 
+    check_replaceable(Path(out), MARK)
     collection = collect(folders)
     page = render(collection, title=title)
     write_text(Path(out), page.encode("utf-8", "replace").decode("utf-8"))

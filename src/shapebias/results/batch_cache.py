@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,10 +50,12 @@ class BatchCache:
             np.savez(file, **dict[str, Any](arrays))
 
     def clear(self) -> None:
-        """Remove the folder once the evaluation is finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # not empty
-            self.folder.parent.rmdir()
+        """Remove the parts and their key once the evaluation is finished, and the folder if nothing else is in it."""
+        with contextlib.suppress(OSError):
+            for file in [*self.folder.glob("*.npz"), *self.folder.glob(".*.part"), self.folder / KEY_FILE]:
+                file.unlink(missing_ok=True)
+            self.folder.rmdir()
+            self.folder.parent.rmdir()  # unless another evaluator is unfinished
 
     def _path(self, part: str) -> Path:
         return self.folder / f"{hashlib.sha256(part.encode()).hexdigest()[:24]}.npz"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage
@@ -13,9 +14,12 @@ from shapebias.data.encode import save_image
 from shapebias.data.image_set import list_images
 from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
+from shapebias.files import check_replaceable
 from shapebias.stylize.bank import load_square, load_styles
 from shapebias.stylize.load import check_styles, load_stylizer
 from shapebias.stylize.settings import SheetSettings
+
+MARK = b"Software\0shapebias"  # in a sheet's PNG
 
 
 def contact_sheet(
@@ -31,6 +35,7 @@ def contact_sheet(
     Where ``styles`` is a folder of images, these stand above their columns. Images and styles are drawn
     with ``settings.seed``.
     """
+    check_replaceable(out, MARK)
     check_styles(stylizer, styles)
     network, digest = load_stylizer(stylizer)
     rng = np.random.default_rng(settings.seed)
@@ -50,7 +55,9 @@ def contact_sheet(
             torch.cat([image, *network.stylize(image[None].repeat(len(codes), 1, 1, 1), codes, settings.alpha)], dim=2)
             for image in content
         ]
-    save_image(out, to_image(torch.cat([*header, *lines], dim=1)))
+    told = PngInfo()
+    told.add_text("Software", "shapebias")
+    save_image(out, to_image(torch.cat([*header, *lines], dim=1)), pnginfo=told)
 
 
 def _some(paths: list[Path], count: int, rng: np.random.Generator) -> list[Path]:
