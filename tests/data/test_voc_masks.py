@@ -48,6 +48,51 @@ def test_grey_masks_of_8_bits_and_small_palettes_read_alike(tmp_path):
         np.testing.assert_array_equal(load_mask(tmp_path / name, (3, 2)), labels)
 
 
+def test_a_mask_saved_again_with_another_palette_has_the_same_classes(tmp_path):
+    """As optimisers and editors save it: the palette reordered, or cut to the colours that occur."""
+    labels = np.array([[0, 0, 13, 13], [15, 15, 255, 255]], dtype=np.uint8)
+    path = tmp_path / "mask.png"
+    used, indices = np.unique(labels, return_inverse=True)
+    orders = {"cut": used, "reversed": used[::-1], "all reversed": np.arange(256)[::-1]}
+    for name, numbers in orders.items():
+        place = {int(number): index for index, number in enumerate(numbers)}
+        image = Image.fromarray(np.vectorize(place.get)(labels).astype(np.uint8))
+        image.putpalette(VOC_PALETTE[numbers].tobytes())
+        image.save(path, optimize=name == "cut")
+        np.testing.assert_array_equal(load_mask(path, (4, 2)), labels, err_msg=name)
+    save_mask(path, labels)
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256).save(path, optimize=True)
+    np.testing.assert_array_equal(load_mask(path, (4, 2)), labels)
+
+
+def test_palettes_of_other_colours_are_refused(tmp_path):
+    path = tmp_path / "mask.png"
+    image = Image.fromarray(np.array([[0, 1], [2, 0]], dtype=np.uint8))
+    image.putpalette([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    image.save(path)
+    refused(
+        r"mask.png has pixels of the colour \(1, 1, 1\), which is none of VOC's palette: save", load_mask, path, (2, 2)
+    )
+    image.putpalette(VOC_PALETTE[[0, 33, 1]].tobytes())
+    image.save(path)
+    refused("mask.png holds the value 33", load_mask, path, (2, 2))
+
+
+@pytest.mark.parametrize("palette", [False, True])
+@pytest.mark.parametrize("pixels", [[[0, 255], [255, 0]], [[255, 255], [255, 255]]])
+def test_a_black_and_white_mask_is_not_one_where_everything_is_ignored(tmp_path, pixels, palette):
+    path = tmp_path / "mask.png"
+    image = Image.fromarray(np.array(pixels, dtype=np.uint8))
+    if palette:
+        image.putpalette(bytes(value for level in range(256) for value in (level,) * 3))
+    image.save(path)
+    message = r"colour \(255, 255, 255\), which is none" if palette else "is black and white .255 and no class.: save"
+    refused(message, load_mask, path, (2, 2))
+    save_mask(path, np.array(pixels))  # in VOC's colours it is one
+    np.testing.assert_array_equal(load_mask(path, (2, 2)), pixels)
+
+
 def grey_of_4_bits(path):
     """A PNG of 2x1 pixels 1 and 2 of 15: Pillow scales them to 17 and 34."""
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 WORDNET = {"n01440764": 0, "n01443537": 1, "n01484850": 2, "n01491361": 3}  # ImageNet's first classes
 ANIMALS = {"bear": 294, "cat": 281, "dog": 207, "elephant": 385}
 VOC = {8: ("cat", (220, 30, 30)), 12: ("dog", (30, 200, 60)), 15: ("person", (30, 60, 230))}
+VOC_COLOURS = {0: (0, 0, 0), 8: (64, 0, 0), 12: (64, 0, 128), 15: (192, 128, 128), 255: (224, 224, 192)}  # of masks
 VOC_SIZES = ((48, 40), (40, 52), (37, 61))  # (width, height)
 COMPETITION = ("ImageId", "TrueLabel", "TargetClass", "Author", "OriginalLandingURL", "License")
 OBSERVER = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
@@ -179,7 +180,7 @@ def scene(root: Path, name: str, number: int) -> None:
     noisy = (pixels + rng.integers(-25, 26, pixels.shape)).clip(0, 255).astype(np.uint8)
     Image.fromarray(noisy).save(root / f"JPEGImages/{name}.jpg", quality=95)
     mask = Image.fromarray(labels, mode="P")
-    mask.putpalette([value for index in range(256) for value in (index, 255 - index, index * 7 % 256)])
+    mask.putpalette([value for index in range(256) for value in VOC_COLOURS.get(index, (0, 255, index))])
     mask.save(root / f"SegmentationClass/{name}.png")
     objects = [(VOC[label][0], 0)] + ([("bird", 1)] if number % 5 == 0 else [])
     text = "".join(f"<object><name>{n}</name><difficult>{d}</difficult></object>" for n, d in objects)

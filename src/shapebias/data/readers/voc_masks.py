@@ -1,4 +1,4 @@
-"""Masks of Pascal VOC's classes: palette PNGs whose pixels are class numbers, 255 where none counts."""
+"""Masks of Pascal VOC's classes: PNGs in the colours of its palette or in grey, 255 where none counts."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def voc_palette() -> np.ndarray:
 
 VOC_PALETTE = voc_palette()
 VOC_PALETTE.setflags(write=False)
+_NUMBERS = {tuple(colour): number for number, colour in enumerate(VOC_PALETTE.tolist())}
 
 
 def read_segmentation(root: Path, year: int, split: str, masks: Path | None = None) -> ImageSet:
@@ -109,14 +110,18 @@ def check_masks(images: ImageSet) -> None:
 
 
 def load_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """The class numbers (height, width) uint8 in a PNG, by palette or 8-bit grey.
+    """The class numbers (height, width) uint8 in a PNG: the grey values of 8-bit grey, the colours of a palette PNG.
+
+    Programs that save a palette PNG again may reorder its palette and drop colours without pixels; the colours of the
+    pixels stay, and a class is the number of its colour in VOC's palette.
 
     Args:
         path: the mask.
         size: (width, height) of the image it belongs to.
 
     Raises:
-        UserError: another size, a colour image, numbers other than 0 to 20 and 255, a file that does not decode.
+        UserError: another size, a colour image, a palette of other colours than VOC's, numbers other than 0 to 20 and
+            255, grey of 0 and 255 alone (black and white, no class numbers), a file that does not decode.
     """
     path = Path(path)
     try:
@@ -132,6 +137,13 @@ def load_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
                     f"{path} is a mask in {_called(image)}: save class numbers, as a palette PNG or in 8-bit grey"
                 )
             labels = np.array(image, dtype=np.uint8)
+            if image.mode == "P":
+                labels = _numbers_of_colours(labels, image.getpalette() or [], path)
+            elif IGNORED in labels and not np.any((labels > 0) & (labels < IGNORED)):
+                raise UserError(
+                    f"{path} is black and white ({IGNORED} and no class): save class numbers, as a palette PNG in "
+                    "VOC's colours or in 8-bit grey"
+                )
     except FileNotFoundError as error:
         raise UserError(f"no mask {path}") from error
     except UnidentifiedImageError as error:
@@ -161,6 +173,20 @@ def save_mask(path: Path, labels: np.ndarray) -> None:
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette(VOC_PALETTE.tobytes())
     save_image(path, image)
+
+
+def _numbers_of_colours(pixels: np.ndarray, palette: list[int], path: Path) -> np.ndarray:
+    """The numbers in VOC's palette of the colours that ``pixels`` have in ``palette`` (red, green, blue, red ...)."""
+    numbers = np.zeros(256, dtype=np.uint8)
+    for pixel in np.flatnonzero(np.bincount(pixels.ravel())).tolist():
+        colour = tuple(palette[3 * pixel : 3 * pixel + 3])
+        if colour not in _NUMBERS:
+            raise UserError(
+                f"{path} has pixels of the colour {colour}, which is none of VOC's palette: save class numbers in "
+                "VOC's colours or in 8-bit grey"
+            )
+        numbers[pixel] = _NUMBERS[colour]
+    return numbers[pixels]
 
 
 def _called(image: Image.Image) -> str:
