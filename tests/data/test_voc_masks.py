@@ -52,7 +52,7 @@ def test_a_mask_saved_again_with_another_palette_has_the_same_classes(tmp_path):
     """As optimisers and editors save it: the palette reordered, or cut to the colours that occur."""
     labels = np.array([[0, 0, 13, 13], [15, 15, 255, 255]], dtype=np.uint8)
     path = tmp_path / "mask.png"
-    used, indices = np.unique(labels, return_inverse=True)
+    used = np.unique(labels)
     orders = {"cut": used, "reversed": used[::-1], "all reversed": np.arange(256)[::-1]}
     for name, numbers in orders.items():
         place = {int(number): index for index, number in enumerate(numbers)}

@@ -96,7 +96,7 @@ def _read(path: Path, use: Callable[[Image.Image], T]) -> T:
     except UnreadableImage:
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableImage(path, "not an image, or of a kind that is not read") from error
+        raise UnreadableImage(path, "not an image") from error
     except Image.DecompressionBombError as error:
         most = round(2e-6 * (Image.MAX_IMAGE_PIXELS or 0))  # above this Pillow raises
         raise UnreadableImage(path, f"more than {most} megapixels: reduce the image or cut it up") from error
