@@ -104,7 +104,9 @@ def evaluate(
 
     Args:
         models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
-            MODEL=FILE takes the weights from a file.
+            MODEL=FILE takes the weights from a file. A library's default weights are used unless the name has others
+            (resnet50.a1_in1k, torchvision:resnet50.IMAGENET1K_V1); timm:hf-hub:USER/MODEL and timm:local-dir:PATH are
+            models shared by timm's users.
         evaluators: what to measure.
         data: folder, [EVALUATOR=]DIR, repeatable; a DIR without EVALUATOR is used by all evaluators without their own.
         out: folder of the results.
@@ -148,7 +150,9 @@ def audit(
 
     Args:
         models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
-            MODEL=FILE takes the weights from a file.
+            MODEL=FILE takes the weights from a file. A library's default weights are used unless the name has others
+            (resnet50.a1_in1k, torchvision:resnet50.IMAGENET1K_V1); timm:hf-hub:USER/MODEL and timm:local-dir:PATH are
+            models shared by timm's users.
         data: folder, [EVALUATOR=]DIR, repeatable; in a DIR without EVALUATOR each evaluator finds its own data.
         out: folder of the results and of report.html.
         evaluators: evaluators to run (default: all).
@@ -201,7 +205,8 @@ def _prepare(
     check_evaluators(evaluators)
     folders = parse_data(data)
     settings = evaluation.settings()
-    measured, source = load_measured(models, evaluation.source, loading)
+    head = {*evaluators} != {"dimensionality"}  # which measures the layer before
+    measured, source = load_measured(models, evaluation.source, loading, head=head)
     return measured, {"evaluators": evaluators, "data": folders, "source": source, **settings}
 
 

@@ -40,18 +40,21 @@ class ModelOptions:
 
 
 def load_models(specs: Sequence[str]) -> list[Classifier]:
-    """Load the models of ``specs``, and give them distinct names."""
+    """Load the models of ``specs``, whose classifying layers do not matter, and give them distinct names."""
     from shapebias.models.load import load_model
 
-    models = [load_model(spec) for spec in specs]
+    models = [load_model(spec, head=False) for spec in specs]
     tell_apart(models, specs)
     return models
 
 
 def load_measured(
-    specs: Sequence[str], source: str | None, options: ModelOptions
+    specs: Sequence[str], source: str | None, options: ModelOptions, *, head: bool = True
 ) -> tuple[list[Classifier], Classifier | None]:
-    """Load the models to measure, with distinct names, and the source model of transfer attacks."""
+    """Load the models to measure, with distinct names, and the source model of transfer attacks.
+
+    Unless ``head``, it does not matter whether a file of weights has the classifying layer.
+    """
     from shapebias.models.load import load_model
 
     if len(specs) > 1 and (options.weights or options.classes):
@@ -74,6 +77,7 @@ def load_measured(
                 checkpoint=options.weights if measured else None,
                 remap_by_order=options.remap_by_order and file and (measured or _names_file(spec)),
                 classes=options.classes if measured else None,
+                head=head,
             )
         )
     measured = models[: len(specs)]
@@ -138,8 +142,8 @@ def load_seeded(specs: Sequence[str]) -> list[SeedEnsemble]:
     folders = [seed_folders(spec) for spec in specs]
     loaded, names, homes = [], [], []
     for spec, seeds in zip(specs, folders, strict=True):
-        models = {seed: load_model(_with_weights(str(folder))) for seed, folder in seeds.items()}
-        model = None if seeds else load_model(_with_weights(spec))
+        models = {seed: load_model(_with_weights(str(folder)), head=False) for seed, folder in seeds.items()}
+        model = None if seeds else load_model(_with_weights(spec), head=False)
         home = _home(spec, seeds) if model is None else spec
         loaded.append(models if model is None else model)
         names.append(safe_name(Path(home).name) if model is None else model.identity.name)

@@ -75,7 +75,7 @@ def transfer(
 
     Args:
         models: models to start from: resnet50 or timm:resnet50, torchvision:NAME, a run folder or a checkpoint;
-            MODEL=FILE takes the weights from a file.
+            MODEL=FILE takes the weights from a file, whatever its classification layer.
         config: settings of the transfer.
         task: voc07, voc12, caltech101, cifar100, dtd, folder (class folders in DATA), or the path of such a folder.
         data: folder of the task's images (default: the folder given as --task).
@@ -128,7 +128,7 @@ def segment(
 
     Args:
         models: models to start from: resnet50 or timm:resnet50, torchvision:NAME, a run folder or a checkpoint;
-            MODEL=FILE takes the weights from a file.
+            MODEL=FILE takes the weights from a file, whatever its classification layer.
         config: settings of the training.
         out: folder of the results.
         seeds: random seeds; the model is trained once per seed.

@@ -1,4 +1,8 @@
-"""Building a model by its architecture's name: timm's by the bare name, torchvision's as ``torchvision:NAME``."""
+"""Building a model by its architecture's name: timm's by the bare name, torchvision's as ``torchvision:NAME``.
+
+Behind a dot a name may have that of published weights, as timm writes it: ``resnet50.a1_in1k``,
+``torchvision:resnet50.IMAGENET1K_V1``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from shapebias.errors import UserError, unknown
 from shapebias.libraries import timm, torchvision
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.pretrained import check_download, no_weights, timm_overlay
-from shapebias.models.state_dict import fill
+from shapebias.models.state_dict import fill, load_weights
+from shapebias.models.timm_folder import TimmFolder, is_source, read_timm_folder
 
 LIBRARIES = ("timm", "torchvision")
 _Built = tuple[nn.Module, Preprocessing, Sequence[float], Sequence[float]]  # with the mean and std of its pixels
@@ -32,12 +37,12 @@ def build_classifier(
 ) -> Classifier:
     """Return the network ``architecture`` as a ``Classifier`` with one output per class of ``identity``.
 
-    Without ``size`` it gets the preprocessing that its library evaluates it with; with ``size`` (a training of ours)
-    the centre of images is resized to that size, ``crop`` of their shorter side. Where the classes are None its head
-    has the library's own number of outputs. Pretrained weights fill all but a head of another number of classes;
-    torchvision's are its default ones. Where the weights will come from a ``file``, a torchvision network gets the
-    preprocessing of torchvision's weights of that name, else of its first ones: the plain recipe, which other people's
-    files follow too.
+    Without ``size`` it gets the preprocessing that its library evaluates it with; with ``size`` (a training of
+    ours) the centre of images is resized to that size, ``crop`` of their shorter side. Where the classes are None
+    its head has the library's own number of outputs. Pretrained weights fill all but a head of another number of
+    classes; torchvision's are its default ones unless the name has others. Where the weights will come from a
+    ``file``, a torchvision network gets the preprocessing of torchvision's weights of that name, else of its first
+    ones: the plain recipe, which other people's files follow too.
 
     Raises:
         UserError: no such network, one that trains through auxiliary heads, pretrained weights that cannot be had, or
@@ -60,7 +65,7 @@ def split_architecture(architecture: str) -> tuple[str, str]:
     (('timm', 'resnet18'), ('torchvision', 'alexnet'))
     """
     library, sign, name = architecture.partition(":")
-    if not sign:
+    if not sign or is_source(architecture):
         return "timm", architecture
     if library not in LIBRARIES:
         raise UserError(f"unknown model '{architecture}': give a timm name or torchvision:NAME")
@@ -68,6 +73,17 @@ def split_architecture(architecture: str) -> tuple[str, str]:
 
 
 def _timm_network(name: str, classes: int | None, pretrained: bool, ours: Preprocessing | None) -> _Built:
+    if is_source(name):
+        network = _shared_network(read_timm_folder(name), name, classes, pretrained)
+    else:
+        network = _own_network(name, classes, pretrained)
+    config: dict[str, Any] = network.pretrained_cfg
+    if ours is None:
+        return network, *timm_preprocessing(config, name)
+    return network, ours, config["mean"], config["std"]
+
+
+def _own_network(name: str, classes: int | None, pretrained: bool) -> Any:
     base = name.split(".")[0]
     if not timm.is_model(base):
         raise unknown_timm(base)
@@ -75,15 +91,26 @@ def _timm_network(name: str, classes: int | None, pretrained: bool, ours: Prepro
     if pretrained:
         kwargs["pretrained_cfg_overlay"] = timm_overlay(name)
     try:
-        network: Any = timm.create_model(name, pretrained=pretrained, **kwargs)
+        return timm.create_model(name, pretrained=pretrained, **kwargs)
     except Exception as error:
         if not pretrained:
             raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
         raise no_weights(name, error) from error
-    config: dict[str, Any] = network.pretrained_cfg
-    if ours is None:
-        return network, *timm_preprocessing(config, name)
-    return network, ours, config["mean"], config["std"]
+
+
+def _shared_network(folder: TimmFolder, name: str, classes: int | None, pretrained: bool) -> Any:
+    if not timm.is_model(folder.architecture):
+        raise unknown_timm(folder.architecture)
+    outputs = folder.outputs if classes is None else classes
+    try:
+        network: Any = timm.create_model(
+            folder.architecture, pretrained_cfg=folder.pretrained, num_classes=outputs, **folder.arguments
+        )
+    except Exception as error:
+        raise UserError(f"timm cannot build '{name}': {_first_line(error)}") from error
+    if pretrained:
+        load_weights(network, folder.weights, except_head=outputs != folder.outputs)
+    return network
 
 
 def unknown_timm(name: str) -> UserError:
@@ -129,16 +156,10 @@ def timm_preprocessing(config: Mapping[str, Any], name: str) -> tuple[Preprocess
 def _torchvision_network(
     name: str, classes: int | None, pretrained: bool, ours: Preprocessing | None, file: str | None
 ) -> _Built:
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        raise unknown("torchvision model", name, known)
+    weights, name = torchvision_weights(name, file), name.partition(".")[0]
     as_published = pretrained and classes is None
     if name in _WITH_AUXILIARY_HEADS and not as_published:
         raise UserError(f"torchvision:{name} trains through auxiliary heads, which are not supported: take another")
-    known_weights: Any = torchvision.models.get_model_weights(name)
-    weights = known_weights["DEFAULT"]
-    if file is not None:
-        weights = next((w for w in known_weights if w.url.endswith(f"/{file}")), next(iter(known_weights)))
     if as_published:
         network = _pretrained(name, weights)
     else:
@@ -153,6 +174,28 @@ def _torchvision_network(
         interpolation=transform.interpolation.value,
     )
     return network, ours or published, transform.mean, transform.std
+
+
+def torchvision_weights(name: str, file: str | None = None) -> Any:
+    """Return torchvision's weights called ``NAME.WEIGHTS``, or the default ones of a bare NAME.
+
+    For a bare NAME with a ``file`` of weights they are those that are published in a file of that name, else the first.
+
+    Raises:
+        UserError: no such model, or no such weights for it.
+    """
+    base, sign, tag = name.partition(".")
+    known = torchvision.models.list_models(module=torchvision.models)
+    if base not in known:
+        raise unknown("torchvision model", base, known)
+    every: Any = torchvision.models.get_model_weights(base)
+    if sign:
+        if tag not in every.__members__:
+            raise unknown(f"weights of torchvision:{base}", tag, every.__members__)
+        return every[tag]
+    if file is None:
+        return every["DEFAULT"]
+    return next((weights for weights in every if weights.url.endswith(f"/{file}")), next(iter(every)))
 
 
 def _pretrained(name: str, weights: Any) -> nn.Module:

@@ -28,7 +28,8 @@ class Identity:
     seeds may end in ``/seed-N``.
     ``classes`` are the names of its outputs in order, or None where they are not known; ImageNet's are its
     WordNet identifiers. ``weights_sha256`` is that of the file that the weights were read from, ours or
-    ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.state_dict``.
+    ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.state_dict``. ``weights`` is the name that
+    these have where they come from: of a library's published weights, or of a file.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Identity:
     classes: tuple[str, ...] | None = None
     scheme: str | None = None
     weights_sha256: str | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         name, slash, seed = self.name.rpartition("/seed-")

@@ -74,14 +74,18 @@ def channels_last(network: nn.Module, stage: str, shape: Sequence[int], *, squar
 def classifying_layer(network: nn.Module) -> nn.Module:
     """Find the layer of the logits: timm's classifier, else the last linear layer, else the last 1 x 1 convolution.
 
+    In a network whose classifier was removed it is what stands in its place, an ``Identity``, as far as this is known.
+
     Raises:
         UserError: there is none.
     """
     get_classifier: Any = getattr(network, "get_classifier", None)
     layer = get_classifier() if get_classifier else None
-    if isinstance(layer, nn.Linear | nn.Conv2d):
+    if isinstance(layer, nn.Linear | nn.Conv2d | nn.Identity):
         return layer
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers and isinstance(last := [*network.modules()][-1], nn.Identity):
+        return last
     if not layers:  # SqueezeNet
         layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1:]
         layers = [module for module in layers if module.kernel_size == (1, 1)]

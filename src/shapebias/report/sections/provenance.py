@@ -130,7 +130,7 @@ def _training(run: Run) -> list[Facts]:
 
 def _measuring(measurement: Measurement) -> list[Facts]:
     model = measurement.content.model
-    keys = ("spec", "architecture", "scheme", "input_size")
+    keys = ("spec", "architecture", "weights", "scheme", "input_size")
     rows = [(key.replace("_", " "), _shown(model.get(key))) for key in keys]
     rows.append(("parameters", counted(number(model.get("parameters")))))
     rows.append(("classes", _shown(model.get("classes"))))
