@@ -126,11 +126,9 @@ def _class_names(classes: Path | str | Sequence[str] | None) -> tuple[Sequence[s
 
 def unwrapped(network: nn.Module) -> nn.Module:
     """Return the network inside of ``WRAPPERS``: several devices, averages of weights, compiled code."""
-    while kinds := {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(network).__mro__} & {
-        *WRAPPERS
-    }:
-        network = getattr(network, WRAPPERS[kinds.pop()])
-    return network
+    names = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(network).__mro__]
+    attribute = next((WRAPPERS[name] for name in names if name in WRAPPERS), None)
+    return network if attribute is None else unwrapped(getattr(network, attribute))
 
 
 def _plain(network: nn.Module, name: str) -> Classifier:
@@ -185,7 +183,8 @@ def _from_library(spec: str, kind: str, name: str) -> Classifier:
         identity = _shared_identity(identity)
     model = build_classifier(spec, identity, pretrained=True)
     if kind == "timm" and not is_source(name):
-        tag = model.network.pretrained_cfg.get("tag")
+        config: Any = model.network.pretrained_cfg
+        tag = config.get("tag")
         model.identity = replace(identity, weights=".".join(filter(None, (name.partition(".")[0], tag))))
     return model
 
