@@ -85,6 +85,20 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not readable JSON: {error}") from error
 
 
+def read_text(path: Path, most: int) -> str:
+    """Read UTF-8 text of at most ``most`` bytes.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: more bytes, or not UTF-8.
+    """
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    return content.decode("utf-8-sig")
+
+
 def safe_name(name: str) -> str:
     """Return ``name`` as that of one visible file or folder: no separators, no leading dots, 200 bytes at most.
 

@@ -16,9 +16,11 @@ from jsonargparse import ActionYesNo, ArgumentParser
 
 from shapebias.cli.options import GROUPS, REQUIRED, Option, Page, arguments_of, options_of, place_in_help
 from shapebias.errors import UserError
+from shapebias.files import read_text
 
 WIDTH = 80
-KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+MOST_BYTES, DEEPEST = 100_000, 5  # of a config file
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", Path: "a path"}
 
 
 class Parser(ArgumentParser):
@@ -59,9 +61,8 @@ class Parser(ArgumentParser):
             if argument.startswith("--") and argument.partition("=")[0] not in known:
                 raise unknown("option", argument.partition("=")[0], known)
         files, rest = _without_config(arguments)
-        for path in files:
-            self.check_keys(Path(path))
-        first = [f"--config={path}" for path in files]  # first, so that other options override it wherever they are
+        # first, so that other options override them wherever they are; jsonargparse takes one of empty values for text
+        first = [f"--config={path}" for path in files if self.check_config(Path(path))]
         return arguments_of(self.function, vars(self.parse_args([*first, *rest])))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -82,24 +83,26 @@ class Parser(ArgumentParser):
             message = f"{found[1]} needs a value"
         raise UserError(message.replace("unrecognized arguments:", "unexpected:")) from ex
 
-    def check_keys(self, path: Path) -> None:
-        """Reject a config file with a key that is not an option.
+    def check_config(self, path: Path) -> bool:
+        """Reject a config file with a key that is not an option or a value that cannot be one; return if it sets any.
 
         Keys are spelled like options without the leading hyphens; in the config.json of a run, with underscores.
         """
-        try:
-            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"cannot read --config {path}: {getattr(error, 'strerror', None) or error}") from error
-        if not isinstance(settings, dict):
-            raise UserError(f"--config {path} holds no settings: write lines such as 'batch-size: 64'")
         known = {option.typed[2:]: option for option in self.options.values() if not option.positional}
+        settings = read_config(path)
         for key, value in settings.items():
-            option = known.get(key.replace("_", "-") if path.suffix == ".json" else str(key))
+            option = known.get(str(key).replace("_", "-") if path.suffix == ".json" else str(key))
             if option is None:
                 raise unknown("option", str(key), known, f" in {path}")
-            if option.kind is bool and not isinstance(value, bool):
-                raise UserError(f"{option.typed} takes true or false, not '{value}' (in {path})")
+            if value is None:
+                if option.optional:
+                    continue
+                raise UserError(f"{option.typed} has no value in {path}: give it one, or remove the line")
+            several = get_origin(option.kind) in (tuple, list)
+            for one in value if several and isinstance(value, list) else [value]:
+                if not _can_be(get_args(option.kind)[0] if several else option.kind, one):
+                    raise UserError(f"{option.typed} takes {_words(option.kind)}, not '{str(one)[:60]}' (in {path})")
+        return any(value is not None for value in settings.values())
 
     def _usage(self) -> str:
         needed = [option for option in self.options.values() if option.default is REQUIRED]
@@ -158,11 +161,48 @@ def _separated(option: Option) -> Callable[[Any], tuple[Any, ...] | None]:
     return read
 
 
+def read_config(path: Path) -> dict[Any, Any]:
+    """Return the settings in a YAML or JSON file, read in bounded time and memory.
+
+    Raises:
+        UserError: it cannot be read, holds no settings, is larger or deeper nested than any settings are, or repeats
+            lists by aliases.
+    """
+    try:
+        text = read_text(path, MOST_BYTES)
+        depth, scalars = 0, set[str | None]()
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
+                (scalars.add if isinstance(event, yaml.ScalarEvent) else scalars.discard)(event.anchor)
+            if depth > DEEPEST:
+                raise ValueError(f"brackets or lists nested more than {DEEPEST} deep")
+            if isinstance(event, yaml.AliasEvent) and event.anchor not in scalars:
+                raise ValueError(f"an alias of more than a single value, *{event.anchor}")
+        settings = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"cannot read --config {path}: {getattr(error, 'strerror', None) or error}") from error
+    if not isinstance(settings, dict):
+        raise UserError(f"--config {path} holds no settings: write lines such as 'batch-size: 64'")
+    return settings
+
+
+def _can_be(kind: Any, value: Any) -> bool:
+    """Return whether a value from a config file may be of ``kind``; its text is read as if it was typed."""
+    if value is None or isinstance(value, dict | list):
+        return False
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    return not (kind is int and isinstance(value, float))
+
+
 def _words(kind: Any) -> str:
     if get_origin(kind) is Literal:
         *some, last = map(str, get_args(kind))
         return f"{', '.join(some)} or {last}" if some else last
-    return KINDS.get(kind, "another kind of value")
+    if get_origin(kind) in (tuple, list):
+        return f"{KINDS[get_args(kind)[0]].removeprefix('a ')}s, separated by commas or as a list"
+    return KINDS[kind]
 
 
 def _without_config(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

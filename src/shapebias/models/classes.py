@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from shapebias.errors import UserError
+from shapebias.files import read_text
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.imagenet import COUNT, wordnet_ids
+
+MOST_BYTES = 10_000_000  # of a file of class names
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
@@ -22,7 +25,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         UserError: no such file, not UTF-8 text, a blank line, or a name given twice.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(Path(path), MOST_BYTES).splitlines()
     except FileNotFoundError as error:
         raise UserError(f"no file of class names {path}") from error
     except (OSError, ValueError) as error:
