@@ -61,6 +61,9 @@ def mutual_shape_information(
 ) -> Tensor:
     """Return the lower bound ``-1/2 log(1 - rho^2)`` on the mutual information, in nats (Eq. 1).
 
+    From N samples it is biased upwards: independent latents give about 1/(2N) and not 0, so that values from batches of
+    different sizes cannot be compared.
+
     Args:
         z_a: latents of the first views, (N, D).
         z_b: latents of the second views, (N, D).

@@ -28,7 +28,7 @@ class LoopConfig:
         lr: peak learning rate.
         momentum: momentum of SGD.
         nesterov: use Nesterov momentum.
-        weight_decay: weight decay.
+        weight_decay: weight decay, of all weights including those of norms and biases.
         schedule: decay of the learning rate: a cosine to zero, or division by 10 every --drop-every epochs.
         warmup_epochs: epochs over which the learning rate first rises, at most a tenth of all.
         drop_every: epochs between the drops of --schedule step.

@@ -122,7 +122,10 @@ class OptimizerStep:
 
 
 def build_optimizer(network: nn.Module, config: LoopConfig, *, lr: float) -> torch.optim.Optimizer:
-    """Return SGD with momentum, or AdamW, over all parameters that are not frozen."""
+    """Return SGD with momentum, or AdamW, over all parameters that are not frozen.
+
+    Weight decay applies to all of them, those of norms and biases included.
+    """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=lr, weight_decay=config.weight_decay)

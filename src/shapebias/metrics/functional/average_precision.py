@@ -6,7 +6,9 @@ or more:
 
 - ``ap``: the sum of p over the steps of the recall, not interpolated (scikit-learn's ``average_precision_score``);
 - ``ap_voc2010``: the area below e, over all points (Pascal VOC from 2010 on);
-- ``ap_voc2007``: the mean of e at the recalls 0, 0.1 ... 1 (Pascal VOC up to 2009; Everingham et al. 2010).
+- ``ap_voc2007``: the mean of e at the recalls 0, 0.1 ... 1 (Pascal VOC up to 2009; Everingham et al. 2010). Recalls are
+  compared as whole numbers: 3 of 10 positives reach 0.3. Tools that step by 0.1 in floating point ask for
+  0.30000000000000004 there (likewise at 0.6 and 0.7), and give a lower value where a recall is exactly that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Pixel labels from class activation maps at several scales, with mirroring (Ahn et al. 2019).
 
 The rectified maps of each class are resized to the image, summed, and divided by their maximum. A pixel is labelled
-with the class of the highest map if that is above a constant background score.
+with the class of the highest map if that is above a constant background score. The maps have the model's own stride (32
+pixels for a ResNet); the published protocol's ResNet-50 has 16, so that its maps are finer.
 """
 
 from __future__ import annotations
