@@ -9,6 +9,7 @@ import pytest
 
 import shapebias.progress as module
 from shapebias.progress import Bar, progress
+from shapebias.results.table import print_rows
 
 
 class Terminal(io.StringIO):
@@ -54,3 +55,16 @@ def test_the_rate_counts_this_process_only():
     assert bar.rate == pytest.approx(2, rel=0.1)
     assert "0:03 left" in bar.line()
     assert "left" not in Bar("work", total=10, done=0, unit="images").line()
+
+
+def test_names_with_square_brackets_and_colons_are_shown_as_they_are(monkeypatch, capsys):
+    name = "resnet[bold] [/] :dog: \\[x]"
+    print_rows(name, ["model [red]", "value"], [[name, name]], width=120)
+    printed = capsys.readouterr().err
+    assert printed.count(name) == 3
+    assert "model [red]" in printed
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    with progress(name, total=1) as bar:
+        bar.advance()
+    assert f"{name}  1/1" in shown.getvalue()

@@ -9,9 +9,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 SECONDS_BETWEEN_LINES = 15.0
+
+
+def terminal(width: int | None = None) -> Console:
+    """Standard error as rich prints to it: names with brackets or colons are text, not markup.
+
+    Args:
+        width: characters per line (default: the terminal's).
+    """
+    from rich.console import Console
+
+    return Console(stderr=True, width=width, markup=False, emoji=False)
 
 
 class Bar:
@@ -74,10 +86,9 @@ class _Live(Bar):
         return row
 
     def __enter__(self) -> _Live:
-        from rich.console import Console
         from rich.live import Live
 
-        self._status = Live(self._draw(), console=Console(stderr=True), auto_refresh=False, transient=False)
+        self._status = Live(self._draw(), console=terminal(), auto_refresh=False, transient=False)
         self._status.start(refresh=True)
         _Live.shown = True
         return self

@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from shapebias.progress import terminal
 from shapebias.results.results import Result, Results
 
 _NAME = 20  # characters that the names in the first column are folded to before the table is divided
@@ -25,7 +26,7 @@ def print_table(results: Sequence[Results]) -> None:
         earlier.update(r.evaluator for r in one.results if r.key in one.earlier)
     table = [("result", *(one.model["name"] for one in shown)), *rows(shown)]
     if len(table) > 1:
-        if len(_divided(table, 1, _width())) > 1 and len(shown) > 1:
+        if len(_divided(table, 1, terminal().width)) > 1 and len(shown) > 1:
             table = list(zip(*[("model", *table[0][1:]), *table[1:]], strict=True))
         print_rows("percent, with 95 % intervals", table[0], table[1:])
     for title, headings, cells in attack_tables(shown):
@@ -56,10 +57,9 @@ def print_rows(
         width: characters per line (default: the terminal's).
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(stderr=True, width=width, markup=False, emoji=False)
+    console = terminal(width)
     table = [headings, *rows]
     for number, columns in enumerate(_divided(table, lead, console.width)):
         heading = None if number else title
@@ -71,12 +71,6 @@ def print_rows(
             part.add_row(*(row[column] for column in columns))
         console.print(part)
         console.print()
-
-
-def _width() -> int:
-    from rich.console import Console
-
-    return Console(stderr=True).width
 
 
 def _divided(table: Sequence[Sequence[str]], lead: int, width: int) -> list[list[int]]:
