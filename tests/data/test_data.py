@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shapebias.data.image_set import ImageSet, list_images, part
+from shapebias.data.folders import list_images, part
+from shapebias.data.image_set import ImageSet
 from shapebias.data.loaders import EpochBatchSampler, ImageBatches, epoch_order
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.readers.cue_conflict import OTHER, SAME, parse_name, read_cue_conflict

@@ -197,13 +197,13 @@ def test_of_a_divided_folder_the_held_out_part_is_taken(tmp_path: Path, capsys: 
     assert table(out)[0]["shape_image"].split("/")[0] in counts
 
 
-def test_parts_of_a_data_set_are_no_categories(tmp_path: Path) -> None:
+def test_splits_of_a_data_set_are_no_categories(tmp_path: Path) -> None:
     source = photographs(tmp_path / "photos", {"train": 6, "training": 6})
-    with pytest.raises(UserError, match=r"holds train, training and no categories: give .*/train as IMAGES"):
+    with pytest.raises(UserError, match=r"has train/ and training/ for one split: keep one"):
         make(source, tmp_path / "set")
     (tmp_path / "above").mkdir()
     source.rename(tmp_path / "above" / "val")
-    with pytest.raises(UserError, match="parts of a data set and no categories"):
+    with pytest.raises(UserError, match="has train/ and training/ for one split"):
         make(tmp_path / "above", tmp_path / "set")
 
 

@@ -124,7 +124,7 @@ def test_voc_targets_say_what_counts_neither_way(shared):
     [
         ("vox07", lambda root: None, "unknown task 'vox07': did you mean 'voc07'"),
         ("folder", lambda root: (root / "train").mkdir(), "has no class folders"),
-        ("folder", lambda root: class_folder(root / "train"), "no test images: add val or test/"),
+        ("folder", lambda root: class_folder(root / "train"), "no test images: add val/ or test/"),
         ("folder", lambda root: class_folder(root / "val"), "no training images: add train/"),
         ("folder", lambda root: class_folder(root), "too few images of bear, cat to test on"),
         ("caltech101", lambda root: class_folder(root), "is not Caltech-101: expected .*101_ObjectCategories"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.stylize import StyleBank
-from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.folder import check_copies, stylize_folder
 from shapebias.stylize.settings import StylizeSettings
 from shapebias.train.run import train
 from testkit.images import class_folder, noise_image
@@ -36,6 +37,30 @@ def test_missing_copies_are_counted_unreadable_sources_are_not(images, stylizer,
         (tmp_path / "stylized" / "bear" / f"0.png-style{view}.png").unlink()
     with pytest.raises(UserError, match="2 copies are missing in"):
         train(config(images, tmp_path / "run", stylized=tmp_path / "stylized"))
+
+
+def test_a_linked_class_has_copies_and_one_without_is_refused(images, stylizer, bank, tmp_path):
+    class_folder(tmp_path / "elsewhere", ("dog",))
+    stylize_folder(images, tmp_path / "before", stylizer, bank, StylizeSettings(per_image=2))
+    (images / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
+    with pytest.raises(UserError, match="no copies of the images in"):
+        check_copies(tmp_path / "before", images)
+    stylize_folder(images, tmp_path / "stylized", stylizer, bank, StylizeSettings(per_image=2))
+    assert len(list((tmp_path / "stylized" / "dog").iterdir())) == 4
+    check_copies(tmp_path / "stylized", images)
+    shutil.rmtree(tmp_path / "stylized" / "dog")
+    with pytest.raises(UserError, match="4 copies are missing in"):
+        train(config(images, tmp_path / "run", stylized=tmp_path / "stylized"))
+
+
+def test_an_unreadable_image_excuses_no_other_whose_name_ends_alike(images, stylizer, bank, tmp_path):
+    (images / "cat" / "x0.png").write_bytes(b"")
+    noise_image(images / "0.png", 3)
+    (images / "bear" / "0.png").write_bytes(b"")
+    stylize_folder(images, tmp_path / "stylized", stylizer, bank, StylizeSettings(per_image=2))
+    (tmp_path / "stylized" / "0.png-style0.png").unlink()
+    with pytest.raises(UserError, match="1 copies are missing"):
+        check_copies(tmp_path / "stylized", images)
 
 
 def test_the_same_style_twice_counts_once(images, tmp_path, capsys):

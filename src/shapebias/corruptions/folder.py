@@ -200,9 +200,8 @@ def _copy_names(source: ImageSet) -> list[str]:
     """Return ``CLASS/NAME.JPEG`` for each image; names that would occur twice keep their suffix before it."""
     whole = []
     for path, label in zip(source.paths, source.labels, strict=True):
-        folder = source.root / label
-        below = path.relative_to(folder if path.is_relative_to(folder) else source.root)
-        whole.append(Path(label) / below)
+        parts = path.relative_to(source.root).parts
+        whole.append(Path(label, *(parts[1:] or parts)))  # loose ones have no folder of their class
     names = [path.with_suffix(".JPEG").as_posix() for path in whole]
     while twice := {name for name, count in Counter(names).items() if count > 1}:
         names = [f"{path.as_posix()}.JPEG" if n in twice else n for path, n in zip(whole, names, strict=True)]

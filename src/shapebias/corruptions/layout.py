@@ -16,6 +16,7 @@ from pathlib import Path
 
 from shapebias.corruptions.corruption import CORRUPTIONS, GROUPS, SEVERITIES, Cell
 from shapebias.data.decode import UnreadableImage, image_size
+from shapebias.data.folders import subfolders
 from shapebias.data.image_set import ImageSet
 from shapebias.data.materialize import UNREADABLE, read_unreadable
 from shapebias.data.readers.class_folders import read_class_folders
@@ -104,9 +105,7 @@ def corruption_folders(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for group, corruptions in GROUPS.items():
         for name in corruptions:
-            there = [
-                path for path in (Path(root) / name, Path(root) / group / name) if path.is_dir() and _folders(path)
-            ]
+            there = [path for path in (Path(root) / name, Path(root) / group / name) if subfolders(path)]
             if len(there) > 1:
                 raise UserError(f"{root} has {name} twice, as {there[0]} and {there[1]}: remove one")
             if there:
@@ -169,7 +168,7 @@ def _names(folder: ImageSet) -> tuple[str, ...]:
 
 def _severities(folder: Path) -> list[tuple[int, Path]]:
     known = {str(severity): severity for severity in SEVERITIES}
-    found = _folders(folder)
+    found = subfolders(folder)
     if odd := [name for name in found if name not in known]:
         raise UserError(f"{folder} holds '{odd[0]}', which is no severity: expected {folder}/1 to {folder}/5")
     return [(known[name], folder / name) for name in found]
@@ -189,7 +188,7 @@ def _ignored(root: Path, taken: dict[str, Path]) -> tuple[str, ...]:
     """Return the folders that are not part of the protocol, relative to ``root``."""
     used = {*taken.values(), *(path.parent for path in taken.values())}
     places = [root, *(root / group for group in GROUPS if root / group in used)]
-    found = [place / name for place in places for name in _folders(place)]
+    found = [place / name for place in places for name in subfolders(place)]
     return tuple(path.relative_to(root).as_posix() for path in found if path not in used)
 
 
@@ -200,7 +199,3 @@ def _made(root: Path) -> tuple[bool, tuple[str, ...]]:
     if not (root / UNREADABLE).is_file():
         raise UserError(f"{root} is not finished: run the same 'shapebias corrupt' again, it resumes")
     return True, tuple(read_unreadable(root, "shapebias corrupt"))
-
-
-def _folders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -16,7 +16,6 @@ from PIL.TiffImagePlugin import TiffImageFile
 from shapebias.data.grey import grey_levels
 from shapebias.data.png_pixels import pixel_chunks
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
 # The formats that are decoded, whatever a file is called. Pillow knows others, some of which start other programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 _UPRIGHT = {  # by EXIF orientation

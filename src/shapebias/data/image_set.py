@@ -1,23 +1,17 @@
-"""Images with their targets, as every reader of a data set returns them, and the image files of a folder."""
+"""Images with their targets, as every reader of a data set returns them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from shapebias.data.decode import IMAGE_SUFFIXES
-from shapebias.errors import UserError
-
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("val", "test", "validation")
 
 
 def digest_files(images: ImageSet) -> str:
@@ -106,8 +100,14 @@ class ImageSet:
         return replace(drawn, targets=targets.astype(np.int64), classes=classes, drawn_from=len(self))
 
 
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC): file systems and editors spell an "é" in one of two ways."""
+    return unicodedata.normalize("NFC", name)
+
+
 def from_labels(root: Path, paths: Sequence[Path], labels: Sequence[str], **fields: Any) -> ImageSet:
     """Return a set of one class each, the names in ``labels``; ``fields`` are further ones of ``ImageSet``."""
+    labels = [composed(label) for label in labels]
     classes = tuple(sorted(set(labels)))
     number = {name: n for n, name in enumerate(classes)}
     targets = np.array([number[label] for label in labels], dtype=np.int64)
@@ -134,43 +134,3 @@ def fingerprint(root: Path, paths: Sequence[Path]) -> str:
             size = -1
         digest.update(f"{below}{name}\0{size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Every image file below ``folder``, sorted by its path; hidden files are skipped."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"no folder {folder}")
-    images = images_below(folder)
-    if not images:
-        raise UserError(f"no images below {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return images
-
-
-def is_image_name(name: str) -> bool:
-    """Return whether a file of this ``name`` is read as an image: by its ending, and hidden files never."""
-    stem, dot, ending = name.rpartition(".")
-    return bool(stem) and not name.startswith(".") and dot + ending.lower() in IMAGE_SUFFIXES
-
-
-def part(root: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of the folders ``names`` that ``root`` has, such as its ``train``."""
-    return next((Path(root) / name for name in names if (Path(root) / name).is_dir()), None)
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Images in ``folder`` and its folders, in the order of their paths' parts; linked folders are not entered."""
-    images: list[Path] = []
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted((e for e in listing if not e.name.startswith(".")), key=attrgetter("name"))
-    except PermissionError:
-        return images
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            images += images_below(folder / entry.name)
-        elif is_image_name(entry.name):
-            path = folder / entry.name
-            if not (entry.is_symlink() and path.is_dir()):
-                images.append(path)
-    return images

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.image_set import ImageSet, part
+from shapebias.data.folders import part, subfolders
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import NotFinite, UserError
 from shapebias.evaluators.base import EvalConfig, data_details
 from shapebias.evaluators.class_subset import ClassSubset, answering_among, class_images, find_imagenet, order_warning
@@ -217,7 +218,4 @@ class ImageNetSketch(OutOfDistribution):
 
 
 def _has_wnids(folder: Path) -> bool:
-    try:
-        return any(_WNID.fullmatch(child.name) and child.is_dir() for child in folder.iterdir())
-    except OSError:
-        return False
+    return any(_WNID.fullmatch(name) for name in subfolders(folder))

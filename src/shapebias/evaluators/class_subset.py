@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapebias.data.image_set import ImageSet, is_image_name, part
+from shapebias.data.folders import loose_images, part, subfolders
+from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.errors import UserError, first_three
 from shapebias.models.classifier import Classifier
@@ -55,11 +56,8 @@ def find_imagenet(root: Path) -> Path | None:
 
 def is_class_folders(root: Path) -> bool:
     """Return whether ``root`` is a folder of class folders and not one of data sets: images lie right in every one."""
-    try:
-        folders = [child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".")]
-        return len(folders) > 1 and all(any(is_image_name(f.name) for f in folder.iterdir()) for folder in folders)
-    except OSError:
-        return False
+    folders = subfolders(root)
+    return len(folders) > 1 and all(loose_images(root / name) for name in folders)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from shapebias.data.categories16 import CATEGORIES, MEMBERS, category_probabilities, is_imagenet
-from shapebias.data.image_set import ImageSet, part
+from shapebias.data.folders import part
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError, first_three, some
 from shapebias.evaluators.accuracy import check_logits
 from shapebias.evaluators.base import EvalConfig

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shapebias.data.image_set import TEST_NAMES, ImageSet, part
+from shapebias.data.folders import subfolders
+from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.class_folders import held_out_folder
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy import OutOfDistribution
 from shapebias.evaluators.base import EvalConfig
@@ -85,8 +87,7 @@ def given_copies(data: Path) -> ImageSet:
         UserError: not finished, or copies without class folders whose sources are no longer there.
     """
     views = stylized_views(data)  # refuses one that is not finished
-    place = part(data, TEST_NAMES) or data
-    if any(child.is_dir() and not child.name.startswith(".") for child in place.iterdir()):
+    if subfolders(held_out_folder(data) or data):
         return class_images(data)
     source = Path(str(read_json(data / MANIFEST).get("source")))
     if not source.is_dir():

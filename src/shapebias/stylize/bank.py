@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.image_set import list_images
+from shapebias.data.folders import list_images
 from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage
-from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet
 from shapebias.data.materialize import Skip, check_outside, materialize, save_png
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.errors import UserError, check_at_least
@@ -58,7 +57,7 @@ def make_cue_conflict(
     """
     source, out = Path(source), Path(out)
     check_at_least(1, batch_size=batch_size)
-    folder = _photographs(source)
+    folder = evaluation_images(source) or read_class_folders(source)
     folder = replace(folder, classes=category_words(folder.classes))
     check_categories(folder, settings)
     check_outside(out, folder.root)
@@ -107,24 +106,6 @@ def make_cue_conflict(
         finish=lambda: _write_table(out, folder.root, conflicts),
     )
     return len(conflicts), unreadable
-
-
-def _photographs(source: Path) -> ImageSet:
-    """The held-out images where ``source`` is divided, else all of its class folders."""
-    parts = {*TRAIN_NAMES, *TEST_NAMES}
-    names = {path.name for path in source.iterdir() if path.is_dir()} if source.is_dir() else set()
-    folder = None if names and names <= {*TRAIN_NAMES} else evaluation_images(source)
-    if folder is None and names and names <= parts:
-        raise UserError(
-            f"{source} holds {', '.join(sorted(names))} and no categories: give {source / min(names)} as IMAGES"
-        )
-    folder = folder or read_class_folders(source)
-    if {*folder.classes} <= parts:
-        raise UserError(
-            f"{folder.root} holds {', '.join(folder.classes)}, parts of a data set and no categories: "
-            "give the folder that has one folder of images per category"
-        )
-    return folder
 
 
 def _codes(

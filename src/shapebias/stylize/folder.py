@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.image_set import fingerprint, list_images
+from shapebias.data.folders import list_images
+from shapebias.data.image_set import fingerprint
 from shapebias.data.materialize import Skip, check_outside, materialize, read_unreadable, save_png
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError, check_at_least
@@ -73,7 +74,7 @@ def check_copies(folder: Path, source: Path) -> None:
     there: dict[Path, set[str]] = {}
     missing = []
     for image in images:
-        if any(text.endswith(image.relative_to(source).as_posix()) for text in skipped):
+        if any(text.endswith(image.relative_to(source).as_posix()) for text in skipped) and not _readable(image):
             continue
         for copy in (view_path(folder, source, image, view) for view in range(views)):
             if copy.parent not in there:
@@ -82,6 +83,14 @@ def check_copies(folder: Path, source: Path) -> None:
                 missing.append(copy)
     if missing:
         raise UserError(f"{len(missing)} copies are missing in {folder}, first {missing[0].name}: run '{again}' again")
+
+
+def _readable(image: Path) -> bool:
+    try:
+        load_rgb(image)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def stylize_folder(

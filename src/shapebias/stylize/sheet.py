@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shapebias.data.decode import UnreadableImage
 from shapebias.data.encode import save_image
-from shapebias.data.image_set import list_images
+from shapebias.data.folders import list_images
 from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
 from shapebias.files import check_replaceable

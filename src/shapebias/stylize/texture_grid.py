@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from shapebias.data.decode import UnreadableImage
-from shapebias.data.image_set import list_images
+from shapebias.data.folders import list_images
+from shapebias.data.readers.splits import check_undivided
 from shapebias.errors import UserError, check_at_least
 from shapebias.stylize.bank import StyleBank, encode_image
 from shapebias.stylize.folder import stylize_folder
@@ -28,9 +29,10 @@ def choose_textures(folder: Path, count: int, *, seed: int = 0) -> list[Path]:
     drawn by (seed, the folder's name). Otherwise its first ``count`` images by name.
 
     Raises:
-        UserError: fewer textures than ``count``, or ``count`` below two.
+        UserError: splits of a data set instead of textures, fewer textures than ``count``, or ``count`` below two.
     """
     check_at_least(2, count=count)
+    check_undivided(folder)
     images = list_images(folder)
     groups: dict[str, list[Path]] = {}
     for image in images:

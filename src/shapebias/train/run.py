@@ -169,10 +169,7 @@ def validate(
 
 
 def _warn_of_skipped(images: ImageSet, batch_size: int) -> None:
-    """Warn of class folders without images, and of a large number of images skipped in each epoch."""
-    folders = {path.name for path in images.root.iterdir() if path.is_dir() and path.name[0] != "."}
-    if empty := sorted(folders - set(images.classes)):
-        print(f"warning: no readable images in {images.root}/{', '.join(empty[:5])}: skipped", file=sys.stderr)
+    """Warn of a large number of images skipped in each epoch."""
     over = len(images) % batch_size
     if len(images) < batch_size:
         print(

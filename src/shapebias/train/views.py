@@ -10,7 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from shapebias.data.image_set import fingerprint, list_images
+from shapebias.data.folders import list_images
+from shapebias.data.image_set import fingerprint
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
 from shapebias.stylize.folder import MANIFEST, check_copies

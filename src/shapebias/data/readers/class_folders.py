@@ -1,21 +1,23 @@
 """Images in the usual layouts: class folders, divided or not, and ImageNet as published.
 
-Below ``root``: class folders; ``train/`` and ``val/`` (or ``test/``, ``validation/``) of class folders, which
-is also torchvision's ImageNet; or ImageNet as published, ``ILSVRC/Data/CLS-LOC/train/WNID/`` with all test
-images loose in ``val/`` and their classes in a file (see ``imagenet``). Such a ``val/`` may itself be given.
+Below ``root``: class folders; splits of class folders, such as ``train/`` and ``val/`` (see ``splits``), which is also
+torchvision's ImageNet; or ImageNet as published, ``ILSVRC/Data/CLS-LOC/train/WNID/`` with all images for validation
+loose in ``val/`` and their classes in a file (see ``imagenet``). Such a ``val/`` may itself be given.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from shapebias.data.decode import IMAGE_SUFFIXES
-from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet, images_below, is_image_name, part
+from shapebias.data.folders import EMPTY, OUTSIDE, Walk, loose_images, no_images, subfolders
+from shapebias.data.image_set import ImageSet, composed
 from shapebias.data.readers.imagenet import VAL_IMAGE, labels_file, read_loose
+from shapebias.data.readers.splits import Splits, check_undivided, find_splits, looks_like_split
 from shapebias.errors import UserError, some
 
 PUBLISHED = "ILSVRC/Data/CLS-LOC"
@@ -24,62 +26,97 @@ PUBLISHED = "ILSVRC/Data/CLS-LOC"
 def read_class_folders(root: Path) -> ImageSet:
     """Read ``root/CLASS/**/image``: classes and images are sorted by name.
 
+    Folders whose names differ only in how Unicode spells them are one class; what is passed over is said.
+
     Raises:
-        UserError: no such folder, no class folders, no images, or a single class.
+        UserError: no such folder, no class folders, no images, a single class, or folders of splits.
     """
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"no folder {root}: give a folder with one folder of images per class")
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    check_undivided(root)
+    walk = Walk()
+    loose, folders = walk.entries(root)
     if not folders:
         raise UserError(f"{root} has no class folders: expected {root}/CLASS/image.jpg")
-    found = [(folder.name, images_below(folder)) for folder in folders]
-    filled = [(name, images) for name, images in found if images]
-    if not filled:
-        raise UserError(f"no images below {root} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    if len(filled) == 1:
-        raise UserError(f"{root} has one class only ({filled[0][0]}): at least two are needed")
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        entered = len(walk.folders)
+        images = walk.images(root / folder)
+        _check_class(root / folder, walk.folders[entered:])
+        if images:
+            found.setdefault(composed(folder), []).extend(images)
+        else:
+            walk.passed[EMPTY].append(root / folder)
+    if not found:
+        raise no_images(root, walk.passed)
+    classes = sorted(found)
+    if len(classes) == 1:
+        raise UserError(f"{root} has one class only ({classes[0]}): at least two are needed")
+    walk.passed[OUTSIDE] = [root / name for name in loose]
+    walk.tell(root)
     return ImageSet(
         root=root,
-        paths=tuple(path for _, images in filled for path in images),
-        targets=np.repeat(np.arange(len(filled)), [len(images) for _, images in filled]),
-        classes=tuple(name for name, _ in filled),
+        paths=tuple(path for name in classes for path in found[name]),
+        targets=np.repeat(np.arange(len(classes)), [len(found[name]) for name in classes]),
+        classes=tuple(classes),
     )
 
 
-def training_images(root: Path) -> ImageSet:
-    """Read the images to train with: those of ``train/`` where there is one, else of the class folders in ``root``.
+def splits_of(root: Path) -> Splits | None:
+    """Return the splits in ``root``, in ImageNet as published those of its images; None for an undivided folder.
 
     Raises:
-        UserError: no such folder, no class folders, no images, or a single class.
+        UserError: as ``find_splits``.
     """
-    base = _base(Path(root))
-    return read_class_folders(part(base, TRAIN_NAMES) or base)
+    return find_splits(_base(Path(root)))
+
+
+def held_out_folder(root: Path) -> Path | None:
+    """Return the folder of the validation split in ``root``, else of the test split; None without either."""
+    splits = splits_of(root)
+    return splits.held_out if splits else None
+
+
+def training_images(root: Path) -> ImageSet:
+    """Read the images to train with: those of the training split where there are splits, else of the class folders.
+
+    Raises:
+        UserError: no such folder, no class folders, no images, a single class, or splits without one for training.
+    """
+    splits = splits_of(root)
+    if splits is None:
+        return read_class_folders(_base(Path(root)))
+    if splits.train is None:
+        assert splits.held_out is not None
+        raise UserError(
+            f"{root} has {splits.held_out.name}/ but no training images: add train/ with one folder per class"
+        )
+    return read_class_folders(splits.train)
 
 
 def evaluation_images(
     root: Path, classes: Sequence[str] | None = None, numbered: Sequence[str] = ()
 ) -> ImageSet | None:
-    """Read the images to test with: those of ``val/``, ``test/`` or ``validation/``; None where there is none of them.
+    """Read the images to evaluate on: those of the validation split, else of the test split; None without either.
 
     Args:
         root: the folder that ``training_images`` takes, or one whose loose images a file in it or beside it labels.
         classes: the class names of the training images, which labels of loose images must be among. Without
-            them the names of the folders in ``train/`` are taken.
+            them the names of the folders in the training split are taken.
         numbered: the names that a list of indices counts where neither is there and it has each of them:
             ImageNet's.
 
     Raises:
-        UserError: no images, or loose ones whose classes are not known: no file of labels, a line of it
-            that cannot be read, images without a label, labels without an image, or an unknown class.
+        UserError: as ``find_splits``; no images, or loose ones whose classes are not known: no file of labels, a line
+            of it that cannot be read, images without a label, labels without an image, or an unknown class.
     """
-    base = _base(Path(root))
-    folder = part(base, TEST_NAMES)
+    base, folder = _base(Path(root)), held_out_folder(root)
     if folder is not None:
-        loose, folders = _listing(folder)
+        loose, folders = loose_images(folder), subfolders(folder)
     elif base.is_dir():
         folder, base = base, Path(os.path.abspath(base)).parent  # noqa: PTH100 - a link's own parent
-        loose, folders = _listing(folder)
+        loose, folders = loose_images(folder), subfolders(folder)
         if folders or not loose or not (_published(loose) or labels_file(base, folder)):
             return None
     else:
@@ -92,8 +129,13 @@ def evaluation_images(
     if folders or not loose:
         return read_class_folders(folder)
     if classes is None:
-        train = part(base, TRAIN_NAMES)
-        classes = (sorted(_listing(train)[1]) or None) if train else None
+        splits = None
+        with suppress(UserError):  # the folder above need not be one of a data set
+            splits = find_splits(base)
+        classes = (subfolders(splits.train) or None) if splits and splits.train else None
+    walk = Walk()
+    loose, _ = walk.entries(folder)
+    walk.tell(folder)
     return read_loose(base, folder, loose, classes, numbered)
 
 
@@ -127,15 +169,11 @@ def _published(names: Collection[str]) -> bool:
     return any(name.startswith(VAL_IMAGE) for name in names)
 
 
-def _listing(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the images and of the folders in ``folder``; hidden ones are skipped."""
-    images, folders = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                folders.append(entry.name)
-            elif is_image_name(entry.name):
-                images.append(entry.name)
-    return images, folders
+def _check_class(folder: Path, entered: Sequence[Path]) -> None:
+    """Refuse a class folder that is itself divided into splits: all of them would be one."""
+    inside = sorted({path.name for path in entered if path.parent == folder and looks_like_split(path.name)})
+    if len(inside) > 1:
+        raise UserError(
+            f"{folder} is a class folder with splits in it ({', '.join(inside)}): move each to "
+            f"{folder.parent}/{inside[0]}/{folder.name} and so on, the splits outermost"
+        )

@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from shapebias.data.image_set import ImageSet, from_labels, part
+from shapebias.data.folders import part
+from shapebias.data.image_set import ImageSet, from_labels
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.data.readers.voc import find_voc
 from shapebias.errors import UserError

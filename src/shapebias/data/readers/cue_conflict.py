@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shapebias.data.image_set import ImageSet, list_images
+from shapebias.data.folders import list_images
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 
 SAME, OTHER = "same category", "other names"

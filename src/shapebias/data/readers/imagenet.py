@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from shapebias.data.image_set import TRAIN_NAMES, ImageSet, fingerprint, from_labels, is_image_name
+from shapebias.data.folders import IMAGE_SUFFIXES
+from shapebias.data.image_set import ImageSet, composed, fingerprint, from_labels
 from shapebias.errors import UserError, some
 
 SOLUTION = "LOC_val_solution.csv"
@@ -89,7 +90,7 @@ def read_loose(
         raise UserError(f"{path} lists images that are not in {folder}: {some(absent)}: add them or remove the rows")
     if unlisted := images.keys() - labels.keys():
         raise UserError(f"{path} has no row for images in {folder}: {some(unlisted)}: add rows or remove the images")
-    if classes is not None and (unknown := set(labels.values()) - set(classes)):
+    if classes is not None and (unknown := set(labels.values()) - {*map(composed, classes)}):
         raise UserError(f"{path} names classes that the training images do not have: {some(unknown)}")
     order = sorted(images, key=lambda key: (labels[key], images[key]))
     paths = [folder / images[key] for key in order]
@@ -105,8 +106,9 @@ def digest_labels(images: ImageSet) -> str:
 
 def key_of(name: str) -> str:
     """A file's name without folders and image ending, by which rows and images are matched."""
-    name = name.replace("\\", "/").rpartition("/")[2]
-    return name.rpartition(".")[0] if is_image_name(name) else name
+    name = composed(name.replace("\\", "/").rpartition("/")[2])
+    stem, dot, ending = name.rpartition(".")
+    return stem if stem and dot + ending.lower() in IMAGE_SUFFIXES else name
 
 
 def _read_solution(path: Path) -> dict[str, str]:
@@ -133,13 +135,13 @@ def _read_indexed(path: Path, classes: Sequence[str] | None, numbered: Sequence[
             raise UserError(f"{path}, line {number}: expected 'filename index', found '{line.strip()[:80]}'")
         _add(indices, path, number, name, index.lstrip("0") or "0")
     used = {int(index) for index in indices.values()}
-    names = sorted(numbered if classes is None else classes)
+    names = sorted(map(composed, numbered if classes is None else classes))
     if used == set(range(len(names))):
         return {key: names[int(index)] for key, index in indices.items()}
     if classes is None:
         known = f", and it has not each of 0 to {len(names) - 1}, which would be ImageNet's" if names else ""
         raise UserError(
-            f"{path} counts classes in the sorted folders of {base / TRAIN_NAMES[0]}, which is not there{known}: "
+            f"{path} counts classes in the sorted folders of {base / 'train'}, which is not there{known}: "
             f"add it, or put {SOLUTION} into {base}"
         )
     raise UserError(  # else every class from there on could be shifted by one
@@ -169,7 +171,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _add(labels: dict[str, str], path: Path, number: int, name: str, label: str) -> None:
-    key = key_of(name)
+    key, label = key_of(name), composed(label)
     if not key or not label:
         raise UserError(f"{path}, line {number}: an image and its class are expected")
     if labels.setdefault(key, label) != label:

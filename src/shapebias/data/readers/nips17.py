@@ -13,7 +13,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from shapebias.data.image_set import ImageSet, fingerprint, from_labels, is_image_name
+from shapebias.data.folders import Walk, loose_images, stem_of
+from shapebias.data.image_set import ImageSet, composed, fingerprint, from_labels
 from shapebias.errors import UserError, some
 
 FOLDERS = ("nips17", "nips2017", "nips-2017")
@@ -34,7 +35,7 @@ def find_competition(root: Path) -> Path | None:
     """
     root = Path(root)
     places = [root / name for name in (".", *FOLDERS)]
-    if root.name == "images" and root.is_dir() and any(is_image_name(path.name) for path in root.iterdir()):
+    if root.name == "images" and root.is_dir() and loose_images(root):
         places.append(root.parent)
     return next((file for place in places if (file := _table_in(place)) is not None), None)
 
@@ -117,7 +118,7 @@ def no_table(root: Path) -> UserError | None:
     """
     if root.is_file():
         return UserError(f"{root} is a file: give its folder, {root.parent}")
-    folder = next((f for f in (root / "images", root) if f.is_dir() and _images_in(f)), None)
+    folder = next((f for f in (root / "images", root) if f.is_dir() and loose_images(f)), None)
     if folder is None:
         return None
     return UserError(
@@ -186,9 +187,11 @@ def _class_of(table: Path, line: int, row: dict[str, str], column: str, classes:
 def _images_in(folder: Path) -> dict[str, Path]:
     """Images lying in ``folder`` by their names without ending."""
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if is_image_name(path.name) and path.is_file():
-            if path.stem in files:
-                raise UserError(f"{folder} has {files[path.stem].name} and {path.name}: keep one image of each name")
-            files[path.stem] = path
+    walk = Walk()
+    for name in walk.entries(folder)[0]:
+        stem = composed(stem_of(name))
+        if stem in files:
+            raise UserError(f"{folder} has {files[stem].name} and {name}: keep one image of each name")
+        files[stem] = folder / name
+    walk.tell(folder)
     return files

@@ -11,7 +11,8 @@ import numpy as np
 from shapebias.corruptions.corruption import LIBRARY, corruption_library
 from shapebias.corruptions.folder import corrupt_folder
 from shapebias.corruptions.layout import CellImages, CorruptedImages, corruption_folders, read_corrupted
-from shapebias.data.image_set import ImageSet, part
+from shapebias.data.folders import part
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy import finite_logits
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details

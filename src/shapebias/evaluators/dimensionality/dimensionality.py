@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shapebias.data.image_set import TEST_NAMES, part
+from shapebias.data.folders import part
+from shapebias.data.readers.class_folders import held_out_folder
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy import check_logits
 from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
@@ -68,12 +69,12 @@ class Dimensionality:
     @classmethod
     def find(cls, root: Path) -> Path | None:
         """A texture grid or VOC's photographs below ``root``, else its own images to test with or class folders."""
-        names = ("texture-grid", "VOCdevkit/VOC2012/JPEGImages", "voc/VOCdevkit/VOC2012/JPEGImages", *TEST_NAMES)
-        return part(root, names) or (root if is_class_folders(root) else None)
+        names = ("texture-grid", "VOCdevkit/VOC2012/JPEGImages", "voc/VOCdevkit/VOC2012/JPEGImages")
+        return part(root, names) or held_out_folder(root) or (root if is_class_folders(root) else None)
 
     def __init__(self, config: EvalConfig) -> None:
         self.config = config
-        self.root = part(config.data, TEST_NAMES) or config.data
+        self.root = held_out_folder(config.data) or config.data
         self.grid: TextureGrid | None = None
         if (config.data / MANIFEST).is_file():
             self.sources = read_grid_sources(config.data, self.root)

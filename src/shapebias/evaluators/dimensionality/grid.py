@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shapebias.data.image_set import ImageSet, list_images
+from shapebias.data.folders import list_images, subfolders
+from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.files import read_json
@@ -33,7 +34,7 @@ class TextureGrid:
 
 def read_sources(root: Path) -> ImageSet:
     """Read the images below ``root``; without class folders each image is a class of its own, without a name."""
-    if root.is_dir() and any(p.is_dir() and not p.name.startswith(".") for p in root.iterdir()):
+    if subfolders(root):
         return read_class_folders(root)
     paths = list_images(root)
     return ImageSet(root, tuple(paths), np.arange(len(paths)), ())

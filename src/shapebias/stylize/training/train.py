@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.image_set import list_images
+from shapebias.data.folders import list_images
 from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, locked, remove_leftovers

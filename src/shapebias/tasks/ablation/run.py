@@ -10,7 +10,8 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from shapebias.data.image_set import fingerprint, list_images
+from shapebias.data.folders import list_images
+from shapebias.data.image_set import fingerprint
 from shapebias.data.readers.voc import IMAGES
 from shapebias.files import claim_folder, sha256, write_text
 from shapebias.models.classifier import check_size

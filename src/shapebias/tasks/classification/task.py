@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shapebias.data.image_set import TEST_NAMES, TRAIN_NAMES, ImageSet, digest_targets, part
-from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
+from shapebias.data.folders import part
+from shapebias.data.image_set import ImageSet, digest_targets
+from shapebias.data.readers.class_folders import evaluation_images, read_class_folders, splits_of, training_images
 from shapebias.data.readers.classification import fetch_caltech101, fetch_voc, read_cifar100, read_dtd
 from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_multilabel
 from shapebias.errors import UserError, first_three, unknown
@@ -189,15 +190,12 @@ def _published(name: str, read: Callable[[Path, bool], tuple[ImageSet, ImageSet]
 
 def _folder(data: Path, seed: int, _download: bool) -> Task:
     name = safe_name(data.resolve().name)
-    if train := part(data, TRAIN_NAMES):
-        found = read_class_folders(train)
+    found = training_images(data)
+    if splits_of(data):
         test = evaluation_images(data, found.classes)
         if test is None:
-            raise UserError(f"{data} has {train.name}/ but no test images: add {' or '.join(TEST_NAMES[:2])}/")
+            raise UserError(f"{data} has {found.root.name}/ but no test images: add val/ or test/")
         return _divided(name, found, test)
-    if tests := part(data, TEST_NAMES):
-        raise UserError(f"{data} has {tests.name}/ but no training images: add train/ with one folder per class")
-    found = read_class_folders(data)
     whole = _numbered(found, found.classes)
     testing = stratified(whole.targets, TESTED, seed)
     if missing := sorted({*whole.targets.tolist()} - {*whole.targets[testing].tolist()}):
