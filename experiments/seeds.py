@@ -11,6 +11,7 @@ pages, and the record is copied to experiments/seeds.json. --quick runs every st
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import time
 from collections.abc import Sequence
@@ -18,11 +19,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shapebias.demo import FULL, QUICK, DemoSize, measure, prepare, recipe
 from shapebias.environment import environment
 from shapebias.files import read_json, write_json
 from shapebias.results.results import Results, without_nan
-from shapebias.stats.seeds import t_interval
+from shapebias.stats.intervals import t_quantile
 from shapebias.train.run import train
 from shapebias.train.settings import update
 
@@ -122,6 +125,7 @@ def tables(record: dict[str, Any]) -> dict[str, str]:
         "others": _means(rows, named, OTHERS),
         "batchnorm": _means(rows, batchnorm, {"shape bias": (), "by neither": (), **OTHERS}),
         "seeds": _by_seed(rows),
+        "difference": _differences(rows, "mmsi-sin-in", "control"),
     }
 
 
@@ -136,10 +140,31 @@ def _means(rows: Sequence[Row], models: Sequence[str], metrics: dict[str, Any]) 
             if None in values:
                 cells.append("not defined")
             else:
-                ends = t_interval(values) if len(values) > 1 else found[0]["ci95"]
-                cells.append(_cell(sum(values) / len(values), ends))
+                ends = _over_seeds(values) if len(values) > 1 else found[0]["ci95"]
+                cells.append(_cell(sum(values) / len(values), ends and [min(max(end, 0.0), 1.0) for end in ends]))
         lines.append([MODELS[model].title, *cells])
     return _markdown(["model", *metrics], lines)
+
+
+def _over_seeds(values: Sequence[float]) -> list[float]:
+    """Return the interval of a mean over seeds by Student's t. Each seed has new images, so that it covers these too."""
+    half = t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return [float(np.mean(values)) - half, float(np.mean(values)) + half]
+
+
+def _differences(rows: Sequence[Row], first: str, second: str) -> str:
+    """Return the differences of two models in every metric, of each seed (on the same data) and their mean."""
+    by_model = {name: {row["seed"]: row for row in rows if row["model"] == name} for name in (first, second)}
+    seeds = [seed for seed in by_model[first] if seed in by_model[second]]
+    lines = []
+    for metric in [*DECISIONS, *OTHERS] if seeds else []:
+        pairs = [[by_model[name][seed][metric]["value"] for name in (first, second)] for seed in seeds]
+        values = [None if None in pair else pair[0] - pair[1] for pair in pairs]
+        defined = [value for value in values if value is not None]
+        ends = _over_seeds(defined) if len(defined) == len(values) > 1 else None
+        mean = sum(defined) / len(defined) if len(defined) == len(values) else None
+        lines.append([metric, *(_cell(value, None, "+.1f") for value in values), _cell(mean, ends, "+.1f")])
+    return _markdown([f"`{first}` minus `{second}`", *(f"seed {seed}" for seed in seeds), "mean"], lines)
 
 
 def _by_seed(rows: Sequence[Row]) -> str:
@@ -148,10 +173,10 @@ def _by_seed(rows: Sequence[Row]) -> str:
     return _markdown(["model", "seed", *metrics], lines)
 
 
-def _cell(value: float | None, ends: Sequence[float] | None) -> str:
+def _cell(value: float | None, ends: Sequence[float] | None, form: str = ".1f") -> str:
     if value is None:
         return "not defined"
-    return f"{100 * value:.1f}" + (f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]" if ends else "")
+    return f"{100 * value:{form}}" + (f" [{100 * ends[0]:{form}}, {100 * ends[1]:{form}}]" if ends else "")
 
 
 def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -42,6 +42,11 @@ def test_tables_are_means_over_seeds_with_student_intervals_and_each_seed_over_i
     assert made["others"].splitlines()[3].endswith(" | 25.0 [15.0, 35.0] |")  # of one seed, over its images
     assert "| `in` | 1 | 52.0 [42.0, 62.0] |" in made["seeds"]
     assert "| not defined |" in made["batchnorm"]
+    rows = [row(seeds, "mmsi-sin-in", seed, value) for seed, value in values.items()]
+    rows += [row(seeds, "control", seed, 0.5) for seed in values]
+    difference = seeds.tables({"rows": rows})["difference"].splitlines()
+    assert difference[0] == "| `mmsi-sin-in` minus `control` | seed 0 | seed 1 | seed 2 | mean |"
+    assert difference[2] == "| by shape | +0.0 | +2.0 | +4.0 | +2.0 [-3.0, +7.0] |"
 
 
 def test_tables_replace_the_text_between_their_markers_alone(seeds: Any) -> None:
