@@ -147,7 +147,7 @@ def _means(rows: Sequence[Row], models: Sequence[str], metrics: dict[str, Any]) 
 
 
 def _over_seeds(values: Sequence[float]) -> list[float]:
-    """Return the interval of a mean over seeds by Student's t. Each seed has new images, so that it covers these too."""
+    """Return the interval of a mean over seeds by Student's t. Each seed has new images: it covers these too."""
     half = t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return [float(np.mean(values)) - half, float(np.mean(values)) + half]
 
