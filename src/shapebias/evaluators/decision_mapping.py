@@ -36,6 +36,11 @@ class DecisionMapping:
     members: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def is_published(self) -> bool:
+        """Whether ImageNet's classes are mapped as in published figures."""
+        return self.members is MEMBERS and self.mapping == "mean"
+
     def scores(self, logits: Tensor) -> Tensor:
         """Logits (N, classes) to float64 scores (N, names) on the CPU: probabilities, mapped unless "own".
 

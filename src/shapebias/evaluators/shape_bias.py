@@ -20,6 +20,7 @@ from shapebias.metrics.functional.shape_bias import shape_bias
 from shapebias.models.classifier import Classifier
 from shapebias.models.predict import predict
 from shapebias.results.layout import DECISIONS_FILE
+from shapebias.results.published import published_shape_bias
 from shapebias.results.results import EvalResult, Result
 from shapebias.stats.bootstrap import ratio_interval
 from shapebias.stats.crossed import Crossed
@@ -66,8 +67,10 @@ class ShapeBias(CategoryEvaluator):
         file = self.write_answers(model, "cue-conflict", answers, shapes, images)
         decisions = self.config.out / model.identity.name / DECISIONS_FILE
         write_decisions(decisions, folder.root, relative, shapes, textures, how.names, scores)
+        published = published_shape_bias(model.describe()) if how.is_published else None
         details = {
             **how.details,
+            **({"published": published} if published else {}),
             **({"other_categories_left_out": left_out} if left_out else {}),
             "mapping": how.mapping,
             "same_category_left_out": len(folder.skipped[SAME]),

@@ -12,6 +12,7 @@ from shapebias.data.readers.cue_conflict import photographs
 from shapebias.errors import some
 from shapebias.report.collect import Collection, Model, is_person
 from shapebias.report.values import Interval, count, number, table
+from shapebias.results.published import published_text
 from shapebias.results.responses import Trial
 from shapebias.results.results import Result, read_interval
 from shapebias.stats.bootstrap import ratio_interval
@@ -33,6 +34,7 @@ class Respondent:
     """A model, or a person (``index`` None): the shape bias over all pictures and in every category with a decision.
 
     ``decided`` of ``conflicts`` pictures were decided by either cue; ``model`` is None if only responses are there.
+    ``published`` tells of a published shape bias of the same weights.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Respondent:
     conflicts: int | None
     shares: Mapping[str, CategoryShare]
     model: Model | None = None
+    published: str | None = None
 
     @property
     def cues(self) -> tuple[tuple[str, float], ...]:
@@ -75,8 +78,8 @@ def _measured(model: Model, result: Result) -> Respondent:
         if value is not None:
             shape, texture = number(counts.get("shape")), number(counts.get("texture"))
             shares[category] = CategoryShare(value, read_interval(counts.get("ci95")), shape, texture)
-    conflicts = count(result.details.get("conflict_images"))
-    return Respondent(model.name, model.index, result.value, result.ci95, result.n, conflicts, shares, model)
+    conflicts, published = count(result.details.get("conflict_images")), published_text(result.details)
+    return Respondent(model.name, model.index, result.value, result.ci95, result.n, conflicts, shares, model, published)
 
 
 def _answered(collection: Collection, measured: Sequence[Respondent]) -> list[Respondent]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from shapebias.progress import terminal
+from shapebias.results.published import published_text
 from shapebias.results.results import Result, Results
 
 _NAME = 20  # characters that the names in the first column are folded to before the table is divided
@@ -31,6 +32,10 @@ def print_table(results: Sequence[Results]) -> None:
         print_rows("percent, with 95 % intervals", table[0], table[1:])
     for title, headings, cells in attack_tables(shown):
         print_rows(title, headings, cells, lead=2)
+    for one in shown:
+        for entry in one.results:
+            if published := published_text(entry.details):
+                print(f"{one.model['name']}: shape bias {published}", file=sys.stderr)
     if earlier:
         named = ", ".join(f"{count} of {evaluator}" for evaluator, count in earlier.items())
         print(f"not measured now, and not shown: results of earlier calls in results.json ({named})", file=sys.stderr)
