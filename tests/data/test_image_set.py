@@ -67,9 +67,9 @@ def read(root: Path, layout: str):
 
 FINGERPRINTS = {
     "folders": "4f7ee5317c113a49",
-    "folders drawn": "70392bfa0f18f4af",
+    "folders drawn": "bc52bf60e3dfc5e3",
     "folders to train": "6dbf8cd5d47a7a8d",
-    "folders to attack": "5915b5b2dc4e965d",
+    "folders to attack": "8047010174e610f2",
     "loose": "14b766eeeaf24936",
     "cue": "54d0e3c98caf2acb",
     "nips17": "f808a42a2ddeb9b8",

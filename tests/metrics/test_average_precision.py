@@ -19,6 +19,7 @@ from shapebias.metrics.functional.average_precision import (
     mean_average_precision,
 )
 from shapebias.stats import bootstrap
+from shapebias.stats.streams import Draw, stream
 
 KINDS = get_args(Kind)
 
@@ -139,7 +140,7 @@ def test_a_draw_is_the_mean_ap_of_its_copied_images(kind, levels):
     scores, truth, valid = drawn(1, n, 4, levels, share=0.15)
     truth[:, 2] = np.arange(n) == 7  # missing from a third of the draws
     values = mean_ap_draws(scores, truth, valid, kind, seed=5, resamples=resamples)
-    times = np.random.default_rng(5).multinomial(n, np.full(n, 1 / n), size=resamples)
+    times = stream(Draw.RESAMPLES, 5).multinomial(n, np.full(n, 1 / n), size=resamples)
     for value, copies in zip(values, times, strict=True):
         rows = np.repeat(np.arange(n), copies)
         expected = []

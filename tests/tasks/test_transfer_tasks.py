@@ -17,17 +17,17 @@ from testkit.images import class_folder, noise_image
 
 def test_a_stratified_draw_takes_the_share_of_every_class():
     targets = np.repeat([0, 1, 2, 3], [10, 5, 2, 1])
-    taken = stratified(targets, 0.2, seed=3)
+    taken = stratified(targets, 0.2, np.random.default_rng(3))
     assert [int(taken[targets == label].sum()) for label in range(4)] == [2, 1, 0, 0]
-    assert (stratified(targets, 0.2, seed=3) == taken).all()
-    assert any((stratified(targets, 0.2, seed=seed) != taken).any() for seed in range(5))
+    assert (stratified(targets, 0.2, np.random.default_rng(3)) == taken).all()
+    assert any((stratified(targets, 0.2, np.random.default_rng(seed)) != taken).any() for seed in range(5))
 
 
 def test_a_stratified_draw_of_several_classes_per_image_is_near_the_share_of_each():
     rng = np.random.default_rng(0)
     targets = (rng.random((400, 6)) < [0.02, 0.05, 0.1, 0.2, 0.3, 0.5]).astype(np.int8)
     targets[rng.random(targets.shape) < 0.05] = -1
-    taken = stratified(targets, 0.2, seed=0)
+    taken = stratified(targets, 0.2, np.random.default_rng(0))
     shares = [(taken & (targets[:, k] == 1)).sum() / (targets[:, k] == 1).sum() for k in range(6)]
     assert np.abs(np.array(shares) - 0.2).max() < 0.08
     assert abs(taken.mean() - 0.2) < 0.05

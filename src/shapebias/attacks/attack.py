@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from shapebias.attacks.checks import checked_epsilon, checked_like, described_ty
 from shapebias.attacks.gradient import Criterion, GradientNotFinite, checked_criterion
 from shapebias.errors import UserError
 from shapebias.models.classifier import frozen_eval
+from shapebias.stats.streams import Draw, stream
 
 
 @dataclass(frozen=True)
@@ -193,8 +193,7 @@ def uniform_start(shape: Sequence[int], seed: int, names: Sequence[str]) -> Tens
         raise UserError(f"{shape[0]} images and {len(names)} names: random starts need one name per image")
     drawn = np.empty(tuple(shape), dtype=np.float32)
     for image, name in zip(drawn, names, strict=True):
-        key = hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest()
-        np.random.default_rng(int.from_bytes(key, "little")).random(dtype=np.float32, out=image)
+        stream(Draw.ATTACK_START, seed, name).random(dtype=np.float32, out=image)
     return torch.from_numpy(2 * drawn - 1)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from shapebias.stats.streams import Draw, stream
+
 
 def digest_files(images: ImageSet) -> str:
     """SHA-256 over the files alone, for ``ImageSet.digest``."""
@@ -88,7 +90,7 @@ class ImageSet:
         """
         if limit is None or limit >= len(self):
             return self
-        rng = np.random.default_rng(seed)
+        rng = stream(Draw.SUBSET, seed)
         place = np.empty(len(self), dtype=np.int64)  # of each image in its class's shuffled order
         for target in range(len(self.classes)):
             rows = np.flatnonzero(self.targets == target)

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
+from shapebias.stats.streams import Draw, stream
 
 Key = tuple[int, int]
 
@@ -99,7 +100,7 @@ class ImageBatches:
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:
     """A permutation of ``range(count)`` for one epoch."""
-    return np.random.default_rng((seed, epoch)).permutation(count)
+    return stream(Draw.EPOCH_ORDER, seed, epoch).permutation(count)
 
 
 class EpochBatchSampler:

@@ -10,6 +10,7 @@ from shapebias.errors import UserError
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.state_dict import fill_all_but, head_names
+from shapebias.stats.streams import Draw, torch_seed
 
 
 def init_from(
@@ -33,7 +34,7 @@ def init_from(
     architecture = architecture_of(source)
     identity = Identity(name, source.identity.spec, architecture, tuple(classes), scheme=source.identity.scheme)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(torch_seed(Draw.NEW_HEAD, seed))
         model = build_classifier(
             architecture, identity, size=size or source.preprocessing.size, crop=crop, stages=stages
         )

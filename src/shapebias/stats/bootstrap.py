@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from shapebias.stats.crossed import Crossed, covariances
 from shapebias.stats.intervals import Z95, Interval, t_quantile, wilson
+from shapebias.stats.streams import Draw, stream
 
 RESAMPLES = 2000
 _CELLS = 1 << 22  # counts held in memory at once, resamples x rows
@@ -114,7 +115,7 @@ def resampled_counts(counts: np.ndarray, *, seed: int, resamples: int = RESAMPLE
         seed: random seed.
         resamples: number of resamples.
     """
-    n, rng = int(counts.sum()), np.random.default_rng(seed)
+    n, rng = int(counts.sum()), stream(Draw.RESAMPLES, seed)
     size = max(1, _CELLS // len(counts))
     for start in range(0, resamples, size):
         yield rng.multinomial(n, counts / n, size=min(size, resamples - start))

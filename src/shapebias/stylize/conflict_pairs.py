@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
+from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.settings import SMALLEST, CueConflictSettings
 
 
@@ -80,8 +80,7 @@ def choose(folder: ImageSet, settings: CueConflictSettings, sides: Sides) -> lis
         for texture in folder.classes:
             if shape == texture and not settings.same:
                 continue
-            words = np.frombuffer(hashlib.sha256(f"{shape}-{texture}".encode()).digest(), dtype=np.uint32)
-            rng = np.random.default_rng((settings.seed, *map(int, words)))
+            rng = stream(Draw.CONFLICTS, settings.seed, f"{shape}-{texture}")
             count = max(settings.per_pair, 2) if shape == texture else settings.per_pair
             first = _readable(rng.permutation(len(images[shape])), count, images[shape], sides)
             if shape == texture:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from shapebias.data.materialize import Skip, check_outside, materialize, read_un
 from shapebias.data.transforms import to_tensor
 from shapebias.errors import UserError, check_at_least
 from shapebias.files import read_json, write_text
+from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.bank import StyleBank, draw_styles
 from shapebias.stylize.settings import SMALLEST, StylizeSettings
 from shapebias.stylize.stylizer import Stylizer
@@ -163,9 +163,8 @@ def stylize_folder(
 
 
 def _styles_of(relative: Path, settings: StylizeSettings, styles: int) -> np.ndarray:
-    key = b"" if settings.same_styles else relative.as_posix().encode(errors="surrogateescape")
-    words = np.frombuffer(hashlib.sha256(key).digest(), dtype=np.uint32)
-    return draw_styles(np.random.default_rng((settings.seed, *map(int, words))), styles, settings.per_image)
+    name = "" if settings.same_styles else relative.as_posix()
+    return draw_styles(stream(Draw.STYLES, settings.seed, name), styles, settings.per_image)
 
 
 def _same_size_batches(

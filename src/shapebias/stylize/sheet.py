@@ -15,6 +15,7 @@ from shapebias.data.folders import list_images
 from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
 from shapebias.files import check_replaceable
+from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.bank import load_square, load_styles
 from shapebias.stylize.load import check_styles, load_stylizer
 from shapebias.stylize.settings import SheetSettings
@@ -38,7 +39,7 @@ def contact_sheet(
     check_replaceable(out, MARK)
     check_styles(stylizer, styles)
     network, digest = load_stylizer(stylizer)
-    rng = np.random.default_rng(settings.seed)
+    rng = stream(Draw.SHEET, settings.seed)
     size, columns = settings.size, settings.columns
     content = _squares(_some(list_images(images), settings.rows, rng), size)
     if styles is not None and styles.is_dir():

@@ -6,16 +6,15 @@ The paper's is VOC 2012 in five textures of DTD (cracked, marbled, pleated, poth
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from shapebias.data.decode import UnreadableImage
 from shapebias.data.folders import list_images
 from shapebias.data.readers.splits import check_undivided
 from shapebias.errors import UserError, check_at_least
+from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.bank import StyleBank, encode_image
 from shapebias.stylize.folder import stylize_folder
 from shapebias.stylize.settings import GridSettings
@@ -95,5 +94,4 @@ def texture_grid(
 
 
 def _drawn(name: str, images: list[Path], seed: int) -> Path:
-    key = np.frombuffer(hashlib.sha256(name.encode(errors="surrogateescape")).digest(), dtype=np.uint32)
-    return images[int(np.random.default_rng((seed, *map(int, key))).integers(len(images)))]
+    return images[int(stream(Draw.TEXTURES, seed, name).integers(len(images)))]

@@ -171,11 +171,11 @@ def held_out_input(held_out: ImageSet | None) -> dict[str, str]:
     return {} if held_out is None else {"held_out": held_out.fingerprint}
 
 
-def draw(count: int, wanted: int, *, seed: int) -> list[int]:
-    """Draw ``wanted`` of the numbers below ``count`` with ``seed``, sorted; all of them if there are not more."""
+def draw(count: int, wanted: int, rng: np.random.Generator) -> list[int]:
+    """Draw ``wanted`` of the numbers below ``count`` with ``rng``, sorted; all of them if there are not more."""
     if wanted >= count:
         return list(range(count))
-    return sorted(int(i) for i in np.random.default_rng(seed).choice(count, wanted, replace=False))
+    return sorted(int(i) for i in rng.choice(count, wanted, replace=False))
 
 
 def last_score(out: Path) -> Score:

@@ -14,6 +14,7 @@ from torch import nn
 from shapebias.environment import choose_device
 from shapebias.errors import UserError
 from shapebias.files import locked
+from shapebias.stats.streams import Draw, torch_seed
 from shapebias.train.config import LoopConfig
 
 Made = TypeVar("Made")
@@ -36,7 +37,7 @@ def setup_fabric(config: LoopConfig) -> Fabric:
             f"--device {device} --devices {config.devices} cannot be used on this machine: {reason}"
         ) from error
     fabric.launch()
-    fabric.seed_everything(config.seed, verbose=False)
+    fabric.seed_everything(torch_seed(Draw.INITIAL_WEIGHTS, config.seed), verbose=False)
     return fabric
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -23,6 +22,7 @@ from torch.utils.data import DataLoader
 from shapebias.data.loaders import EpochBatchSampler, batches_of, ignore_signals
 from shapebias.errors import NotFinite, UserError
 from shapebias.progress import Bar, progress
+from shapebias.stats.streams import Draw, torch_seed
 from shapebias.train.checkpoints import Checkpoints, deferred
 from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import everywhere, gathered, on_rank_zero, refuse, share_buffers
@@ -232,5 +232,4 @@ class Loop:
 
 def seed_step(seed: int, epoch: int, step: int, rank: int) -> None:
     """Seed the random numbers of a step (dropout, drop path) by its position in the run."""
-    key = np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1, np.uint64)[0]
-    torch.manual_seed(int(key))
+    torch.manual_seed(torch_seed(Draw.STEP, seed, epoch, step, rank))

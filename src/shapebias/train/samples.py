@@ -16,6 +16,7 @@ from shapebias.data.image_set import ImageSet
 from shapebias.data.loaders import Key
 from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
+from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.bank import draw_styles
 from shapebias.stylize.folder import stylized_views, view_path
 
@@ -96,7 +97,7 @@ class Samples(Dataset[Sample]):
 
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
-        rng = np.random.default_rng((self.seed, epoch, index))
+        rng = stream(Draw.SAMPLE, self.seed, epoch, index)
         unreadable = ""
         for step in range(len(self)):
             try:

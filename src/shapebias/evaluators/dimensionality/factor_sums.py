@@ -22,6 +22,7 @@ from shapebias.evaluators.dimensionality.pairs import BLOCKS, PairPlan
 from shapebias.metrics.functional.moments import add_pairs, empty_moments
 from shapebias.stats.bootstrap import RESAMPLES, percentile_interval
 from shapebias.stats.intervals import Interval
+from shapebias.stats.streams import Draw, stream
 
 
 class FactorSums:
@@ -93,7 +94,7 @@ class FactorIntervals(NamedTuple):
 
 def factor_intervals(sums: Mapping[str, FactorSums], *, seed: int, resamples: int = RESAMPLES) -> FactorIntervals:
     """Bootstrap the scores and shares over the blocks, or their groups, within each factor."""
-    rng = np.random.default_rng(seed)
+    rng = stream(Draw.BLOCK_RESAMPLES, seed)
     names = list(sums)
     stacked = torch.cat([part.sums for part in sums.values()])
     inner = (stacked @ stacked.T).numpy()  # of all blocks' sums with all others'

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shapebias.stats.streams import Draw, stream
+
 WINDOW = 16
 BLOCKS = 100
 ENOUGH = 20
@@ -72,7 +74,7 @@ def windows(labels: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
     Within a class the order is random; the i-th of n images of a class stands at (i + u) / n of the whole, u random.
     """
-    rng = np.random.default_rng((seed, 0))
+    rng = stream(Draw.PAIR_ORDER, seed)
     shuffled = rng.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     _, begin, size = np.unique(labels[by_class], return_index=True, return_counts=True)
@@ -97,7 +99,7 @@ def draw_pairs(labels: np.ndarray, textures: int, count: int, *, seed: int) -> d
         count: pairs per factor.
         seed: random seed of the order and the draws.
     """
-    rng = np.random.default_rng((seed, 1))
+    rng = stream(Draw.PAIRS, seed)
     image = rng.integers(len(labels), size=count)
     first = rng.integers(textures, size=count)
     second = (first + rng.integers(1, textures, size=count)) % textures

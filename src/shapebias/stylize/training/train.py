@@ -20,6 +20,7 @@ from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.files import atomic, claim_folder, locked, remove_leftovers
 from shapebias.progress import progress
+from shapebias.stats.streams import Draw, stream, torch_seed
 from shapebias.stylize.adain import AdaIN
 from shapebias.stylize.bank import StyleBank
 from shapebias.stylize.load import load_stylizer
@@ -39,7 +40,7 @@ class ContentAndStyle(Dataset[tuple[Tensor, Tensor]]):
         return self.recipe.steps * self.recipe.batch_size
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng((self.recipe.seed, k))
+        rng = stream(Draw.STYLIZER_SAMPLE, self.recipe.seed, k)
         return self._crop(self.content, rng, (0.4, 1.0)), self._crop(self.styles, rng, (0.08, 1.0))
 
     def _crop(self, paths: Sequence[Path], rng: np.random.Generator, scale: tuple[float, float]) -> Tensor:
@@ -76,7 +77,7 @@ def _train(
     content: Path, styles: Sequence[Path], perceptual: str, out: Path, recipe: Recipe, workers: int
 ) -> list[Path]:
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
-    fabric.seed_everything(recipe.seed, verbose=False)
+    fabric.seed_everything(torch_seed(Draw.INITIAL_WEIGHTS, recipe.seed), verbose=False)
     network = AdaIN().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     judge = fabric.to_device(load_perceptual(perceptual).to(memory_format=torch.channels_last))  # type: ignore[call-overload]

@@ -18,6 +18,7 @@ from shapebias.models.checkpoint import MODEL_FILE, read_header, save_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.init_from import init_from
 from shapebias.models.state_dict import load_weights
+from shapebias.stats.streams import Draw, torch_seed
 from shapebias.tasks.ablation.config import AblationConfig
 from shapebias.tasks.ablation.rows import Row
 from shapebias.tasks.classification.finetune import held_out_score
@@ -83,7 +84,7 @@ def initial_model(config: AblationConfig) -> Classifier:
     identity = Identity("source", f"{library}:{name}", name, VOC_CLASSES)
     seen = {"size": config.size, "crop": config.test_crop}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.loop.seed)
+        torch.manual_seed(torch_seed(Draw.INITIAL_WEIGHTS, config.loop.seed))
         source = build_classifier(config.model, identity, pretrained=config.init == "pretrained", **seen)
     if config.init not in ("none", "pretrained"):
         file = weights_file(config.init)

@@ -19,6 +19,7 @@ from shapebias.data.transforms import to_tensor
 from shapebias.files import write_json
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.results.layout import CAM_INDEX, CAM_SCHEMA, PICTURES_FOLDER
+from shapebias.stats.streams import Draw, stream
 from shapebias.tasks.cam.class_maps import ClassMaps
 from shapebias.tasks.cam.multiscale import CamSettings, normalise, summed_cams
 from shapebias.tasks.cam.pseudo_labels import PseudoLabels, voc_outputs
@@ -30,7 +31,7 @@ COUNT = 6
 def draw_images(images: ImageSet, made: PseudoLabels, seed: int) -> list[int]:
     """Draw the numbers of the images to show, in ascending order, from those with a class and ground truth."""
     among = [number for number in sorted(made.counts) if shown_classes(images, number)]
-    rng = np.random.default_rng(seed)
+    rng = stream(Draw.PICTURES, seed)
     return sorted(rng.permutation(among)[:COUNT].tolist())
 
 

@@ -15,6 +15,7 @@ from shapebias.data.readers.classification import fetch_caltech101, fetch_voc, r
 from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_multilabel
 from shapebias.errors import UserError, first_three, unknown
 from shapebias.files import safe_name
+from shapebias.stats.streams import Draw, stream
 from shapebias.tasks.sweep import SHARE
 
 FOLDER = "folder"
@@ -63,7 +64,7 @@ class Task:
         Raises:
             UserError: there are too few images.
         """
-        aside = stratified(self.train.targets, SHARE, seed)
+        aside = stratified(self.train.targets, SHARE, stream(Draw.HELD_OUT_SPLIT, seed))
         if not aside.any():
             raise UserError(
                 f"{len(self.train)} training images of {len(self.classes)} classes in {self.train.root} are too few to "
@@ -99,7 +100,7 @@ def check_task(name: str) -> None:
         raise UserError(f"{unknown('task', name, TASKS)}, or a folder of classes")
 
 
-def stratified(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
+def stratified(targets: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Draw a ``share`` of the images of every class, and return which rows are drawn, (n,) bool.
 
     Shares are rounded to whole images: a fifth of a class of two is none. If images can have several classes, the
@@ -108,9 +109,8 @@ def stratified(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
     Args:
         targets: see ``ImageSet``.
         share: fraction of each class to draw.
-        seed: random seed of the draw.
+        rng: the random numbers of the draw.
     """
-    rng = np.random.default_rng(seed)
     taken = np.zeros(len(targets), dtype=bool)
     if targets.ndim == 1:
         for label in range(int(targets.max(initial=-1)) + 1):
@@ -164,7 +164,7 @@ def _caltech101(data: Path, seed: int, download: bool) -> Task:
         raise UserError(f"{data} is not Caltech-101: expected {data}/{CALTECH_FOLDER}/CLASS/image_0001.jpg")
     classes = tuple(name for name in found.classes if name != BACKGROUND)
     whole = _numbered(found.take([row for row, label in enumerate(found.labels) if label != BACKGROUND]), classes)
-    rng = np.random.default_rng(seed)
+    rng = stream(Draw.TEST_SPLIT, seed)
     training = np.zeros(len(whole), dtype=bool)
     few = []
     for label, name in enumerate(classes):
@@ -197,7 +197,7 @@ def _folder(data: Path, seed: int, _download: bool) -> Task:
             raise UserError(f"{data} has {found.root.name}/ but no test images: add val/ or test/")
         return _divided(name, found, test)
     whole = _numbered(found, found.classes)
-    testing = stratified(whole.targets, TESTED, seed)
+    testing = stratified(whole.targets, TESTED, stream(Draw.TEST_SPLIT, seed))
     if missing := sorted({*whole.targets.tolist()} - {*whole.targets[testing].tolist()}):
         names = first_three(found.classes[label] for label in missing)
         raise UserError(f"{data} has too few images of {names} to test on a fifth of them: give at least 3 per class")

@@ -15,6 +15,7 @@ from shapebias.data.transforms import to_tensor
 from shapebias.files import write_json
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou
 from shapebias.results.layout import SEGMENTATION_INDEX, SEGMENTATION_SCHEMA
+from shapebias.stats.streams import Draw, stream
 from shapebias.tasks.segmentation.segmenter import Segmenter
 from shapebias.tasks.segmentation.whole_images import predict
 from shapebias.tasks.sweep import draw
@@ -39,7 +40,7 @@ def write_pictures(
     """
     segmenter.to(device).eval()
     classes, rows = segmenter.design.classes, []
-    for index in draw(len(images), COUNT, seed=seed):
+    for index in draw(len(images), COUNT, stream(Draw.PICTURES, seed)):
         try:
             image = load_rgb(images.paths[index])
         except UnreadableImage:

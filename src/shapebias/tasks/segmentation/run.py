@@ -17,6 +17,7 @@ from shapebias.models.classifier import Classifier
 from shapebias.results.batch_cache import BatchCache
 from shapebias.results.results import Results
 from shapebias.results.store import ResultStore
+from shapebias.stats.streams import Draw, stream
 from shapebias.tasks.miou import Confusions, miou_differences
 from shapebias.tasks.segmentation.config import SegmentConfig
 from shapebias.tasks.segmentation.pictures import has_pictures, write_pictures
@@ -108,7 +109,7 @@ def read_images(config: SegmentConfig, *, choosing: bool) -> tuple[ImageSet, Ima
 
 def divided(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
     """Split the images into four fifths to fit and a fifth to hold out, drawn with ``seed``."""
-    aside = draw(len(images), int(SHARE * len(images)), seed=seed)
+    aside = draw(len(images), int(SHARE * len(images)), stream(Draw.HELD_OUT_SPLIT, seed))
     return images.take(sorted(set(range(len(images))) - set(aside))), images.take(aside)
 
 

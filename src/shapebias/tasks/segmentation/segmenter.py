@@ -17,6 +17,7 @@ from shapebias.models.checkpoint import read_header, save_with_header
 from shapebias.models.classifier import Classifier
 from shapebias.models.init_from import architecture_of
 from shapebias.models.state_dict import fill_all_but, load_weights
+from shapebias.stats.streams import Draw, torch_seed
 from shapebias.tasks.segmentation.backbone import Backbone, bare_network
 
 CLASSES = MASK_CLASSES
@@ -93,10 +94,10 @@ def build_segmenter(design: Design, *, seed: int = 0) -> Segmenter:
         UserError: the model is unknown, or has no feature map at this stage and size.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(torch_seed(Draw.INITIAL_WEIGHTS, seed))
         network = bare_network(design.architecture, design.output_stride)
         backbone = Backbone(network, design.stage, size=design.size, name=design.name)
-        torch.manual_seed(seed)  # so that the head's initial weights depend only on the seed
+        torch.manual_seed(torch_seed(Draw.NEW_HEAD, seed))
         head = _head(design.head, backbone.channels, backbone.stride, len(design.classes))
     return Segmenter(backbone, head, design)
 
