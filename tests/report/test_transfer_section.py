@@ -16,6 +16,7 @@ from PIL import Image
 from shapebias.data.readers.voc_masks import VOC_PALETTE
 from shapebias.report.collect import collect
 from shapebias.report.pictures import embed_image
+from shapebias.stats.seeds import seed_interval
 from testkit.report_fixture import attacked, model, picture, result, trained
 from testkit.report_page import ATTRIBUTE, EVIL, report
 
@@ -90,7 +91,7 @@ def test_the_section_is_absent_where_nothing_was_measured(tmp_path: Path) -> Non
 
 
 def test_a_chart_for_each_task_and_method_names_kind_seeds_and_interval(tmp_path: Path) -> None:
-    seeds = {"interval": "Student's t of the mean over 3 seeds", "seeds": [{}, {}, {}]}
+    seeds = {"interval": seed_interval([0.5, 0.6, 0.7], (0.5, 0.7), "bootstrap over test images")[1], "seeds": [{}] * 3}
     one = {"interval": "bootstrap over test images", "seeds": [{}]}
     classes = {"interval": "Wilson's over test images", "per_category": {str(n): {} for n in range(4)}}
     same = {"interval": "Wilson's over test images, as all 2 seeds give the same", "seeds": [{}, {}]}
@@ -117,7 +118,8 @@ def test_a_chart_for_each_task_and_method_names_kind_seeds_and_interval(tmp_path
         "Pascal VOC 2012, segmentation, mean IoU of all classes; one convolution on a frozen model: a 20.0 %",
     ]
     assert notes(source) == [
-        "a: mean of 3 seeds, 200 test images, interval over seeds; b: 1 seed, 200 test images, interval over images",
+        "a: mean of 3 seeds, 200 test images, interval over seeds and images; "
+        "b: 1 seed, 200 test images, interval over images",
         "200 test images, interval over images",
         "mean of 2 seeds, 200 test images, interval over images",
         "mean of 2 seeds, 200 test images, interval over seeds",

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm, sem, ttest_ind
 from scipy.stats import t as student
 
 from shapebias.stats import bootstrap as module
 from shapebias.stats.bootstrap import bootstrap, distinct_rows, mean_interval, paired_difference, ratio_difference
 from shapebias.stats.intervals import p_value, wilson
-from shapebias.stats.seeds import seed_interval, t_interval
+from shapebias.stats.seeds import seed_difference, seed_interval
 
 
 def mean(means):
@@ -164,18 +164,42 @@ def test_difference_of_undecided_networks_is_nan_without_interval():
     assert ratio_difference(np.zeros((0, 2)), np.zeros((0, 2)), seed=0)[1] is None
 
 
+def test_the_interval_over_seeds_and_images_adds_students_t_to_that_over_images():
+    values, (low, high) = [0.61, 0.64, 0.6, 0.66], (0.6, 0.67)
+    mean = float(np.mean(values))
+    half = student.interval(0.95, 3, loc=mean, scale=sem(values))[1] - mean
+    found, said = seed_interval(values, (low, high), "by images")
+    assert found == pytest.approx((mean - math.hypot(mean - low, half), mean + math.hypot(high - mean, half)))
+    assert said == "over seeds and images: Student's t over 4 seeds, by images"
+    assert seed_interval([0.2, 0.9], (0.5, 0.6), "by images")[0] == (0.0, 1.0)
+
+
 @pytest.mark.parametrize(
-    ("values", "interval", "said"),
+    ("values", "found"),
     [
-        ([0.5], (0.4, 0.6), "by images"),
-        ([0.5, 0.5], (0.4, 0.6), "by images, as all 2 seeds give the same"),
-        ([0.5, 0.7], t_interval([0.5, 0.7]), "Student's t of the mean over 2 seeds"),
-        ([0.5, float("nan")], None, "none, as the result of a seed is undefined"),
-        ([float("nan"), float("nan")], (0.4, 0.6), "by images, as all 2 seeds give the same"),
+        ([0.5], ((0.4, 0.6), "by images")),
+        ([0.5, 0.5], ((0.4, 0.6), "by images, as all 2 seeds give the same")),
+        ([0.5, math.nan], (None, "none, as the result of a seed is undefined")),
+        ([math.nan, math.nan], (None, "by images")),
     ],
 )
-def test_the_interval_over_seeds_or_images_says_which(values, interval, said):
-    assert seed_interval(values, (0.4, 0.6), "by images") == (interval, said)
+def test_one_seed_or_equal_seeds_have_the_interval_over_images_and_undefined_seeds_none(values, found):
+    assert seed_interval(values, None if math.isnan(values[0]) else (0.4, 0.6), "by images") == found
+
+
+def test_the_difference_over_seeds_and_images_is_welchs_with_the_images_added():
+    a, b = [0.61, 0.64, 0.6, 0.66], [0.55, 0.5, 0.57]
+    value = float(np.mean(a) - np.mean(b))
+    welch = ttest_ind(a, b, equal_var=False)
+    half = math.sqrt(sem(a) ** 2 + sem(b) ** 2) * student.ppf(0.975, int(welch.df))
+    found, freedom, over = seed_difference(a, b, (value - 0.02, value + 0.03))
+    assert found == pytest.approx((value - math.hypot(0.02, half), value + math.hypot(0.03, half)))
+    assert over == "seeds and images" and freedom >= int(welch.df)
+    alone = seed_difference(a, b, (value, value))  # images that add nothing
+    assert p_value(value, *alone[:2]) == pytest.approx(2 * student.sf(welch.statistic, int(welch.df)))
+    for one, other in (([0.5], b), (a, [0.5]), ([0.5, 0.5], [0.4, 0.4])):
+        assert seed_difference(one, other, (0.0, 0.1)) == ((0.0, 0.1), None, "images")
+    assert seed_difference([0.5, math.nan], b, (0.0, 0.1))[0] is None
 
 
 def test_p_values_agree_with_their_intervals_and_with_scipy():

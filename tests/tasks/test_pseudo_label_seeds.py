@@ -21,7 +21,7 @@ from shapebias.files import locked
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
 from shapebias.results.comparison import read_comparison
 from shapebias.results.results import Results
-from shapebias.stats.seeds import t_interval
+from shapebias.stats.seeds import seed_interval
 from shapebias.tasks.cam.evaluate import pseudo_label
 from shapebias.tasks.cam.pseudo_labels import label_image
 from shapebias.tasks.cam.results import cam_results
@@ -77,8 +77,10 @@ def test_the_figure_is_the_mean_over_seeds_with_students_interval(voc: Path, tmp
     each = [iou(one.sum(0)) for one in matrices]
     values = [one.mean for one in each]
     assert len(set(values)) == 3 and entry.value == pytest.approx(sum(values) / 3) and entry.n == 4
-    assert entry.ci95 == pytest.approx(t_interval(values))
-    assert entry.details["interval"] == "Student's t of the mean over 3 seeds"
+    over_images = miou_interval(np.stack([one.numpy() for one in matrices]), seed=0)
+    interval, said = seed_interval(values, over_images, "bootstrap over images")
+    assert entry.ci95 == pytest.approx(interval)
+    assert entry.details["interval"] == said
     rows = entry.details["seeds"]
     assert [row["seed"] for row in rows] == [1, 2, 10]
     assert [row["value"] for row in rows] == pytest.approx(values)
@@ -113,10 +115,10 @@ def test_one_threshold_is_best_for_all_seeds_where_the_mean_curve_is_highest(voc
     assert threshold == best.details["curve"][int(mean.argmax())][0] and best.value == pytest.approx(mean.max())
     assert [row["value"] for row in best.details["seeds"]] == pytest.approx([values[s][threshold] for s in (0, 1)])
     assert best.value < np.mean([max(curve) for curve in curves])
-    said = "Student's t of the mean over 2 seeds at the threshold where that mean is highest"
-    assert best.details["interval"] == said and best.ci95 == pytest.approx(
-        t_interval([values[s][threshold] for s in (0, 1)])
-    )
+    over = "over seeds and images: Student's t over 2 seeds, bootstrap over images"
+    assert best.details["interval"] == f"{over} at the threshold where that mean is highest"
+    alone = seed_interval([values[s][threshold] for s in (0, 1)], (best.value, best.value), "")[0]  # images add nothing
+    assert best.ci95[0] <= alone[0] and alone[1] <= best.ci95[1]
 
 
 def test_a_single_one_is_as_before_and_one_seed_has_the_bootstrap(voc: Path, tmp_path: Path) -> None:

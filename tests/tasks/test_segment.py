@@ -12,11 +12,12 @@ from PIL import Image
 from shapebias.data.readers.voc_masks import VOC_PALETTE, load_mask, read_segmentation, save_mask
 from shapebias.errors import UserError
 from shapebias.files import locked
-from shapebias.metrics.functional.segmentation import confusion_matrix, iou
+from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_difference
 from shapebias.models.checkpoint import save_classifier
 from shapebias.results.results import Results
-from shapebias.stats.seeds import t_interval
-from shapebias.tasks.miou import miou_differences
+from shapebias.stats.intervals import p_value
+from shapebias.stats.seeds import seed_difference, seed_interval
+from shapebias.tasks.miou import miou_differences, stacked
 from shapebias.tasks.segmentation import whole_images
 from shapebias.tasks.segmentation.config import SegmentConfig
 from shapebias.tasks.segmentation.results import all_background, segmentation_result
@@ -94,13 +95,14 @@ def test_the_figure_is_the_saved_networks_on_whole_images(both, data):
     assert entry.ci95 is not None
 
 
-def test_several_seeds_give_their_mean_and_students_interval(both):
+def test_several_seeds_give_their_mean_with_an_interval_over_seeds_and_images(both):
     entry = Results.load(both / "two/results.json").get("segmentation", "miou", backbone="frozen")
     each = [row["value"] for row in entry.details["seeds"]]
     assert [row["seed"] for row in entry.details["seeds"]] == [0, 1]
     assert entry.value == pytest.approx(np.mean(each))
-    assert entry.ci95 == pytest.approx(t_interval(each))
-    assert entry.details["interval"] == "Student's t of the mean over 2 seeds"
+    assert entry.details["interval"] == "over seeds and images: Student's t over 2 seeds, bootstrap over images"
+    alone = seed_interval(each, (entry.value, entry.value), "")[0]  # images add nothing
+    assert entry.ci95[0] <= alone[0] and alone[1] <= entry.ci95[1]
 
 
 def test_a_run_frozen_leaves_the_backbone_as_it_was(both):
@@ -340,6 +342,20 @@ def test_only_images_that_all_answered_are_compared():
     assert [(row.a, row.b, row.n) for row in rows_] == [("a", "b", 9), ("a", "c", 12), ("b", "c", 9)]
     found = measured("a", s1=range(12), s2=range(4, 12))
     assert segmentation_result(found, "wxyz", backbone="b", details={}).n == 8
+
+
+def test_differences_are_over_seeds_and_images_where_both_models_have_several_seeds():
+    several = [measured("a", s1=range(12), s2=range(12)), measured("b", s3=range(12), s4=range(12), s5=range(12))]
+    (row,) = miou_differences("segmentation", {}, several, 4, seed=0)
+    stacks = [np.stack([stacked(one, range(12), 4) for one in model.outputs.values()]) for model in several]
+    value, over_images = miou_difference(*stacks, seed=0)
+    values = [[iou(total).mean for total in stack.sum(1)] for stack in stacks]
+    interval, freedom, over = seed_difference(*values, over_images)
+    assert (row.value, row.ci95) == (pytest.approx(value), pytest.approx(interval))
+    assert (row.over, row.p) == ("seeds and images", p_value(row.value, interval, freedom)) and over == row.over
+    assert interval[1] - interval[0] > over_images[1] - over_images[0]
+    (row,) = miou_differences("segmentation", {}, [several[0], measured("c", s6=range(12))], 4, seed=0)
+    assert row.over == "images"
 
 
 def test_the_answer_background_everywhere():

@@ -9,7 +9,6 @@ from scipy import optimize, stats
 from scipy.special import expit, log_softmax, logsumexp
 
 from shapebias.stats.intervals import t_quantile
-from shapebias.stats.seeds import t_interval
 from shapebias.tasks.classification.outputs import share_right, task_loss
 from shapebias.tasks.classification.probe import fit_path, fit_probe, knn_scores
 
@@ -135,11 +134,3 @@ def test_blank_features_have_neighbours_too():
 def test_the_quantile_of_t_is_scipys(freedom):
     assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
     assert t_quantile(freedom, 0.5) == pytest.approx(stats.t.ppf(0.75, freedom), rel=1e-9)
-
-
-def test_the_interval_over_seeds_is_scipys_cut_to_fractions():
-    values = [0.61, 0.64, 0.6, 0.66]
-    expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
-    assert t_interval(values) == pytest.approx(expected)
-    assert t_interval([0.2, 0.9]) == (0.0, 1.0)
-    assert t_interval([0.5]) is None

@@ -184,7 +184,7 @@ def cam(
     Writes OUT/NAME/masks/ID.png in VOC's palette, ready for training a segmentation
     model, pictures of six images, and the mIoU at the given threshold, at the best
     one and at all thresholds to OUT/NAME/results.json. For several seeds these are
-    means with Student's t interval over seeds; the best threshold is shared by all
+    means with intervals over seeds and images; the best threshold is shared by all
     seeds, where the mean is highest; each seed's masks are in
     OUT/NAME/seed-N/masks, and the pictures are of the first seed. Differences
     between models, in their means over seeds, are written to OUT/comparison.json.

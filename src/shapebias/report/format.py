@@ -129,6 +129,8 @@ def _covered(result: Result) -> str:
     method = text(result.details.get("interval"))
     if result.ci95 is None or method is None:
         return "" if result.ci95 else "no interval"
+    if method.startswith("over seeds and images"):
+        return "interval over seeds and images"
     if method.startswith("Student's t"):
         return "interval over seeds"
     return "interval over images" if "images" in method else ""

@@ -10,7 +10,7 @@ import numpy as np
 from shapebias.metrics.functional.segmentation import IoU, defined_mean, iou, miou_difference, miou_interval
 from shapebias.results.comparison import Difference
 from shapebias.stats.intervals import Interval
-from shapebias.tasks.sweep import Measured, paired_rows
+from shapebias.tasks.sweep import Compared, Measured, paired_rows
 
 Confusions = Mapping[int, np.ndarray]  # confusion matrices (classes, classes) by image number
 
@@ -44,6 +44,12 @@ def seed_ious(measured: Measured[Confusions], classes: int, *, resampling_seed: 
     return found
 
 
+def mean_interval(measured: Measured[Confusions], classes: int, *, seed: int) -> Interval | None:
+    """Return the interval of the mean over seeds of the mIoU, resampling the same images for all seeds."""
+    images = shared_images([measured])
+    return miou_interval(_of_seeds(measured, images, classes), seed=seed)
+
+
 def class_means(found: Sequence[SeedIoU], classes: Sequence[str]) -> dict[str, float | None]:
     """Return the mean over seeds of each class's IoU, or None for a class without pixels in any seed."""
     means = defined_mean(np.stack([one.iou.per_class for one in found], axis=1)).tolist()
@@ -55,17 +61,23 @@ def miou_differences(
 ) -> list[Difference]:
     """Return the rows of a comparison: the difference in the mean over seeds for each pair of models that share images.
 
-    The interval resamples images with ``seed``, the same images for all trainings of both models.
+    Over images, the interval resamples with ``seed`` the same images for all trainings of both models.
     """
 
-    def difference(one: Measured[Confusions], other: Measured[Confusions]) -> tuple[float, Interval | None, int] | None:
+    def compare(one: Measured[Confusions], other: Measured[Confusions]) -> Compared | None:
         images = shared_images([one, other])
         if not images:
             return None
-        a, b = (np.stack([stacked(o, images, classes) for o in model.outputs.values()]) for model in (one, other))
-        return *miou_difference(a, b, seed=seed), len(images)
+        a, b = (_of_seeds(model, images, classes) for model in (one, other))
+        of_a, of_b = ([iou(total).mean for total in stack.sum(1)] for stack in (a, b))
+        return Compared(of_a, of_b, miou_difference(a, b, seed=seed)[1], len(images))
 
-    return paired_rows(evaluator, "miou", condition, {model.name: model for model in models}, difference)
+    return paired_rows(evaluator, "miou", condition, {model.name: model for model in models}, compare)
+
+
+def _of_seeds(measured: Measured[Confusions], images: Sequence[int], classes: int) -> np.ndarray:
+    """Return the matrices (seeds, n, classes, classes) of ``images``."""
+    return np.stack([stacked(outputs, images, classes) for outputs in measured.outputs.values()])
 
 
 def stacked(outputs: Confusions, images: Sequence[int], classes: int) -> np.ndarray:

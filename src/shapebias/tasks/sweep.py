@@ -24,7 +24,8 @@ from shapebias.results.comparison import Difference
 from shapebias.results.results import Result, Results
 from shapebias.results.store import ResultStore
 from shapebias.results.table import print_warnings
-from shapebias.stats.seeds import seed_interval
+from shapebias.stats.intervals import Interval, p_value
+from shapebias.stats.seeds import seed_difference, seed_interval
 from shapebias.train.distributed import on_rank_zero
 from shapebias.train.settings import update
 
@@ -192,21 +193,38 @@ def last_score(out: Path) -> Score:
         raise UserError(f"{out / 'metrics.csv'} is damaged: delete {out} to try that learning rate again") from error
 
 
-def mean_result(evaluator: str, metric: str, each: Sequence[dict[str, Any]], by: str, **fields: Any) -> Result:
-    """Return the mean over seeds with its interval: Student's t, or the interval over images if the seeds agree.
+def mean_result(
+    evaluator: str,
+    metric: str,
+    each: Sequence[dict[str, Any]],
+    over_images: Interval | None,
+    by: str,
+    **fields: Any,
+) -> Result:
+    """Return the mean over seeds with its interval: over seeds and images, or over images if there is one seed.
 
     Args:
         evaluator: name of the evaluator.
         metric: name of the metric.
         each: a row per seed, with its ``seed`` (None if nothing is random), ``value`` and ``ci95`` over images.
+        over_images: the interval of the mean over images, the same ones resampled for all seeds.
         by: description of the intervals over images.
         fields: further fields of the result; the rows and the kind of interval are added to ``details``.
     """
     values = [row["value"] for row in each]
-    interval, kind = seed_interval(values, each[0]["ci95"], by)
+    interval, kind = seed_interval(values, over_images, by)
     seeds = {"seeds": list(each)} if each[0]["seed"] is not None else {}
     details = {"interval": kind, **seeds, **fields.pop("details")}
     return Result(evaluator, metric, float(np.mean(values)), ci95=interval, details=details, **fields)
+
+
+class Compared(NamedTuple):
+    """Two models on the images they share: a value per seed of each, and the interval of the difference over images."""
+
+    a: Sequence[float]
+    b: Sequence[float]
+    over_images: Interval | None
+    images: int
 
 
 def paired_rows(
@@ -214,19 +232,22 @@ def paired_rows(
     metric: str,
     condition: dict[str, Any],
     models: Mapping[str, OutputsT],
-    difference: Callable[[OutputsT, OutputsT], tuple[float, tuple[float, float] | None, int] | None],
+    compare: Callable[[OutputsT, OutputsT], Compared | None],
 ) -> list[Difference]:
-    """Return the rows of a comparison: ``difference`` for each pair of ``models``, with interval and number of images.
+    """Return the rows of a comparison: the difference of the means over seeds for each pair of ``models``.
 
-    Pairs whose ``difference`` is None have no row.
+    Its interval is over seeds and images if both have two seeds or more, else over images alone. Pairs that
+    ``compare`` returns None for have no row.
     """
     rows = []
     for (a, one), (b, other) in combinations(models.items(), 2):
-        found = difference(one, other)
+        found = compare(one, other)
         if found is None:
             continue
-        value, interval, count = found
-        rows.append(Difference(evaluator, metric, a, b, value, interval, count, condition))
+        value = float(np.mean(found.a) - np.mean(found.b))
+        interval, freedom, over = seed_difference(found.a, found.b, found.over_images)
+        p = p_value(value, interval, freedom)
+        rows.append(Difference(evaluator, metric, a, b, value, interval, found.images, condition, p=p, over=over))
     return rows
 
 

@@ -98,18 +98,15 @@ def miou_interval(confusions: np.ndarray, *, seed: int, resamples: int = RESAMPL
     never found it has no zero for that class, which raises it and which the correction takes back.
 
     Args:
-        confusions: (n, classes, classes), one matrix per image.
+        confusions: (n, classes, classes), one matrix per image; or (seeds, n, classes, classes) of several trainings,
+            whose mean IoUs are averaged, with the same images resampled for all.
         seed: random seed of the resampling.
         resamples: number of resamples.
     """
-    parts = _parts(np.asarray(confusions))
-    n, _, classes = parts.shape
-
-    def mean_iou(means: np.ndarray) -> np.ndarray:
-        return defined_mean(_per_class(means.reshape(-1, 3, classes)))
-
-    data = parts.reshape(n, 3 * classes)
-    return bootstrap(mean_iou, data, seed=seed, resamples=resamples, bias_corrected=True, bounds=(0.0, 1.0))
+    given = np.asarray(confusions)
+    stacks = given if given.ndim == 4 else given[None]
+    weights = np.full(len(stacks), 1 / len(stacks))
+    return _weighted_miou(stacks, weights, (0.0, 1.0), seed=seed, resamples=resamples)[1]
 
 
 def miou_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, Interval | None]:
@@ -122,16 +119,25 @@ def miou_difference(a: np.ndarray, b: np.ndarray, *, seed: int) -> tuple[float, 
         b: the other's of the same images in the same order; it may have another number of seeds.
         seed: random seed of the resampling.
     """
-    parts = _parts(np.concatenate([a, b]))
-    seeds, n, _, classes = parts.shape
+    weights = np.concatenate([np.full(len(a), 1 / len(a)), np.full(len(b), -1 / len(b))])
+    return _weighted_miou(np.concatenate([a, b]), weights, (-1.0, 1.0), seed=seed)
 
-    def difference(means: np.ndarray) -> np.ndarray:
-        values = defined_mean(_per_class(means.reshape(-1, seeds, 3, classes)))
-        return values[:, : len(a)].mean(1) - values[:, len(a) :].mean(1)
+
+def _weighted_miou(
+    stacks: np.ndarray, weights: np.ndarray, bounds: Interval, *, seed: int, resamples: int = RESAMPLES
+) -> tuple[float, Interval | None]:
+    """Return a weighted sum of the mean IoUs of (seeds, n, classes, classes), and its interval over images."""
+    parts = _parts(stacks)
+    seeds, n, _, classes = parts.shape
+    if n == 0:
+        return float("nan"), None
+
+    def weighted(means: np.ndarray) -> np.ndarray:
+        return defined_mean(_per_class(means.reshape(-1, seeds, 3, classes))) @ weights
 
     data = parts.swapaxes(0, 1).reshape(n, -1)
-    interval = bootstrap(difference, data, seed=seed, bias_corrected=True, bounds=(-1.0, 1.0))
-    return float(difference(data.mean(0, keepdims=True))[0]), interval
+    interval = bootstrap(weighted, data, seed=seed, resamples=resamples, bias_corrected=True, bounds=bounds)
+    return float(weighted(data.mean(0, keepdims=True))[0]), interval
 
 
 def defined_mean(values: np.ndarray) -> np.ndarray:

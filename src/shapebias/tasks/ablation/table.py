@@ -56,8 +56,8 @@ def markdown(results: Sequence[Results], paired: Sequence[Difference], config: A
             "",
             *described,
             "",
-            "Intervals are 95 %: Student's t over seeds where there are two or more, else the bootstrap over the test "
-            "images; of differences the paired bootstrap over the test images, which does not cover other seeds.",
+            "Intervals are 95 %: over seeds (Student's t) and test images (bootstrap) together where there are two "
+            "seeds or more, else over the test images alone; the same for differences, whose images are paired.",
             "Images seen: the number of images, including views, passed through the model in training, per seed.",
             "",
         ]

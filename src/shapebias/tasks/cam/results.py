@@ -13,7 +13,7 @@ from shapebias.results.comparison import Difference
 from shapebias.results.results import Result
 from shapebias.tasks.cam.multiscale import CamSettings
 from shapebias.tasks.cam.threshold_curve import ThresholdCounts, thresholds_with, total_counts
-from shapebias.tasks.miou import Confusions, class_means, miou_differences, seed_ious, shared_images
+from shapebias.tasks.miou import Confusions, class_means, mean_interval, miou_differences, seed_ious, shared_images
 from shapebias.tasks.sweep import Measured, mean_result
 
 EVALUATOR = "cam"
@@ -25,9 +25,9 @@ def cam_results(
 ) -> list[Result]:
     """Return ``miou`` at the threshold of the settings, and ``miou_best`` at the threshold where the mean is highest.
 
-    A value is the mean over the seeds at the same threshold. Its interval is Student's t if two or more seeds differ,
-    else the bootstrap over images; ``details.interval`` states which. ``n`` is the number of images, and
-    ``details.curve`` has the mean over seeds at every threshold.
+    A value is the mean over the seeds at the same threshold. Its interval is over seeds and images, or over images if
+    there is one seed; ``details.interval`` states which. ``n`` is the number of images, and ``details.curve`` has the
+    mean over seeds at every threshold.
 
     Args:
         measured: pseudo-labels of one model by seed.
@@ -101,5 +101,6 @@ def _result(
         "pixel_accuracy": float(np.mean([one.iou.pixel_accuracy for one in found])),
         **details,
     }
-    count = len(shared_images([measured]))
-    return mean_result(EVALUATOR, metric, each, "bootstrap over images", n=count, condition=condition, details=told)
+    over_images = each[0]["ci95"] if len(each) == 1 else mean_interval(measured, len(MASK_CLASSES), seed=seed)
+    fields = {"n": len(shared_images([measured])), "condition": condition, "details": told}
+    return mean_result(EVALUATOR, metric, each, over_images, "bootstrap over images", **fields)

@@ -14,11 +14,10 @@ from torch.nn import functional
 
 from shapebias.data.image_set import ImageSet
 from shapebias.evaluators.accuracy import check_logits
-from shapebias.metrics.functional.average_precision import Kind, MeanAP, mean_ap_interval, mean_average_precision
+from shapebias.metrics.functional.average_precision import Kind, MeanAP, mean_average_precision
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.predict import Loading, Predictions, predict
 from shapebias.results.batch_cache import BatchCache
-from shapebias.stats.intervals import wilson
 from shapebias.tasks.sweep import Score
 from shapebias.train.config import LoopConfig
 from shapebias.train.distributed import on_rank_zero
@@ -129,12 +128,3 @@ def per_class_top1(images: ImageSet, outputs: Predictions, classes: int) -> np.n
     hits = np.bincount(targets, weights=right(images, outputs), minlength=classes)
     with np.errstate(invalid="ignore"):
         return hits / count
-
-
-def image_interval(images: ImageSet, outputs: Predictions, kind: Kind | None, seed: int) -> tuple[float, float] | None:
-    """Return the 95 % interval over images: Wilson's for top-1 accuracy, the bootstrap's for a ``kind`` of mean AP."""
-    if kind is None:
-        found = right(images, outputs)
-        return wilson(int(found.sum()), len(found))
-    targets = images.targets[outputs.rows]
-    return mean_ap_interval(outputs.values, targets == 1, targets >= 0, kind, seed=seed)

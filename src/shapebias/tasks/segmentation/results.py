@@ -9,7 +9,7 @@ import numpy as np
 
 from shapebias.metrics.functional.segmentation import iou
 from shapebias.results.results import Result
-from shapebias.tasks.miou import Confusions, class_means, seed_ious, shared_images
+from shapebias.tasks.miou import Confusions, class_means, mean_interval, seed_ious, shared_images
 from shapebias.tasks.sweep import Measured, mean_result
 
 EVALUATOR, METRIC = "segmentation", "miou"
@@ -20,7 +20,7 @@ def segmentation_result(
 ) -> Result:
     """Return the result of one model: the mean over its seeds of the mIoU over all images together.
 
-    ``n`` is the number of images. The interval is Student's t if the seeds differ, else the bootstrap over images.
+    ``n`` is the number of images. The interval is over seeds and images, or over images if there is one seed.
     """
     found = seed_ious(measured, len(classes))
     each = [
@@ -43,8 +43,9 @@ def segmentation_result(
         **details,
         **measured.details,
     }
-    count, condition = len(shared_images([measured])), {"backbone": backbone}
-    return mean_result(EVALUATOR, METRIC, each, "bootstrap over images", n=count, condition=condition, details=told)
+    over_images = each[0]["ci95"] if len(each) == 1 else mean_interval(measured, len(classes), seed=each[0]["seed"])
+    fields = {"n": len(shared_images([measured])), "condition": {"backbone": backbone}, "details": told}
+    return mean_result(EVALUATOR, METRIC, each, over_images, "bootstrap over images", **fields)
 
 
 def all_background(confusion: np.ndarray) -> float:
