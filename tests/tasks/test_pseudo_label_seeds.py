@@ -21,7 +21,7 @@ from shapebias.files import locked
 from shapebias.metrics.functional.segmentation import confusion_matrix, iou, miou_interval
 from shapebias.results.comparison import read_comparison
 from shapebias.results.results import Results
-from shapebias.stats.seeds import seed_interval
+from shapebias.stats.seeds import seed_difference, seed_interval
 from shapebias.tasks.cam.evaluate import pseudo_label
 from shapebias.tasks.cam.pseudo_labels import label_image
 from shapebias.tasks.cam.results import cam_results
@@ -179,7 +179,9 @@ def test_differences_are_of_the_means_and_resample_the_same_images(voc: Path, tm
         one, other = (np.mean([iou(stack[rows].sum(0)).mean for stack in of]) for of in stacks)
         drawn.append(one - other)
     low, high = np.percentile(drawn, [2.5, 97.5]) - (np.mean(drawn) - row.value)
-    assert row.ci95 == pytest.approx([low, high], abs=0.15 * (high - low))
+    values = [[iou(stack.sum(0)).mean for stack in of] for of in stacks]
+    wanted = seed_difference(*values, (low, high))[0]
+    assert row.ci95 == pytest.approx(wanted, abs=0.15 * (high - low)) and row.over == "seeds and images"
 
 
 def test_what_was_made_stays_after_a_kill_and_when_seeds_are_added(
@@ -278,8 +280,8 @@ def test_the_report_shows_curve_pictures_and_figures_of_several_seeds(voc: Path,
     results = label(specs, voc, tmp_path / "out")
     page, warnings = report(tmp_path / "out")
     source, numbers = page.section("transfer"), page.section("results")
-    told = "in: mean of 2 seeds, 4 images, interval over seeds; mmsi: mean of 3 seeds, 4 images, interval over seeds"
-    assert told in source
+    over = "4 images, interval over seeds and images"
+    assert f"in: mean of 2 seeds, {over}; mmsi: mean of 3 seeds, {over}" in source
     assert len(re.findall(r'<polyline points="[^"]+" class="line model-\d"', source)) == 2
     label_ = page.classed("curve")[0]["aria-label"]
     for result in results:

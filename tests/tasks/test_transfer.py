@@ -22,7 +22,7 @@ from shapebias.results.comparison import read_comparison
 from shapebias.results.results import Results
 from shapebias.stats.bootstrap import percentile_interval
 from shapebias.stats.intervals import wilson
-from shapebias.stats.seeds import seed_interval
+from shapebias.stats.seeds import seed_difference, seed_interval
 from shapebias.tasks.classification import task as task_module
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.finetune import init_model
@@ -219,7 +219,11 @@ def test_figures_of_hand_made_answers(data):
     assert found.ci95 == pytest.approx(seed_interval(each, over_images, "")[0])
     assert found.details["absent_classes"] == 0 and found.details["lr"] == 0.1
     (row,) = differences(task, "finetune", [measured, replace(measured, name="same")], seed=0)[:1]
-    assert row.value == 0 and row.ci95 == (0.0, 0.0) and row.n == 12
+    half = seed_difference(each, each, (0.0, 0.0))[0][1]  # the images add nothing, other seeds do
+    assert row.value == 0 and row.ci95 == pytest.approx((-half, half)) and (row.n, row.p) == (12, 1.0)
+    first = replace(measured, outputs={"0": answers["0"]})
+    (row,) = differences(task, "finetune", [first, replace(first, name="same")], seed=0)[:1]
+    assert row.ci95 == (0.0, 0.0) and row.over == "images"
 
 
 def test_differences_are_over_the_images_that_both_answered(data):
