@@ -82,7 +82,8 @@ def test_images_without_a_table_are_told(tmp_path):
         ([("aa", "-1", "1"), *ROWS[1:]], "line 2: TrueLabel '-1' of aa"),
         ([("aa", "²", "1"), *ROWS[1:]], "line 2: TrueLabel '²' of aa"),
         ([("aa", "1" * 5000, "1"), *ROWS[1:]], "line 2: TrueLabel '1111111111"),
-        ([("aa",), *ROWS[1:]], "line 2: TrueLabel '' of aa"),
+        ([("aa",), *ROWS[1:]], "line 2: 1 fields where the header has 6"),
+        ([("aa", "", ""), *ROWS[1:]], "line 2: TrueLabel '' of aa"),
         ([("aa", "1", "tench"), *ROWS[1:]], "line 2: TargetClass 'tench' of aa"),
         ([("", "1", "1"), *ROWS], "line 2: no ImageId"),
         (ROWS[:1], "images: 2 (bb.png, cc.png): add rows or remove the images"),
@@ -129,7 +130,7 @@ def test_columns(tmp_path):
     assert attribution(read(without_target)) is None
     for column in COLUMNS[:2]:
         columns = [name if name != column else "Other" for name in COLUMNS]
-        with pytest.raises(UserError, match=f"images.csv, line 1: no column {column}: the competition's CSV has"):
+        with pytest.raises(UserError, match=f"images.csv, line 1: no column {column} .it has"):
             read(competition(tmp_path / column, columns=columns))
     marked = competition(tmp_path / "b")
     text = (marked / "images.csv").read_text("utf-8")
@@ -140,10 +141,10 @@ def test_columns(tmp_path):
 def test_tables_that_are_not_text_are_refused(tmp_path):
     root = competition(tmp_path / "set")
     (root / "images.csv").write_text("ImageId,TrueLabel\naä,1\n", encoding="utf-16")
-    with pytest.raises(UserError, match=r"images.csv is not UTF-8"):
+    with pytest.raises(UserError, match=r"images.csv is not readable as CSV: not UTF-8"):
         read(root)
     (root / "images.csv").write_bytes(b'ImageId,TrueLabel\n"' + b"a" * 200_000 + b'",1\n')
-    with pytest.raises(UserError, match=r"images.csv cannot be read as CSV"):
+    with pytest.raises(UserError, match=r"images.csv is not readable as CSV"):
         read(root)
 
 

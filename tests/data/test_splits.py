@@ -93,6 +93,20 @@ def test_a_class_that_is_called_like_a_split_stays_a_class(tmp_path, name):
     assert evaluation_images(tmp_path) is None
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_loose_images_for_validation_beside_other_data_are_no_class(tmp_path, labelled):
+    noise_image(tmp_path / "nips17" / "x.png", 0)
+    name = "a.png" if labelled else "ILSVRC2012_val_00000001.png"
+    noise_image(tmp_path / "val" / name, 0)
+    if labelled:
+        (tmp_path / "val.txt").write_text("a.png 0\n")
+        found = evaluation_images(tmp_path, ("n1",))
+        assert found is not None and found.labels == ("n1",)
+    else:
+        with pytest.raises(UserError, match="no file says what they show"):
+            evaluation_images(tmp_path)
+
+
 def test_other_data_beside_known_splits_are_left_and_named(tmp_path, capsys):
     photos(tmp_path, "train", "val", "extra-data")
     class_folder(tmp_path / "cue-conflict")

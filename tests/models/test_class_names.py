@@ -65,7 +65,6 @@ def test_class_names_come_from_a_file(tmp_path):
     [
         (b"a\nb\na\n", r"names.txt: 'a' is the name of class 1 and of class 3"),
         (b"a\n\nb\n", r"names.txt, line 2 is blank"),
-        (b"a\nb\n\n", r"names.txt, line 3 is blank"),
         (b"", r"there are no class names"),
         (b"\xff\xfe\x00", r"cannot be read as class names"),
         (b"a\nb\n", r"names.txt has 2 class names, but 'make' has 3 outputs"),

@@ -219,7 +219,7 @@ def parse_data(data: Sequence[str]) -> dict[str, Path]:
     folders: dict[str, Path] = {}
     for value in data:
         evaluator, sign, folder = value.partition("=")
-        if not sign:
+        if not sign or Path(value).is_dir():  # a folder may have an equals sign in its name
             evaluator, folder = "", value
         if not folder:
             raise UserError(f"--data {value} names no folder: give --data EVALUATOR=DIR or --data DIR")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from shapebias.data.categories16 import CATEGORIES
+from shapebias.data.image_set import composed
 from shapebias.errors import UserError, unknown
 from shapebias.files import read_json
 
@@ -24,6 +25,7 @@ def read_class_map(path: Path) -> dict[str, str]:
     for place, name, category in _json(path) if path.suffix.lower() == ".json" else _csv(path):
         if category not in CATEGORIES:
             raise UserError(f"{place}: {unknown('category', category, CATEGORIES)}")
+        name = composed(name)
         if found.setdefault(name, category) != category:
             raise UserError(f"{place}: '{name}' is {found[name]} already: give each class one category")
     if not found:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from shapebias.data.image_set import composed
 from shapebias.errors import UserError
 from shapebias.files import read_text
 from shapebias.models.classifier import Classifier, frozen_eval
@@ -22,7 +23,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """Read the class names in a text file, one a line, in the order of a model's outputs.
 
     Raises:
-        UserError: no such file, not UTF-8 text, a blank line, or a name given twice.
+        UserError: no such file, not UTF-8 text, a blank line before the last name, or a name given twice.
     """
     try:
         lines = read_text(Path(path), MOST_BYTES).splitlines()
@@ -30,7 +31,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         raise UserError(f"no file of class names {path}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as class names: {error}") from error
-    names = tuple(line.strip() for line in lines)
+    names = tuple(line.strip() for line in "\n".join(lines).rstrip().splitlines())
     if "" in names:
         raise UserError(f"{path}, line {names.index('') + 1} is blank: give one class name a line, none left out")
     check_distinct(names, str(path))
@@ -82,7 +83,7 @@ def with_classes(model: Classifier, names: Sequence[str] | None, *, where: str =
         UserError: names given twice, not as many as there are outputs, or not the model's own; ``where`` names
             their source.
     """
-    own = model.identity.classes
+    own, names = model.identity.classes, None if names is None else tuple(map(composed, names))
     if names is None and own is not None:
         return model
     if names is not None:
@@ -97,6 +98,6 @@ def with_classes(model: Classifier, names: Sequence[str] | None, *, where: str =
                     f"{where} calls output {number} '{given}', but '{model.identity.name}' knows it as '{known}': "
                     "leave the names out, it has its own"
                 )
-    found = tuple(names) if names is not None else wordnet_ids() if outputs == COUNT else None
+    found = names if names is not None else wordnet_ids() if outputs == COUNT else None
     model.identity = replace(model.identity, classes=found)
     return model

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shapebias.data.image_set import composed
 from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
 from shapebias.files import safe_name
@@ -26,7 +27,8 @@ class Identity:
 
     ``name`` is also that of the model's folder of results, so that what is not safe there is replaced; one of several
     seeds may end in ``/seed-N``.
-    ``classes`` are the names of its outputs in order, or None where they are not known; ImageNet's are its
+    ``classes`` are the names of its outputs in order, in Unicode's composed form, or None where they are not known;
+    ImageNet's are its
     WordNet identifiers. ``weights_sha256`` is that of the file that the weights were read from, ours or
     ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.state_dict``. ``weights`` is the name that
     these have where they come from: of a library's published weights, or of a file.
@@ -44,6 +46,8 @@ class Identity:
         name, slash, seed = self.name.rpartition("/seed-")
         safe = f"{safe_name(name)}/seed-{seed}" if slash and seed.isdecimal() else safe_name(self.name)
         object.__setattr__(self, "name", safe)
+        if self.classes is not None:
+            object.__setattr__(self, "classes", tuple(map(composed, self.classes)))
 
 
 class Classifier(nn.Module):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.readers.cue_conflict import parse_name
+from shapebias.data.tables import columns_of, read_table
 from shapebias.errors import UserError
 from shapebias.files import write_text
 
@@ -57,7 +58,7 @@ class Trial:
 
 
 def read_responses(path: Path, categories: Collection[str] = CATEGORIES) -> list[Trial]:
-    """Read and check the trials of one file; columns may be in any order, and additional ones are ignored.
+    """Read and check the trials of one file; columns are found as by ``read_table``.
 
     Args:
         path: the CSV file.
@@ -68,7 +69,8 @@ def read_responses(path: Path, categories: Collection[str] = CATEGORIES) -> list
             category is invalid, the category is not the shape of the image, or a trial occurs twice. The message
             names file and line.
     """
-    trials = list(_rows(path))
+    rows = read_table(path, COLUMNS)
+    trials = [Trial(*(row[name] for name in COLUMNS), place=f"{path}, line {line}") for line, row in rows]
     if not trials:
         raise UserError(f"{path} holds no trials: expected a header and one row per trial")
     for trial in trials:
@@ -95,12 +97,8 @@ def read_responses(path: Path, categories: Collection[str] = CATEGORIES) -> list
 
 def is_response_file(path: Path) -> bool:
     """Return whether the header of a CSV file has the columns of trials."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = {name.strip() for name in next(csv.reader(file), [])}
-    except (OSError, ValueError, csv.Error):
-        return False
-    return header >= {"subj", "object_response", "category", "imagename"}
+    named = ("subj", "object_response", "category", "imagename")
+    return columns_of(path, named) == set(named)
 
 
 def check_once(trials: Iterable[Trial]) -> None:
@@ -138,27 +136,3 @@ def write_responses(path: Path, trials: Iterable[Trial]) -> None:
         row = (trial.observer, trial.session, trial.number, trial.seconds)
         writer.writerow([*row, trial.response, trial.category, trial.condition, trial.image_name])
     write_text(path, text.getvalue())
-
-
-def _rows(path: Path) -> Iterator[Trial]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            missing = [name for name in COLUMNS if name not in header]
-            if missing and not header:
-                raise UserError(f"{path} is empty: expected a header ({','.join(COLUMNS)}) and one row per trial")
-            if missing:
-                raise UserError(f"{path}, line 1: no column {', '.join(missing)} (it has {', '.join(header)[:200]})")
-            places = [header.index(name) for name in COLUMNS]
-            for row in reader:
-                if not any(cell.strip() for cell in row):
-                    continue
-                line = f"{path}, line {reader.line_num}"
-                if len(row) <= max(places):
-                    raise UserError(f"{line}: {len(row)} fields where the header has {len(header)}")
-                yield Trial(*(row[place].strip() for place in places), place=line)
-    except FileNotFoundError as error:
-        raise UserError(f"no file {path}") from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} is not readable as CSV: {error}") from error

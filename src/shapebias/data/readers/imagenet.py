@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Collection, Sequence
@@ -18,9 +17,11 @@ import torch
 
 from shapebias.data.folders import IMAGE_SUFFIXES
 from shapebias.data.image_set import ImageSet, composed, fingerprint, from_labels
+from shapebias.data.tables import read_table
 from shapebias.errors import UserError, some
 
 SOLUTION = "LOC_val_solution.csv"
+SOLUTION_COLUMNS = ("ImageId", "PredictionString")
 INDEXED = ("val.txt", "ILSVRC2012_val.txt")
 META = "meta.bin"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -112,16 +113,10 @@ def key_of(name: str) -> str:
 
 
 def _read_solution(path: Path) -> dict[str, str]:
-    try:
-        rows = list(csv.DictReader(_lines(path), restval=""))
-    except csv.Error as error:
-        raise UserError(f"{path} is not readable as CSV: {error}") from error
-    if rows and not {"ImageId", "PredictionString"} <= rows[0].keys():
-        raise UserError(f"{path} lacks the columns ImageId and PredictionString: is it ImageNet's {SOLUTION}?")
     labels: dict[str, str] = {}
-    for number, row in enumerate(rows, 2):
-        wnid, _, _ = row["PredictionString"].strip().partition(" ")
-        _add(labels, path, number, row["ImageId"].strip(), wnid)
+    for line, row in read_table(path, SOLUTION_COLUMNS):
+        wnid, _, _ = row["PredictionString"].partition(" ")
+        _add(labels, path, line, row["ImageId"], wnid)
     return labels
 
 

@@ -8,13 +8,13 @@ from 1**. Author, OriginalLandingURL and License are its attribution; all are un
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from shapebias.data.folders import Walk, loose_images, stem_of
 from shapebias.data.image_set import ImageSet, composed, fingerprint, from_labels
+from shapebias.data.tables import Row, columns_of, read_table
 from shapebias.errors import UserError, some
 
 FOLDERS = ("nips17", "nips2017", "nips-2017")
@@ -24,8 +24,6 @@ TARGET = "TargetClass"
 ATTRIBUTION = "ATTRIBUTION.txt"
 NO_IMAGE = "no image"  # of ``skipped``
 CREDITS = ("Author", "OriginalLandingURL", "License")
-
-Row = tuple[int, dict[str, str]]  # the line that it ends on, and its fields
 
 
 def find_competition(root: Path) -> Path | None:
@@ -132,46 +130,23 @@ def _table_in(folder: Path) -> Path | None:
         return None
     for name in FILES:
         if (folder / name).is_file():
-            columns = _header(folder / name)
-            if columns is None or columns & {*NEEDED, TARGET}:  # reading it names what else it lacks
+            columns = columns_of(folder / name, (*NEEDED, TARGET))
+            if columns is None or columns:  # reading it names what else it lacks
                 return folder / name
-    fitting = [file for file in sorted(folder.glob("*.csv")) if set(NEEDED) <= (_header(file) or set())]
+    fitting = [file for file in sorted(folder.glob("*.csv")) if columns_of(file, NEEDED) == set(NEEDED)]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _header(path: Path) -> set[str] | None:
-    """The names of the columns, None where the file cannot be read as text."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return {name.strip() for name in next(csv.reader(file), [])}
-    except (OSError, ValueError, csv.Error):
-        return None
-
-
 def _rows(table: Path) -> list[Row]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", restkey="")
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            if missing := [name for name in NEEDED if name not in columns]:
-                raise UserError(
-                    f"{table}, line 1: no column {' and no column '.join(missing)}: "
-                    f"the competition's CSV has {', '.join(NEEDED)} and {TARGET}"
-                )
-            reader.fieldnames = columns
-            rows = [(reader.line_num, {name: _text(row[name]) for name in columns}) for row in reader]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{table} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as CSV: {error}") from error
+    rows = read_table(table, NEEDED, (TARGET, *CREDITS))
     if not rows:
         raise UserError(f"{table} has no rows")
-    return rows
+    return [(line, {name: _text(cell) for name, cell in row.items()}) for line, row in rows]
 
 
-def _text(field: str | None) -> str:
-    """A field on one line: they end up in files of lines."""
-    return " ".join((field or "").split())
+def _text(field: str) -> str:
+    """A field on one line, as they end up in files of lines."""
+    return composed(" ".join(field.split()))
 
 
 def _class_of(table: Path, line: int, row: dict[str, str], column: str, classes: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shapebias.data.folders import loose_images, say_once, subfolders
+from shapebias.data.readers.imagenet import VAL_IMAGE, labels_file
 from shapebias.errors import UserError, first_three, some
 
 # In any case, and with "-", "_", "." or spaces in between: "Train", "hold_out".
@@ -52,7 +53,7 @@ def find_splits(root: Path) -> Splits | None:
     if not alike:
         return None
     classes = [name for name in names if name not in alike and loose_images(root / name)]
-    if classes and len(alike) == 1 and not subfolders(root / alike[0]):
+    if classes and len(alike) == 1 and _is_class(root, root / alike[0]):
         return None
     known = [name for name in alike if _plain(name) in SPLITS]
     unknown = [name for name in alike if name not in known]
@@ -93,6 +94,13 @@ def check_undivided(root: Path) -> None:
             f"{root} holds {_folders(folder.name for folder in there)}, splits of a data set and no classes: "
             f"give one of them, such as {there[-1]}"
         )
+
+
+def _is_class(root: Path, folder: Path) -> bool:
+    """Return whether a folder has images alone, and no file labels them as ImageNet's for validation are."""
+    if subfolders(folder) or labels_file(root, folder):
+        return False
+    return not any(name.startswith(VAL_IMAGE) for name in loose_images(folder))
 
 
 def _plain(name: str) -> str:
