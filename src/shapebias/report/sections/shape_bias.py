@@ -48,7 +48,7 @@ def build(collection: Collection) -> dict[str, Any] | None:
     named = {one.name for one in ranked}
     accuracies = any(r.evaluator in TITLES and r.metric == "top1" for m in collection.models for r in m.results)
     reference = models[-1].name if models else ""
-    compared = [_compare(one, reference, collection.differences) for one in ranked]
+    compared = [_compare(one, reference, collection.differences) for one in ranked if one.model is not None]
     return {
         "rows": rows,
         "without": [model for model in collection.models if model.name not in named],
