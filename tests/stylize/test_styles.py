@@ -12,7 +12,7 @@ from shapebias.data.decode import load_rgb
 from shapebias.data.transforms import centre_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stylize import StyleBank, load_styles, load_stylizer
-from shapebias.stylize.bank import draw_styles
+from shapebias.stylize.bank import draw_styles, packaged
 from shapebias.stylize.settings import SheetSettings
 from shapebias.stylize.sheet import contact_sheet
 from testkit.images import noise_image
@@ -42,6 +42,27 @@ def test_training_and_held_out_styles_share_none(bank):
     assert bank.split("all") is bank
     few = StyleBank(bank.codes[:9], bank.names[:9], "stylizer")
     assert few.split("train") is few.split("held-out") is few
+
+
+def test_a_picture_that_the_bank_holds_twice_is_never_trained_with_and_held_out(bank, capsys):
+    codes = bank.codes.clone()
+    codes[9] = codes[0] * 1.001  # the held-out copy of a training style, encoded from another file
+    twice = StyleBank(codes, bank.names, "stylizer")
+    assert twice.split("train").names == bank.split("train").names
+    assert twice.split("held-out").names == ("style4",)
+    assert not capsys.readouterr().err
+    assert len(twice.split("all")) == len(bank) - 1
+    assert "skipped 1 duplicate styles, first style9" in capsys.readouterr().err
+
+
+def test_the_packaged_bank_trains_with_no_twin_of_a_held_out_style():
+    whole = StyleBank.load(packaged("styles.safetensors"))
+    train, held_out = whole.split("train"), whole.split("held-out")
+    assert (len(whole), len(train), len(held_out)) == (380, 303, 75)
+    apart = torch.cdist(held_out.codes, train.codes).min() / held_out.codes.norm(dim=1).max()
+    assert apart > 0.005
+    for painting in ("andre-derain_the-bridge-view-on-the-river-1905", "mario-zanini_futebol"):
+        assert sum(name.endswith(painting) for name in (*train.names, *held_out.names)) == 1
 
 
 @pytest.mark.parametrize("content", ["text", "no codes", "no names", "other shape", "nan", "more names", "names null"])

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from shapebias.data.decode import image_size, load_rgb
 from shapebias.data.readers.class_folders import read_class_folders
@@ -39,20 +39,23 @@ def test_samples_depend_on_seed_epoch_and_index_alone(images):
 
 
 def test_image_and_ready_views_share_one_crop(tmp_path):
-    """With copies equal to the image, every view must equal the image's own crop."""
+    """With the image and its negative as copies, every view must equal the image's own crop or its negative."""
     folder = read_class_folders(class_folder(tmp_path / "images"))
     copies = tmp_path / "copies"
     for path in folder.paths:
         for view in range(2):
             target = copies / path.parent.name / f"{path.name}-style{view}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
+            shown = Image.open(path).convert("RGB")
+            (ImageOps.invert(shown) if view else shown).save(target)
     (copies / "stylize.json").write_text(json.dumps({"per_image": 2}))
     (copies / "styles.csv").write_text("")
     samples = TrainingSamples(folder, size=24, views=2, stylized=copies)
     for epoch in range(3):
         sample = samples[(epoch, 1)]
-        assert all(torch.equal(view, sample.image) for view in sample.views)
+        assert all(
+            min((view - x).abs().max() for x in (sample.image, 1 - sample.image)) < 0.01 for view in sample.views
+        )
 
 
 def test_without_natural_images_ready_views_alone_are_decoded_and_are_the_same(images, copies, monkeypatch):
@@ -99,6 +102,15 @@ def test_views_need_two_different_styles(images, stylizer, bank, tmp_path):
     stylize_folder(images, tmp_path / "one", stylizer, bank, StylizeSettings(per_image=1))
     with pytest.raises(UserError, match="2 different styles"):
         TrainingSamples(read_class_folders(images), size=24, views=2, stylized=tmp_path / "one")
+
+
+def test_ready_views_that_are_one_picture_are_refused(images, copies):
+    for first in copies.rglob("*-style0.png"):
+        first.with_name(first.name.replace("style0", "style1")).write_bytes(first.read_bytes())
+    samples = TrainingSamples(read_class_folders(images), size=24, views=2, stylized=copies)
+    with pytest.raises(UserError, match=r"style\d.png equals another stylized copy of .*without duplicates"):
+        for epoch in range(20):  # until the two are drawn together
+            _ = samples[epoch, 0]
 
 
 def test_copies_of_other_images_are_refused(copies, tmp_path):

@@ -74,7 +74,7 @@ def stylize(
     check_styles(work.stylizer, styles)
     network, digest, device = work.load()
     bank = load_styles(styles, network, digest)
-    bank = bank.split("train") if styles is None else bank
+    bank = bank.split("train" if styles is None else "all")
     unreadable = stylize_folder(
         images, out, network, bank, settings, batch_size=work.batch_size, device=device, strict=work.strict
     )

@@ -28,6 +28,7 @@ from shapebias.stylize.stylizer import Stylizer
 BankSplit = Literal["all", "train", "held-out"]
 HELD_OUT_EVERY = 5  # every fifth style is kept for measuring
 STYLE_SIZE = 224
+TWINS = 0.003  # codes nearer than this share of their length: one picture twice (other paintings: 0.04 and more)
 NOT_THE_PACKAGES = (
     "the package's style codes were made by another stylizer, the small one that ships with it: "
     "give --styles with a folder of paintings"
@@ -53,15 +54,31 @@ class StyleBank:
         return digest.hexdigest()
 
     def split(self, split: BankSplit) -> StyleBank:
-        """Return the styles to train with, those held out for measuring (every fifth), or all.
+        """Return the styles to train with, those held out for measuring (every fifth), or all, without twins.
 
-        A bank of fewer than ten styles is not divided.
+        Of styles that are one picture twice (codes nearer than ``TWINS``) only the first is used, in whichever part it
+        lies. The others stay in their parts. A bank of fewer than ten styles is not divided.
         """
-        if split == "all" or len(self) < 2 * HELD_OUT_EVERY:
+        unique = self._unique()
+        if split != "all" and len(self) >= 2 * HELD_OUT_EVERY:
+            held_out = split == "held-out"
+            unique = [i for i in unique if (i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out]
+        elif len(unique) < len(self):
+            twin = min(set(range(len(self))) - set(unique))
+            skipped = len(self) - len(unique)
+            print(f"warning: skipped {skipped} duplicate styles, first {self.names[twin]}", file=sys.stderr)
+        if len(unique) == len(self):
             return self
-        held_out = split == "held-out"
-        chosen = [i for i in range(len(self)) if (i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out]
-        return StyleBank(self.codes[chosen], tuple(self.names[i] for i in chosen), self.stylizer_sha256)
+        return StyleBank(self.codes[unique], tuple(self.names[i] for i in unique), self.stylizer_sha256)
+
+    def _unique(self) -> list[int]:
+        """Return the numbers of the styles that are no twin of an earlier one."""
+        chosen: list[int] = []
+        for i, code in enumerate(self.codes):
+            apart = torch.linalg.vector_norm(self.codes[chosen] - code, dim=1)
+            if not (apart <= TWINS * torch.linalg.vector_norm(code)).any():
+                chosen.append(i)
+        return chosen
 
     @classmethod
     def encode(

@@ -190,5 +190,11 @@ class TrainingSamples(Samples):
         if self.stylized is not None:
             copies = [view_path(self.stylized, self.images.root, path, int(style)) for style in styles]
             views = [to_tensor(crop(load_rgb(copy), self.size)) for copy in copies]
+            for n, view in enumerate(views[1:], 1):
+                if any(torch.equal(view, other) for other in views[:n]):
+                    raise UserError(
+                        f"{copies[n]} equals another stylized copy of {path}, and views must differ in style: make the "
+                        "copies again, from styles without duplicates"
+                    )
         shown = to_tensor(crop(image, self.size)) if image else None
         return Sample(shown, self.targets[number], views, styles)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,12 +68,12 @@ def find_views(config: ViewsConfig, fabric: Fabric, out: Path, root: Path, views
     stylizer = stylizer.to(fabric.device)
     made = None
     if config.styles is not None and config.styles.is_dir():
-        made = bank = _encoded(out / BANK_FILE, config.styles, stylizer, digest)
+        made = _encoded(out / BANK_FILE, config.styles, stylizer, digest)
+        bank = made.split("all")
         styles = fingerprint(config.styles, list_images(config.styles))
     else:
         bank = load_styles(config.styles, stylizer, digest).split("train" if config.styles is None else "all")
         styles = bank.sha256
-    bank = _without_twins(bank)
     stylizing = Stylizing(stylizer, bank.codes.to(fabric.device), config.alpha)
     return Views(stylizing, {"stylizer": digest, "styles": styles}, made)
 
@@ -87,16 +86,3 @@ def _encoded(saved: Path, styles: Path, stylizer: Stylizer, digest: str) -> Styl
             return bank
     bank = StyleBank.encode(stylizer, digest, [styles])
     return StyleBank(bank.codes.half().float(), bank.names, digest)
-
-
-def _without_twins(bank: StyleBank) -> StyleBank:
-    """Return the bank without duplicate styles: two views in the same style would share more than the shape."""
-    first: dict[bytes, int] = {}
-    for number, code in enumerate(bank.codes):
-        first.setdefault(code.numpy().tobytes(), number)
-    chosen = list(first.values())
-    if len(chosen) == len(bank):
-        return bank
-    twins = sorted(set(range(len(bank))) - set(chosen))
-    print(f"warning: skipped {len(twins)} duplicate styles, first {bank.names[twins[0]]}", file=sys.stderr)
-    return StyleBank(bank.codes[chosen], tuple(bank.names[n] for n in chosen), bank.stylizer_sha256)
