@@ -30,7 +30,12 @@ def test_outcomes_come_back_as_they_were(tmp_path):
     assert load_result(tmp_path / "none.json", {"weights": "a"}) is None
 
 
-@pytest.mark.parametrize("change", [{"results": [{}]}, {"images": 3}, {"per_image": [{"of": 1}]}, {"results": None}])
+ROWS = {"per_image": [{"of": ["e", "m", "{}"], "values": [[1]]}]}  # of no images
+
+
+@pytest.mark.parametrize(
+    "change", [{"results": [{}]}, {"images": 3}, {"per_image": [{"of": 1}]}, {"results": None}, ROWS]
+)
 def test_damaged_outcomes_are_measured_again(tmp_path, change):
     path = tmp_path / "o.json"
     save_result(path, {}, EvalResult([]))

@@ -104,7 +104,7 @@ def test_the_same_names_with_another_computation_are_refused(tmp_path, monkeypat
 
 def test_places_that_cannot_be(tmp_path):
     path, _ = checkpoint(tmp_path, "test_resnet")
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"schema": "shapebias/run/1", "name": "x"}')
     for source, out, message in [
         (path, "w.onnx", r"ends in .safetensors, .pth, .pt"),
         (path, "model.safetensors", "is the checkpoint itself"),
@@ -119,7 +119,7 @@ def test_places_that_cannot_be(tmp_path):
 
 def test_on_the_command_line(tmp_path, capsys):
     path, _ = checkpoint(tmp_path, "test_resnet")
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"schema": "shapebias/run/1", "name": "x"}')
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "w.pth")]) == 0
     assert f"SHA-256 {sha256(tmp_path / 'w.pth')}" in capsys.readouterr().err
     assert main(["export", str(path), "--out", str(tmp_path / "w.pth"), "--library", "torchvision"]) == 2

@@ -22,6 +22,7 @@ from shapebias.models.checkpoint import load_classifier, save_classifier
 from shapebias.models.state_dict import load_weights, weights_sha256
 
 CLASSES = ("ant", "bee", "cat")
+RUN = {"schema": "shapebias/run/1", "name": "x"}
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +94,16 @@ def test_a_run_folder_is_its_checkpoint_unless_it_was_changed(tmp_path, tiny, mo
     run.mkdir()
     with pytest.raises(UserError, match="not a run folder"):
         load_model(str(run))
-    (run / "run.json").write_text("{}")
+    (run / "run.json").write_text(json.dumps(RUN))
     with pytest.raises(UserError, match="not finished"):
         load_model(str(run))
     digest = save_classifier(run / "model.safetensors", tiny)
-    (run / "run.json").write_text(json.dumps({"weights_sha256": digest}))
+    (run / "run.json").write_text(json.dumps(RUN | {"weights_sha256": digest}))
     assert load_model(str(run)).identity.name == "run"
     (run / "below").mkdir()
     monkeypatch.chdir(run / "below")
     assert load_model("..").identity.name == "run"  # results of ".." must not land beside the output folder
-    (run / "run.json").write_text(json.dumps({"weights_sha256": "0" * 64}))
+    (run / "run.json").write_text(json.dumps(RUN | {"weights_sha256": "0" * 64}))
     with pytest.raises(UserError, match="SHA-256 differs"):
         load_model(str(run))
 

@@ -104,6 +104,10 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
         ({"ci95": ["a"]}, "the interval ['a'] in results[0]"),
         ({"condition": []}, "the condition or the details in results[0]"),
         ({"details": None}, "the condition or the details in results[0]"),
+        ({"ci95": []}, "the interval [] in results[0]"),
+        ({"details": {"data": [None]}}, "details.data in results[0]"),
+        ({"details": {"data": {"fingerprint": 3}}}, "details.data in results[0]"),
+        ({"details": {"data": {"images": [9]}}}, "the number of images in results[0] is not a whole number"),
     ],
 )
 def test_a_damaged_result_is_named(tmp_path, change, said):
@@ -113,6 +117,16 @@ def test_a_damaged_result_is_named(tmp_path, change, said):
     path.write_text(json.dumps(record))
     with pytest.raises(UserError, match=re.escape(said)):
         Results.load(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": 3}, {"weights_sha256": []}, {"seeds": ["0"]}, {"seeds": {"0": None}}, {"classes": "cat"}]
+)
+def test_a_damaged_model_is_named(tmp_path, change):
+    record = {"schema": "shapebias/results/1", "model": {"name": "x"} | change, "environment": {}, "results": []}
+    (tmp_path / "results.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=f"damaged results file .*model.{next(iter(change))}"):
+        Results.load(tmp_path / "results.json")
 
 
 def test_undefined_numbers_of_a_file_are_none(tmp_path):

@@ -27,9 +27,25 @@ def test_a_run_has_its_record_and_its_epochs(tmp_path: Path) -> None:
         run.epochs()
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"schema": "other"}', '{"schema": "shapebias/run/1", "name": 7}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{", "[]", '{"schema": "other"}', '{"schema": "shapebias/run/1", "name": 7}'),
+        '{"schema": "shapebias/run/1", "name": "x", "environment": []}',
+        '{"schema": "shapebias/run/1", "name": "x", "weights_sha256": 3}',
+        '{"schema": "shapebias/run/1", "name": "x", "images_seen": "many"}',
+    ],
+)
 def test_a_damaged_record_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(UserError, match=r"run\.json") as caught:
         Run.load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_a_result_is_made_of_is_whole(tmp_path: Path) -> None:
+    record = {"schema": "shapebias/run/1", "name": "x", "weights_sha256": "a", "environment": {}}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert Run.load(tmp_path).finished() == record
+    with pytest.raises(UserError, match=r"run.json is damaged \(no head\): delete .* to train it again"):
+        Run.load(tmp_path).finished("head")

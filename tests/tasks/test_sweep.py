@@ -100,7 +100,16 @@ def test_scores_of_nan_are_the_worst():
 @pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "epoch,held_out,held_out_loss\n1,,\n", "held_out\n1,2\n"])
 def test_a_damaged_log_is_refused(tmp_path, text):
     (tmp_path / "metrics.csv").write_text(text)
-    with pytest.raises(UserError, match=r"metrics.csv is damaged: delete .* to try that learning rate again"):
+    with pytest.raises(
+        UserError, match=r"metrics.csv is missing or damaged: delete .* to try that learning rate again"
+    ):
+        last_score(tmp_path)
+
+
+def test_a_trial_without_its_log_is_named(tmp_path):
+    with pytest.raises(
+        UserError, match=r"metrics.csv is missing or damaged: delete .* to try that learning rate again"
+    ):
         last_score(tmp_path)
 
 

@@ -56,5 +56,7 @@ def save_seeds(folder: Path, seeds: dict[int, int], task: str = "voc12", **optio
     """Save trainings by seed as ``transfer`` leaves them in ``folder/TASK``, each drawn by a number of its own."""
     for seed, draw in seeds.items():
         save_model(folder / task / f"seed-{seed}", seed=draw, **options)
-        (folder / task / f"seed-{seed}" / "run.json").write_text(json.dumps({"task": task, "seed": seed}))
+        (folder / task / f"seed-{seed}" / "run.json").write_text(
+            json.dumps({"schema": "shapebias/run/1", "name": "x", "task": task, "seed": seed})
+        )
     return folder / task

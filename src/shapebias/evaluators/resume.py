@@ -54,7 +54,10 @@ def load_result(path: Path, key: Mapping[str, Any]) -> EvalResult | None:
             return None
         results = [read_result(item, f"results[{number}]") for number, item in enumerate(content["results"])]
         found = {tuple(row["of"]): np.array(row["values"], dtype=np.float64) for row in content["per_image"]}
-        return EvalResult(results, tuple(content["images"]), found)
+        images = tuple(map(str, content["images"]))
+        if any(rows.ndim != 2 or len(rows) != len(images) for rows in found.values()):
+            return None
+        return EvalResult(results, images, found)
     except (UserError, KeyError, TypeError, ValueError):
         return None
 

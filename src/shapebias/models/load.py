@@ -15,7 +15,7 @@ from torch import nn
 
 from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
-from shapebias.files import read_json, sha256
+from shapebias.files import sha256
 from shapebias.libraries import timm
 from shapebias.models.build import LIBRARIES, build_classifier, timm_preprocessing, torchvision_weights
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
@@ -23,6 +23,7 @@ from shapebias.models.classes import read_class_names, with_classes
 from shapebias.models.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, Identity
 from shapebias.models.state_dict import OtherHead, load_weights, load_weights_by_order, weights_sha256
 from shapebias.models.timm_folder import LOCAL, is_source, read_timm_folder
+from shapebias.results.runs import Run
 
 WRAPPERS = {  # modules that pass images on unchanged, by library and class: the attribute of what they wrap
     **dict.fromkeys(("torch.DataParallel", "torch.DistributedDataParallel", "torch.AveragedModel"), "module"),
@@ -222,11 +223,11 @@ def _bare(spec: str, checkpoint: Path, classes: tuple[str, ...] | None) -> Class
 def _from_run(folder: Path) -> Classifier:
     if not (folder / "run.json").is_file():
         raise UserError(f"{folder} is not a run folder (no run.json in it): give {FORMS}")
-    run = read_json(folder / "run.json")
+    run = Run.load(folder)
     if not (folder / MODEL_FILE).is_file():
         raise UserError(f"the run in {folder} is not finished: run the same 'shapebias train' again to resume it")
     model = load_classifier(folder / MODEL_FILE, name=folder.resolve().name)
-    if run.get("weights_sha256") not in (None, model.identity.weights_sha256):
+    if run.weights not in (None, model.identity.weights_sha256):
         raise UserError(f"{folder / MODEL_FILE} is not the file its run.json records (its SHA-256 differs)")
     return model
 

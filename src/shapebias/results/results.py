@@ -138,8 +138,9 @@ class Results:
             raise UserError(f"{path} is not a results file of this version (schema {SCHEMA})")
         model, environment, results = value.get("model"), value.get("environment"), value.get("results")
         try:
-            if not isinstance(model, dict) or not isinstance(model.get("name"), str):
+            if not isinstance(model, dict):
                 raise ValueError("no model.name")
+            _check_model(model)
             if not isinstance(environment, dict) or not isinstance(results, list):
                 raise ValueError("no environment, or no list of results")
             return cls(model, environment, [read_result(item, f"results[{i}]") for i, item in enumerate(results)])
@@ -180,7 +181,25 @@ def read_result(item: Any, place: str) -> Result:
     condition, details = fields.get("condition"), fields.get("details")
     if not isinstance(condition, dict) or not isinstance(details, dict):
         raise ValueError(f"the condition or the details in {place} are not an object")
+    data = details.get("data", {})
+    if not isinstance(data, dict) or not isinstance(data.get("fingerprint"), str | None):
+        raise ValueError(f"details.data in {place} does not say what images were measured")
+    if not isinstance(data.get("images"), int | None):
+        raise ValueError(f"the number of images in {place} is not a whole number")
     return Result(evaluator, metric, without_nan(value), n, read_interval(ends), condition, details)
+
+
+def _check_model(model: dict[str, Any]) -> None:
+    """Raise ValueError where what is compared and shown of a model is of another type."""
+    seeds, classes = model.get("seeds", {}), model.get("classes")
+    if not isinstance(model.get("name"), str):
+        raise ValueError("no model.name")
+    if not isinstance(model.get("weights_sha256"), str | None):
+        raise ValueError("model.weights_sha256 is no text")
+    if not isinstance(seeds, dict) or not all(isinstance(digest, str) for digest in seeds.values()):
+        raise ValueError("model.seeds is not an object of texts")
+    if classes is not None and not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
+        raise ValueError("model.classes is not a list of texts")
 
 
 def read_interval(ends: Any) -> tuple[float, float] | None:

@@ -13,6 +13,10 @@ from shapebias.errors import UserError
 from shapebias.files import read_json
 
 SCHEMA = "shapebias/run/1"
+_TYPES: dict[str, Any] = {
+    **{"name": str, "weights_sha256": str | None, "initial_weights_sha256": str, "seconds": int | float | None},
+    **{"config": dict, "inputs": dict, "environment": dict, "data": dict, "images_seen": int, "warnings": list},
+}
 RUN_FILE, METRICS_FILE = "run.json", "metrics.csv"
 
 
@@ -41,9 +45,22 @@ class Run:
         record = read_json(path)
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
             raise UserError(f"{path} is not a training record of this version (schema {SCHEMA}): train again")
-        if not isinstance(record.get("name"), str):
-            raise UserError(f"{path} is damaged (no name): train again")
+        for name, kind in _TYPES.items():
+            if (name == "name" or name in record) and not isinstance(record.get(name), kind):
+                raise UserError(f"{path} is damaged (its {name} is {str(record.get(name))[:40]}): train again")
         return cls(folder, record["name"], record)
+
+    def finished(self, *needed: str) -> dict[str, Any]:
+        """Return the record of a finished run.
+
+        Raises:
+            UserError: it is not finished, or lacks one of ``needed``.
+        """
+        for name in ("weights_sha256", "environment", *needed):
+            if self.record.get(name) is None:
+                path = self.folder / RUN_FILE
+                raise UserError(f"{path} is damaged (no {name}): delete {self.folder} to train it again")
+        return dict(self.record)
 
     def epochs(self) -> list[dict[str, float | str | None]]:
         """Return the rows of ``metrics.csv``, with None for values that are not finite; empty without the file.

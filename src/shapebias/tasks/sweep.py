@@ -19,9 +19,9 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import ImageSet
 from shapebias.environment import environment
 from shapebias.errors import NotFinite, UserError
-from shapebias.files import read_json
 from shapebias.results.comparison import Difference
 from shapebias.results.results import Result, Results
+from shapebias.results.runs import Run
 from shapebias.results.store import ResultStore
 from shapebias.results.table import print_warnings
 from shapebias.stats.intervals import Interval, p_value
@@ -126,7 +126,7 @@ def run_sweep(
     for seed in seeds:
         run = update(config, select_epochs=0, lr=rate, seed=seed, out=sweep.folder / f"seed-{seed}")
         outputs[seed] = sweep.test(run, sweep.train(run, sweep.images, None))
-        runs[seed] = read_json(run.loop.out / "run.json")
+        runs[seed] = Run.load(run.loop.out).finished()
     return Measured(sweep.name, outputs, details, runs)
 
 
@@ -183,14 +183,16 @@ def last_score(out: Path) -> Score:
     """Return the score of a finished run on the held-out images after its last epoch.
 
     Raises:
-        UserError: metrics.csv does not contain one.
+        UserError: there is no metrics.csv, or it does not contain one.
     """
-    lines = (out / "metrics.csv").read_text(encoding="utf-8").splitlines()
     try:
+        lines = (out / "metrics.csv").read_text(encoding="utf-8").splitlines()
         last = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
         return Score(*(float(last[column]) for column in HELD_OUT))
-    except (IndexError, KeyError, ValueError) as error:
-        raise UserError(f"{out / 'metrics.csv'} is damaged: delete {out} to try that learning rate again") from error
+    except (OSError, IndexError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{out / 'metrics.csv'} is missing or damaged: delete {out} to try that learning rate again"
+        ) from error
 
 
 def mean_result(

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from shapebias.data.image_set import ImageSet
-from shapebias.files import atomic, claim_folder, read_json, remove_leftovers, write_json, write_text
-from shapebias.results.runs import METRICS_FILE, RUN_FILE, SCHEMA
+from shapebias.files import atomic, claim_folder, remove_leftovers, write_json, write_text
+from shapebias.results.runs import METRICS_FILE, RUN_FILE, SCHEMA, Run
 from shapebias.train.samples import Batch
 from shapebias.train.settings import plain
 
@@ -78,7 +78,7 @@ class RunLogger:
         remove_leftovers(self.out)
         path = self.out / RUN_FILE
         started = path.is_file()
-        if started and read_json(path).get("weights_sha256") is not None:
+        if started and Run.load(self.out).weights is not None:
             return True
         write_json(self.out / CONFIG_FILE, {**plain(self.config), **self._places()})
         if not started:

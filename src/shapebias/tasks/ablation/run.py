@@ -156,7 +156,7 @@ def _add_details(measured: Measured[Predictions], config: AblationConfig, row: R
         lambda_m=config.objective.lambda_m,
         lambda_s=config.objective.lambda_s,
         epochs=config.loop.epochs,
-        **{name: [run[name] for run in measured.runs.values()] for name in COUNTED},
+        **{name: [run.get(name) for run in measured.runs.values()] for name in COUNTED},
     )
 
 

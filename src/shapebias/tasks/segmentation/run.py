@@ -11,11 +11,12 @@ from lightning_fabric import Fabric
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.voc_masks import check_masks, read_segmentation
 from shapebias.errors import UserError
-from shapebias.files import locked, read_json
+from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.models.classifier import Classifier
 from shapebias.results.batch_cache import BatchCache
 from shapebias.results.results import Results
+from shapebias.results.runs import Run
 from shapebias.results.store import ResultStore
 from shapebias.stats.streams import Draw, stream
 from shapebias.tasks.miou import Confusions, miou_differences
@@ -132,7 +133,7 @@ def segmentation_training(
 def measure(config: SegmentConfig, fabric: Fabric, val: ImageSet) -> Confusions:
     """Return the confusion matrices of a finished run on ``val``, computed or loaded from an earlier call."""
     loop = config.loop
-    digest = str(read_json(loop.out / "run.json")["weights_sha256"])
+    digest = Run.load(loop.out).finished("head", "stride")["weights_sha256"]
     key = {"weights": digest, "data": val.fingerprint}
 
     def cache() -> BatchCache:
@@ -160,7 +161,7 @@ def _details(config: SegmentConfig, run: dict[str, Any], training: ImageSet, val
             "masks": "VOC's" if config.masks is None else str(config.masks),
             "fingerprint": training.fingerprint,
         },
-        **{name: run[name] for name in ("head", "stage", "stride")},
+        **{name: run.get(name) for name in ("head", "stage", "stride")},
         **{name: plain(config)[name] for name in STATED},
     }
 
