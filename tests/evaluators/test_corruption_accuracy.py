@@ -369,7 +369,7 @@ def test_models_and_data_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_it_is_found_below_a_root_of_data_sets(tmp_path):
-    assert Corruptions.find(class_folder(tmp_path / "other")) is None
+    assert Corruptions.find(class_folder(tmp_path / "other" / "photos").parent) is None
     data = corrupted(tmp_path / "ImageNet-C", {("fog", 1): [[0], [1], [2]]}, groups=True)
     assert Corruptions.find(tmp_path) == data
     assert Corruptions.find(data) == data

@@ -313,7 +313,7 @@ def test_data_that_are_no_images_are_refused(tmp_path):
 
 
 def test_where_its_data_are_found(tmp_path):
-    assert WhiteBox.find(class_folder(tmp_path / "images")) is None
+    assert WhiteBox.find(class_folder(tmp_path / "images" / "photos").parent) is None
     competition(tmp_path / "sets" / "nips17")
     assert WhiteBox.find(tmp_path / "sets") == WhiteBox.find(tmp_path / "sets/nips17") == tmp_path / "sets/nips17"
     assert WhiteBox.find(tmp_path / "sets/nips17/images") == tmp_path / "sets/nips17"

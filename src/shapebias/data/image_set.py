@@ -35,6 +35,8 @@ class ImageSet:
         columns: further values, N each: "name", "mask" (a Path or None), "target" (the class that a targeted attack
             goes to) and "credit" (a line of attribution).
         skipped: files that the reader did not take, by reason.
+        origin: the fingerprint of the files of the data set that these images are of or were drawn from.
+        held_out: whether they are those alone that a training on the data set held out.
         drawn_from: the number of images before ``subsample``, None for a whole set.
         digest: computes ``fingerprint``; a reader whose targets do not follow from the files' names gives its own.
     """
@@ -45,6 +47,8 @@ class ImageSet:
     classes: tuple[str, ...]
     columns: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    origin: str = ""
+    held_out: bool = False
     drawn_from: int | None = None
     digest: Callable[[ImageSet], str] = field(default=digest_files, repr=False)
 

@@ -54,11 +54,16 @@ class Accuracy:
 
     def images(self, data: Path) -> ImageSet:
         """All images of the data folder, with their classes."""
-        return class_images(data)
+        return class_images(data, self.config.holdouts)
 
     def answering(self, among: ClassSubset) -> list[Answering]:
         """Among which outputs the answers are, each with its condition: all of them, and the folder's classes."""
         return [(None, {}), *([(among.outputs, among.condition)] if among.restricted else [])]
+
+    @property
+    def sources(self) -> ImageSet:
+        """The whole folder."""
+        return self.whole
 
     @property
     def fingerprint(self) -> str:
@@ -214,7 +219,7 @@ class ImageNetSketch(OutOfDistribution):
     def images(self, data: Path) -> ImageSet:
         """Those of ``sketch/`` in it, as the archive has them, else its own."""
         below = data / "sketch"
-        return class_images(below if _has_wnids(below) else data)
+        return class_images(below if _has_wnids(below) else data, self.config.holdouts)
 
 
 def _has_wnids(folder: Path) -> bool:

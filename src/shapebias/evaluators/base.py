@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from shapebias.attacks.attack import ATTACKS
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError, check_at_least, unknown
 from shapebias.evaluators.class_map import check_class_map
 from shapebias.models.classifier import Classifier
@@ -29,6 +30,8 @@ class EvalConfig:
     the classes. ``attacks`` are made at each of ``epsilons``, in units of 1/255 (none: those of the paper's
     table); ``targeted`` towards a class instead of away from the true one; ``source`` is the model that
     transferred ones are made against. ``class_map`` is the category, one of the 16, of a model's own classes.
+    ``holdouts`` is the fraction of a data set that trainings held out, by the fingerprint of its files: of such a data
+    set these images alone are measured.
     """
 
     data: Path
@@ -47,6 +50,7 @@ class EvalConfig:
     targeted: bool = False
     source: Classifier | None = None
     class_map: Mapping[str, str] | None = None
+    holdouts: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         check_numbers(self.seed, self.batch_size, self.workers)
@@ -89,6 +93,11 @@ class Evaluator(Protocol):
     name: str
     needs: str
     config: EvalConfig
+
+    @property
+    def sources(self) -> ImageSet:
+        """The images that are measured, or that what is measured is made of."""
+        ...
 
     @property
     def fingerprint(self) -> str:

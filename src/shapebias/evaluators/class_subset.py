@@ -6,7 +6,7 @@ A folder that has only some of the model's classes is no test of the others: ben
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from shapebias.data.folders import loose_images, part, subfolders
+from shapebias.data.holdout import unseen
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import evaluation_images, read_class_folders
 from shapebias.errors import UserError, first_three
@@ -26,16 +27,17 @@ from shapebias.stats.intervals import wilson
 IMAGENET = ("imagenet", "imagenet-val", "ILSVRC2012", "ILSVRC")
 
 
-def class_images(root: Path) -> ImageSet:
+def class_images(root: Path, holdouts: Mapping[str, float] | None = None) -> ImageSet:
     """The images to measure on: those of ``val/`` or ``test/``, a labelled flat folder's, or those of class folders.
 
     A list that gives numbers to loose images counts ImageNet's sorted WordNet identifiers, where it has each of
-    0 to 999 and no ``train/`` states otherwise.
+    0 to 999 and no ``train/`` states otherwise. ``holdouts`` are as for ``unseen``: of a data set that a training held
+    out images of, these alone are returned.
 
     Raises:
         UserError: none of these layouts, or labels that do not fit.
     """
-    return evaluation_images(root, numbered=wordnet_ids()) or read_class_folders(root)
+    return unseen(evaluation_images(root, numbered=wordnet_ids()) or read_class_folders(root), holdouts or {})
 
 
 def find_imagenet(root: Path) -> Path | None:

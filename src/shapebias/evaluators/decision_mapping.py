@@ -88,6 +88,11 @@ class CategoryEvaluator:
         raise NotImplementedError
 
     @property
+    def sources(self) -> ImageSet:
+        """The whole folder."""
+        return self.folder
+
+    @property
     def fingerprint(self) -> str:
         """Of the folder."""
         return self.folder.fingerprint

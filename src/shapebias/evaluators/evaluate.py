@@ -17,6 +17,7 @@ from shapebias.evaluators.base import EvalConfig, Evaluator
 from shapebias.evaluators.class_map import read_class_map
 from shapebias.evaluators.names import COSTLY, EVALUATORS, build, check_data, check_evaluators, listed
 from shapebias.evaluators.resume import load_or_run
+from shapebias.evaluators.seen_images import holdouts_of, note_seen, tell_held_out
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.load import load_model, wrap
 from shapebias.results.audit import FILE as AUDIT_FILE
@@ -127,10 +128,11 @@ def evaluate_all(
         told = dict(options)
         if name in COSTLY and told.get("limit") is None:
             told["limit"] = costly_limit
-        return EvalConfig(folder, out, device=where, batch_size=size, **told)
+        return EvalConfig(folder, out, device=where, batch_size=size, holdouts=holdouts_of(models), **told)
 
     chosen, skipped = build(evaluators, data, config, skip=skip)
     skipped += _refused(models, chosen, skip=skip)
+    tell_held_out(chosen, models)
     alone = len(models) == 1 and not skip
     seed, measured = options.get("seed", 0), list[tuple[Results, dict[str, EvalResult]]]()
     for model in models:
@@ -149,6 +151,7 @@ def evaluate_all(
                         raise
                     skipped.append(Skipped(name, str(error), model=model.identity.name))
                     continue
+                note_seen(given[name], evaluator, model)
                 print_warnings(given[name].results)
         finally:  # also what was measured before an interruption
             if given:

@@ -17,7 +17,7 @@ from shapebias.files import locked, read_json, write_json
 from shapebias.models.classifier import Classifier
 from shapebias.results.results import EvalResult, read_result, without_nan
 
-_NOT_IN_KEY = ("data", "out", "batch_size", "device", "workers", "source")  # or not as they are
+_NOT_IN_KEY = ("data", "out", "batch_size", "device", "workers", "source", "holdouts")  # or not as they are
 
 
 def load_or_run(path: Path, evaluator: Evaluator, model: Classifier) -> EvalResult:

@@ -47,14 +47,15 @@ class Stylized(OutOfDistribution):
 
     def images(self, data: Path) -> ImageSet:
         """The images to stylize, or the copies that are given."""
-        return given_copies(data) if self.ready else class_images(data)
+        return given_copies(data) if self.ready else class_images(data, self.config.holdouts)
 
     def run(self, model: Classifier) -> EvalResult:
         """Stylize the folder for the first model; then as for ``accuracy``."""
         self.check(model)
         if not self.ready:
-            config, images = self.config, self.folder.paths if self.drawn else None
-            name = f"stylized-{len(self.folder)}-seed{config.seed}" if self.drawn else "stylized"
+            config, images = self.config, self.folder.paths if self.drawn or self.whole.held_out else None
+            name = "stylized-held-out" if self.whole.held_out else "stylized"
+            name += f"-{len(self.folder)}-seed{config.seed}" if self.drawn else ""
             copies = held_out_copies(self.folder.root, config, name, per_image=1, images=images)
             self.folder = copies_of(self.folder, self.folder.root, copies, views=1)
             self.left_out, self.ready = unreadable_sources(copies), True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from shapebias.data.holdout import TrainedOn
 from shapebias.errors import UserError
 from shapebias.files import atomic, sha256
 from shapebias.models.build import build_classifier
@@ -31,6 +33,7 @@ def save_classifier(path: Path, model: Classifier) -> str:
         "architecture": identity.architecture,
         "classes": identity.classes,
         "scheme": identity.scheme,
+        **({"trained_on": asdict(identity.trained_on)} if identity.trained_on else {}),
         "size": model.preprocessing.size,
         "crop": model.preprocessing.crop,
         "mean": model.mean.flatten().tolist(),
@@ -63,6 +66,7 @@ def load_classifier(path: Path, *, name: str | None = None) -> Classifier:
             classes=classes,
             scheme=header["scheme"],
             weights_sha256=sha256(path),
+            trained_on=TrainedOn.read(header.get("trained_on")),
         )
         size, crop = int(header["size"]), float(header.get("crop", 1.0))
         model = build_classifier(identity.architecture, identity, size=size, crop=crop)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shapebias.data.holdout import TrainedOn
 from shapebias.data.image_set import composed
 from shapebias.data.transforms import Preprocessing
 from shapebias.errors import UserError
@@ -31,7 +32,8 @@ class Identity:
     ImageNet's are its
     WordNet identifiers. ``weights_sha256`` is that of the file that the weights were read from, ours or
     ``--checkpoint``; for weights from elsewhere that of ``shapebias.models.state_dict``. ``weights`` is the name that
-    these have where they come from: of a library's published weights, or of a file.
+    these have where they come from: of a library's published weights, or of a file. ``trained_on`` is known of runs of
+    ``shapebias train``.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Identity:
     scheme: str | None = None
     weights_sha256: str | None = None
     weights: str | None = None
+    trained_on: TrainedOn | None = None
 
     def __post_init__(self) -> None:
         name, slash, seed = self.name.rpartition("/seed-")

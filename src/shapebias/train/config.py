@@ -190,6 +190,8 @@ class TrainConfig:
         views: settings of the stylized views.
         init: none, pretrained (the library's weights), a weights file, or a run folder.
         size: side of the square training and evaluation images in pixels.
+        holdout: fraction of an undivided data folder to hold out for validation, by the images' names; of that folder,
+            'evaluate' measures the run on the same images alone.
         min_crop: smallest fraction of an image's area that a random crop covers.
         test_crop: side of the centre crop in evaluation, relative to the shorter side; .875 is usual for ImageNet.
         finetune_epochs: passes over the natural images in the second phase of shapenet and mmsi.
@@ -208,6 +210,7 @@ class TrainConfig:
     views: ViewsConfig = field(default_factory=ViewsConfig)
     init: str = "none"
     size: int = 224
+    holdout: float = 0.0
     min_crop: float = 0.25
     test_crop: float = 1.0
     finetune_epochs: int = 10

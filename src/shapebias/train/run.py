@@ -11,9 +11,11 @@ import torch
 from lightning_fabric import Fabric
 
 from shapebias.data.encode import save_image
+from shapebias.data.holdout import TrainedOn, files_of, hold_out
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import check_same_classes, evaluation_images, training_images
 from shapebias.data.transforms import to_image
+from shapebias.errors import UserError
 from shapebias.losses import Weights
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import MODEL_FILE, save_classifier
@@ -45,13 +47,11 @@ def train(config: TrainConfig) -> Path:
         UserError: the settings, data or folder cannot be used, or the loss is not finite.
     """
     config.check()
-    images = training_images(config.data)
-    held_out = evaluation_images(config.data, images.classes)
-    if held_out is not None:
-        check_same_classes(images, held_out)
+    images, held_out, trained_on = read_images(config.data, config.holdout)
     fabric = setup_fabric(config.loop)
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_model(config, images.classes))
+    classifier.identity = replace(classifier.identity, trained_on=trained_on)
     most = max(phase.views for phase in phases)
     views = rank_zero_first(fabric, lambda: find_views(config.views, fabric, config.loop.out, images.root, most))
     if any(phase.mmsi for phase in phases):
@@ -67,6 +67,9 @@ def train(config: TrainConfig) -> Path:
     def begin() -> None:
         if fabric.is_global_zero:
             _warn_of_skipped(images, config.loop.batch_size)
+            if held_out is None:
+                advice = "every image is trained on and val_top1 stays empty: --holdout 0.2 would hold out a fifth"
+                print(f"warning: {config.data} has no validation images; {advice}", file=sys.stderr)
         if (bank := views.bank) is not None:
             on_rank_zero(fabric, lambda: bank.save(config.loop.out / BANK_FILE))
         first = parts[0].samples
@@ -83,6 +86,25 @@ def train(config: TrainConfig) -> Path:
     task = TrainingTask(info, classifier, parts, save_classifier, evaluate, begin)
     run_training(config, fabric, task)
     return config.loop.out
+
+
+def read_images(data: Path, holdout: float) -> tuple[ImageSet, ImageSet | None, TrainedOn]:
+    """Return the images to train with, those to validate on, and what to remember of the former.
+
+    Raises:
+        UserError: no such data, different classes in the two, or a ``holdout`` of a data set that is divided already.
+    """
+    whole = training_images(data)
+    held_out = evaluation_images(data, whole.classes)
+    if held_out is not None:
+        if holdout:
+            raise UserError(f"--holdout divides an undivided folder, but {data} has {held_out.root.name}/: remove it")
+        check_same_classes(whole, held_out)
+        return whole, held_out, TrainedOn(files_of(whole))
+    if not holdout:
+        return whole, None, TrainedOn(files_of(whole))
+    images, held_out = hold_out(whole, holdout)
+    return images, held_out, TrainedOn(files_of(images), holdout, files_of(whole))
 
 
 def build_model(config: TrainConfig, classes: tuple[str, ...]) -> Classifier:

@@ -29,6 +29,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "checkpoint_minutes": (0.0, 1e6),
     "keep_checkpoints": (1, 1000),
     "size": (16, 4096),
+    "holdout": (0.0, 0.9),
     "crop": (0.1, 1.0),
     "min_crop": (0.01, 1.0),
     "test_crop": (0.1, 1.0),
@@ -47,7 +48,7 @@ RANGES: dict[str, tuple[float, float]] = {
 # The groups in which a command's help lists the settings of training and of the tasks.
 GROUPS: dict[str, tuple[str, ...]] = {
     "data": (
-        *("task", "data", "download", "train_split", "masks", "out"),
+        *("task", "data", "download", "train_split", "masks", "holdout", "out"),
         *("size", "crop", "min_crop", "test_crop", "strict"),
     ),
     "model": ("models", "model", "init", "freeze", "head", "stage", "output_stride"),

@@ -41,7 +41,7 @@ def images_to_attack(config: EvalConfig) -> ImageSet:
         images = read_competition(table, wordnet_ids(), strict=config.strict)
     else:
         try:
-            images = replace(class_images(config.data), digest=digest_attacked)
+            images = replace(class_images(config.data, config.holdouts), digest=digest_attacked)
         except UserError as error:
             raise no_table(config.data) or error from None
     if config.targeted and "target" not in images.columns:

@@ -71,6 +71,11 @@ class TransferAttack:
         self.source, self.images, self.targeted = config.source, images_to_attack(config), config.targeted
 
     @property
+    def sources(self) -> ImageSet:
+        """The images that are attacked."""
+        return self.images
+
+    @property
     def fingerprint(self) -> str:
         """The fingerprint of the images that are attacked, or of the adversarial ones where these are given."""
         return self.images.fingerprint if self.given is None else self.given.fingerprint

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shapebias.data.image_set import ImageSet
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy import finite_logits, not_finite
 from shapebias.evaluators.adversarial.attack_images import (
@@ -61,6 +62,11 @@ class WhiteBox:
     def __init__(self, config: EvalConfig) -> None:
         self.images = images_to_attack(config)
         self.config = replace(config, epsilons=config.epsilons or EPSILONS)
+
+    @property
+    def sources(self) -> ImageSet:
+        """The images that are attacked."""
+        return self.images
 
     @property
     def fingerprint(self) -> str:

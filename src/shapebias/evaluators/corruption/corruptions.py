@@ -65,11 +65,16 @@ class Corruptions:
             self.corrupted = read_corrupted(public, limit=config.limit, seed=config.seed)
             self.source = ImageSet(public, (), np.empty(0, dtype=np.int64), self.corrupted.classes)
             return
-        self.source = class_images(config.data)
+        self.source = class_images(config.data, config.holdouts)
         self.drawn = self.source.subsample(config.limit, config.seed)
         if len(self.drawn.classes) < 2:
             raise UserError(f"--limit {config.limit} leaves one class of {self.source.root}: two are needed")
         corruption_library()
+
+    @property
+    def sources(self) -> ImageSet:
+        """The images to corrupt; none where corrupted ones were given."""
+        return self.source
 
     @property
     def fingerprint(self) -> str:
@@ -118,7 +123,8 @@ class Corruptions:
         if self.corrupted is None:
             config = self.config
             limited = f"-{len(self.drawn)}-seed{config.seed}" if self.drawn is not self.source else ""
-            out = config.out / "images" / f"{EVALUATOR}{limited}"
+            held_out = "-held-out" if self.source.held_out else ""
+            out = config.out / "images" / f"{EVALUATOR}{held_out}{limited}"
             how = {"seed": config.seed, "workers": config.workers, "strict": config.strict, "wait": True}
             corrupt_folder(self.drawn, out, **how)
             self.corrupted = read_corrupted(out)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from shapebias.data.folders import part
+from shapebias.data.holdout import unseen
 from shapebias.data.readers.class_folders import held_out_folder
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy import check_logits
@@ -80,7 +81,7 @@ class Dimensionality:
             self.sources = read_grid_sources(config.data, self.root)
             self.grid = read_grid(config.data, self.root, self.sources)
         else:
-            self.sources = read_sources(self.root)
+            self.sources = unseen(read_sources(self.root), config.holdouts)
 
     @property
     def fingerprint(self) -> str:
@@ -123,7 +124,10 @@ class Dimensionality:
     def _made_grid(self) -> TextureGrid:
         """Return the copies, made now if they are not there yet."""
         if self.grid is None:
-            folder = held_out_copies(self.root, self.config, "texture-grid", per_image=TEXTURES, same_styles=True)
+            images, name = (self.sources.paths, "-held-out") if self.sources.held_out else (None, "")
+            folder = held_out_copies(
+                self.root, self.config, f"texture-grid{name}", per_image=TEXTURES, same_styles=True, images=images
+            )
             self.grid = read_grid(folder, folder, self.sources)
         return self.grid
 
