@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from shapebias.data.image_set import ImageSet, fingerprint
+from shapebias.data.image_set import ImageSet, composed, fingerprint
 from shapebias.errors import UserError
 
 
@@ -92,5 +91,5 @@ def files_of(images: ImageSet) -> str:
 
 def _place(name: str) -> float:
     """Return a number in [0, 1) that depends on the name alone, however Unicode spells it."""
-    spelled = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
+    spelled = composed(name).encode(errors="surrogateescape")
     return int.from_bytes(hashlib.sha256(spelled).digest()[:6]) / 2**48
