@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 A_FEW = 20
+A_LINE = 300  # characters of a path in a message
 
 
 class UserError(Exception):
@@ -30,6 +32,14 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
     hint = f": did you mean '{near[0]}'?" if near else "."
     few = f" Known: {', '.join(names)}" if len(names) <= A_FEW else f" There are {len(names)}."
     return UserError(f"unknown {kind} '{given}'{hint}{few}")
+
+
+def refused_by_system(error: OSError) -> str:
+    """One line on a file or folder that the operating system refuses: its path, the reason and what to do."""
+    paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
+    shown = [path[:A_LINE] + (" ..." if len(path) > A_LINE else "") for path in paths]
+    remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check this path"
+    return " ".join(": ".join([*shown, str(error.strerror or error), remedy]).split())
 
 
 def option(name: str) -> str:

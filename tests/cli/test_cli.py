@@ -241,14 +241,14 @@ def test_our_own_faults_are_not_swallowed(work, monkeypatch):
         main(["stylize", "photos", "--out", "out"])
 
 
-@pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (SystemExit(), 0)])
+@pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (SystemExit(), 2)])
 def test_endings_have_their_status(work, capsys, monkeypatch, raised, status):
     def end(*_args, **_options):
         raise raised
 
     monkeypatch.setattr("shapebias.stylize.folder.stylize_folder", end)
     assert main(["stylize", "photos", "--out", "out"]) == status
-    assert capsys.readouterr().err.count("every finished file is whole") == (status != 0)
+    assert capsys.readouterr().err.count("every finished file is whole") == (status != 2)
 
 
 def test_uncommon_file_names(work):

@@ -15,7 +15,7 @@ from types import FrameType
 
 from shapebias.cli import make_data, measuring, showing, stylizing, training
 from shapebias.cli.parser import WIDTH, Parser, unknown
-from shapebias.errors import UserError
+from shapebias.errors import UserError, refused_by_system
 
 TERMINATED = 143
 PURPOSES: dict[str, dict[str, Callable[..., None]]] = {
@@ -69,6 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the output pipe was closed: keep the interpreter from flushing to it at exit
         sys.stdout = None
         return 1
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        print(f"shapebias: error: {refused_by_system(error)}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:  # of pathlib before Python 3.13, where it is an OSError
+        if not str(error).startswith("Symlink loop"):
+            raise
+        print(f"shapebias: error: {error}: check this path", file=sys.stderr)
+        return 2
     except SystemExit as leaving:
         if leaving.code == TERMINATED:
             print(
@@ -95,7 +105,16 @@ def _run(arguments: list[str]) -> None:
         name, rest = find_command(arguments)
         if name == "train":
             rest = with_settings_of_run(rest)
-        COMMANDS[name](**Parser(name, COMMANDS[name]).read(rest))
+        values = Parser(name, COMMANDS[name]).read(rest)
+        try:
+            COMMANDS[name](**values)
+        except SystemExit as leaving:
+            if isinstance(leaving.code, int) and leaving.code:
+                raise
+            raise UserError(
+                f"{name} was ended before it was done by code that exits (SystemExit: {leaving.code}), such as a "
+                "model's own: remove that"
+            ) from leaving
 
 
 def find_command(arguments: Sequence[str]) -> tuple[str, list[str]]:

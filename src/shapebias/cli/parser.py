@@ -139,9 +139,22 @@ def _add(group: Any, option: Option) -> None:
     if get_origin(kind) is tuple:
         more["type"] = _separated(option)
     elif get_origin(kind) is list:
-        more["type"] = get_args(kind)[0]
+        more["type"] = _not_empty(option, get_args(kind)[0])
         more |= {"nargs": "+"} if option.positional else {"action": "append"}
+    elif kind in (str, Path):
+        more["type"] = _not_empty(option, kind)
     group.add_argument(option.name if option.positional else option.typed, **more)
+
+
+def _not_empty(option: Option, kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a parser of text or paths that refuses empty ones, which as paths would be the current folder."""
+
+    def read(given: Any) -> Any:
+        if given == "":
+            raise UserError(f"{option.typed} is empty: give a value, or . for the current folder")
+        return None if given is None else kind(given)
+
+    return read
 
 
 def _separated(option: Option) -> Callable[[Any], tuple[Any, ...] | None]:

@@ -239,13 +239,13 @@ def _from_callable(spec: str, module_name: str, attribute: str) -> Classifier:
         make = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"no model '{spec}' ({error}): give {FORMS}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"importing the module of '{spec}' failed: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)
     try:
         network = make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"calling '{spec}' without arguments failed: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"'{spec}' returned {type(network).__name__}, not a torch.nn.Module")
