@@ -157,3 +157,18 @@ def test_contact_sheet_names_an_unreadable_image(tmp_path, images):
         path.write_bytes(b"")
     with pytest.raises(UserError, match="empty file"):
         contact_sheet(images, tmp_path / "sheet.png", SheetSettings(rows=1, columns=1, size=32))
+
+
+@pytest.mark.parametrize(
+    "header", ['{"names": "ab", "stylizer_sha256": "s"}', '{"names": ["a", 2], "stylizer_sha256": "s"}', "[" * 100_000]
+)
+def test_a_bank_of_no_names_is_refused(tmp_path, header):
+    save_file({"codes": torch.zeros(2, 4)}, tmp_path / "bank.safetensors", metadata={"shapebias": header})
+    with pytest.raises(UserError, match="is not a style bank"):
+        StyleBank.load(tmp_path / "bank.safetensors")
+
+
+def test_a_bank_of_codes_of_another_length_is_refused(tmp_path, stylizer):
+    StyleBank(torch.zeros(12, 4), tuple("abcdefghijkl"), "stylizer").save(tmp_path / "bank.safetensors")
+    with pytest.raises(UserError, match=f"codes of 4 numbers, this stylizer's have {stylizer.code_size}: encode"):
+        load_styles(tmp_path / "bank.safetensors", stylizer, "stylizer")

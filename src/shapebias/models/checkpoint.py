@@ -19,9 +19,12 @@ from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.state_dict import load_weights
 from shapebias.models.weights_file import advice
+from shapebias.results.results import is_number
 
 SCHEMA = "shapebias/model/1"
 MODEL_FILE = "model.safetensors"
+SMALLEST, LARGEST = 8, 4096  # pixels
+LEAST_CROP = 0.01
 
 
 def save_classifier(path: Path, model: Classifier) -> str:
@@ -58,23 +61,51 @@ def load_classifier(path: Path, *, name: str | None = None) -> Classifier:
     """
     header = read_header(path)
     try:
-        classes = tuple(str(c) for c in header["classes"])
+        check_header(header)
+        classes = tuple(header["classes"])
         identity = Identity(
-            name=name or str(header["name"]),
+            name=name or header["name"],
             spec=str(path),
-            architecture=str(header["architecture"]),
+            architecture=header["architecture"],
             classes=classes,
-            scheme=header["scheme"],
+            scheme=header.get("scheme"),
             weights_sha256=sha256(path),
             trained_on=TrainedOn.read(header.get("trained_on")),
         )
-        size, crop = int(header["size"]), float(header.get("crop", 1.0))
-        model = build_classifier(identity.architecture, identity, size=size, crop=crop)
+        crop = header.get("crop", 1.0)
+        model = build_classifier(identity.architecture, identity, size=header["size"], crop=crop)
         take_normalisation(model, header)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} does not say what network it holds ({error})") from error
+        raise UserError(f"{path} does not say what network it holds ({error}): export or train it again") from error
     load_weights(model.network, path)
     return model.eval()
+
+
+def check_header(header: dict[str, Any]) -> None:
+    """Check the names and numbers that a network is built from.
+
+    Raises:
+        KeyError, ValueError: one is missing, of another type, or out of its range.
+    """
+    for name in ("name", "architecture"):
+        if not isinstance(header[name], str) or not header[name]:
+            raise ValueError(f"its {name} is {header[name]!r}")
+    if not isinstance(header.get("scheme"), str | None):
+        raise ValueError(f"its scheme is {header['scheme']!r}")
+    classes = header["classes"]
+    if not isinstance(classes, list) or not classes or not all(isinstance(one, str) for one in classes):
+        raise ValueError("its classes are not a list of names")
+    size, crop = header["size"], header.get("crop", 1.0)
+    if type(size) is not int or not SMALLEST <= size <= LARGEST:
+        raise ValueError(f"its size is {size!r}, not {SMALLEST} to {LARGEST} pixels")
+    if not is_number(crop) or not LEAST_CROP <= crop <= 1:
+        raise ValueError(f"its crop is {crop!r}, not {LEAST_CROP:g} to 1")
+    for name, (lowest, highest) in {"mean": (-1e4, 1e4), "std": (1e-4, 1e4)}.items():
+        values = header.get(name, [1.0] * 3)
+        if not isinstance(values, list) or len(values) != 3 or not all(map(is_number, values)):
+            raise ValueError(f"its {name} is not three numbers")
+        if not all(lowest <= value <= highest for value in values):
+            raise ValueError(f"its {name} is {values}, not {lowest:g} to {highest:g}")
 
 
 def take_normalisation(model: Classifier, header: dict[str, Any]) -> None:
@@ -95,7 +126,7 @@ def read_header(path: Path, schema: str = SCHEMA, command: str = "shapebias trai
             header = json.loads((file.metadata() or {}).get("shapebias", "null"))
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint {path}") from error
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise UserError(f"{path} is not a safetensors file ({error}); {advice(path)}") from error
     if not isinstance(header, dict) or header.get("schema") != schema:
         raise UserError(f"{path} was not written by '{command}' (no header of {schema} in it)")

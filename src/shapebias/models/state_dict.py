@@ -165,6 +165,8 @@ def converted(value: Tensor, own: Tensor, name: str, path: Path) -> Tensor:
     Raises:
         UserError: it is of another kind (an integer, sparse, quantised), or holds values that are not finite.
     """
+    if value.is_meta:
+        raise UserError(f"{path}: '{name}' holds no numbers (it was saved from the meta device): save the weights")
     if value.layout != torch.strided or value.is_quantized or value.is_floating_point() != own.is_floating_point():
         raise UserError(f"{path}: '{name}' is of type {value.dtype}, not {own.dtype}: give weights as floating point")
     value = value.to(own.dtype)

@@ -125,13 +125,15 @@ class StyleBank:
             with safe_open(path, framework="pt") as file:
                 metadata = json.loads((file.metadata() or {}).get("shapebias", "{}"))
                 codes = file.get_tensor("codes").float()
-            names = tuple(str(name) for name in metadata["names"])
-            if codes.ndim != 2 or len(codes) != len(names) or not codes.isfinite().all():
+            names, digest = metadata["names"], metadata["stylizer_sha256"]
+            if not isinstance(names, list) or not all(isinstance(one, str) for one in (*names, digest)):
+                raise ValueError("its names are not a list of names")
+            if not names or codes.ndim != 2 or len(codes) != len(names) or not codes.isfinite().all():
                 raise ValueError("its codes and names do not agree")
-            return cls(codes, names, str(metadata["stylizer_sha256"]))
+            return cls(codes, tuple(names), digest)
         except FileNotFoundError as error:
             raise UserError(f"no style bank {path}") from error
-        except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
+        except (OSError, KeyError, ValueError, TypeError, RecursionError, RuntimeError, SafetensorError) as error:
             raise UserError(f"{path} is not a style bank: {error}") from error
 
 
@@ -139,7 +141,7 @@ def load_styles(source: Path | None, stylizer: Stylizer, stylizer_sha256: str) -
     """Load the bank that ships with the package, one from a file, or the styles of a folder of images.
 
     Raises:
-        UserError: a bank whose codes another stylizer made.
+        UserError: a bank whose codes another stylizer made, or of codes of another length.
     """
     if source is not None and Path(source).is_dir():
         return StyleBank.encode(stylizer, stylizer_sha256, [Path(source)])
@@ -150,6 +152,9 @@ def load_styles(source: Path | None, stylizer: Stylizer, stylizer_sha256: str) -
         raise UserError(
             f"the codes in {source} were made by another stylizer: give --styles with a folder of paintings"
         )
+    if bank.codes.shape[1] != stylizer.code_size:
+        wrong = f"holds codes of {bank.codes.shape[1]} numbers, this stylizer's have {stylizer.code_size}"
+        raise UserError(f"{source} {wrong}: encode the styles again")
     return bank
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn import functional
 from shapebias.data.readers.voc import MASK_CLASSES
 from shapebias.errors import UserError
 from shapebias.libraries import torchvision
-from shapebias.models.checkpoint import read_header, save_with_header
+from shapebias.models.checkpoint import check_header, read_header, save_with_header
 from shapebias.models.classifier import Classifier
 from shapebias.models.init_from import architecture_of
 from shapebias.models.state_dict import fill_all_but, load_weights
@@ -161,10 +161,13 @@ def load_segmenter(path: Path) -> Segmenter:
     """
     header = read_header(path, SCHEMA, "shapebias segment")
     try:
+        check_header(header)
+        if header["head"] not in get_args(Head) or header["output_stride"] not in (8, 16, 32):
+            raise ValueError(f"its head is {header['head']!r} at stride {header['output_stride']!r}")
+        if not isinstance(header["stage"], str | None) or not isinstance(header["frozen"], bool):
+            raise ValueError(f"its stage is {header['stage']!r}, and frozen {header['frozen']!r}")
         given = {field.name: header[field.name] for field in fields(Design)}
         lists = {name: tuple(given[name]) for name in ("classes", "mean", "std")}
-        if len(lists["mean"]) != 3 or len(lists["std"]) != 3 or not isinstance(given["name"], str):
-            raise ValueError("mean and std must have three channels")
         segmenter = build_segmenter(Design(**{**given, **lists}))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} does not state which model it holds ({error})") from error
