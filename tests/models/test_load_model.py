@@ -19,7 +19,10 @@ from shapebias.libraries import timm, torchvision
 from shapebias.models import Classifier, Identity, load_model, wrap
 from shapebias.models.features import classifying_layer
 from shapebias.models.init_from import init_from
+from shapebias.tasks.segmentation.segmenter import segmenter_from
+from shapebias.train.run import build_model
 from testkit.images import class_folder
+from testkit.runs import config
 from testkit.timm_networks import IMAGES, tiny
 
 CONFIG = {"crop_pct": 1.0, "interpolation": "bicubic", "mean": (0.5, 0.5, 0.5), "input_size": (3, 96, 96)}
@@ -125,9 +128,9 @@ def test_weights_of_timm_are_named_also_where_they_are_the_default(monkeypatch):
     assert load_model("timm:test_resnet.r160_in1k").identity.weights == "test_resnet.r160_in1k"
 
 
-def shared_folder(path, network, *, weights="model.safetensors", **config):
+def shared_folder(path, network, *, weights="model.safetensors", **settings):
     """A folder as ``timm.models.save_for_hf`` writes it."""
-    timm.models.save_for_hf(network, path, model_config=config or None, safe_serialization=True)
+    timm.models.save_for_hf(network, path, model_config=settings or None, safe_serialization=True)
     if weights != "model.safetensors":
         (path / "model.safetensors").unlink()
         torch.save(network.state_dict(), path / weights)
@@ -177,7 +180,7 @@ def test_repositories_that_cannot_be_had(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("written", "message"),
     [
         (None, "has no config.json"),
         ([], "names no architecture"),
@@ -187,10 +190,10 @@ def test_repositories_that_cannot_be_had(monkeypatch):
         ({"architecture": "test_resnet", "num_classes": 3, "model_args": {"odd": 1}}, "timm cannot build"),
     ],
 )
-def test_folders_of_timms_that_cannot_be_used(tmp_path, config, message):
+def test_folders_of_timms_that_cannot_be_used(tmp_path, written, message):
     save_file(tiny(3).state_dict(), tmp_path / "model.safetensors")
-    if config is not None:
-        (tmp_path / "config.json").write_text(json.dumps(config))
+    if written is not None:
+        (tmp_path / "config.json").write_text(json.dumps(written))
     with pytest.raises(UserError, match=message):
         load_model(f"timm:local-dir:{tmp_path}")
 
@@ -226,6 +229,21 @@ def test_the_head_does_not_matter_where_a_new_one_takes_its_place(backbone):
         _, (latent,) = model(IMAGES, latents=True)
         _, (expected,) = wrap(network)(IMAGES, latents=True)
     assert torch.equal(latent, expected)
+
+
+def test_segmentation_starts_from_any_head(backbone):
+    path, network = backbone
+    (model,) = load_models([f"timm:test_resnet={path}"])
+    segmenter = segmenter_from(model, head="convolution", size=64)
+    own = segmenter.network.backbone.network.state_dict()
+    assert torch.equal(own["layer4.0.conv1.weight"], network.state_dict()["layer4.0.conv1.weight"])
+
+
+def test_training_starts_from_any_head(tmp_path, backbone, capsys):
+    path, network = backbone
+    model = build_model(config(tmp_path, tmp_path, model="test_resnet", init=str(path), size=64), ("a", "b"))
+    assert torch.equal(model.network.layer4[0].conv1.weight, network.layer4[0].conv1.weight)
+    assert "was skipped (fc.weight, fc.bias)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["knn", "finetune"])
