@@ -20,7 +20,6 @@ from shapebias.data.transforms import Preprocessing, Squashed
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
 from shapebias.evaluators.corruption.corruption_scores import (
-    ALEXNET_ERRORS,
     CorruptionAnswers,
     corruption_error,
     corruption_results,
@@ -150,26 +149,23 @@ def test_mce_by_numpy():
     alexnet = np.array([*noise_and_blur, 866816, 826572, 819324, 564592, 853204, 646056, 717840, 606500])
     rng = np.random.default_rng(2)
     right = (rng.random((50, 75)) < rng.random(75)).astype(np.int8)
-    entry = corruption_error(CorruptionAnswers(right, CELLS, {}), {}, full=False, seed=0)
+    entry = corruption_error(CorruptionAnswers(right, CELLS, {}), {}, seed=0)
     errors = 1 - right.mean(axis=0).reshape(15, 5)
     ce = errors.sum(axis=1) / (5 * alexnet / 1e6)
     assert entry.value == pytest.approx(ce.mean(), rel=1e-12)
     assert list(entry.details["per_corruption"]) == list(CORRUPTIONS)
     np.testing.assert_allclose(list(entry.details["per_corruption"].values()), ce, rtol=1e-12)
     assert entry.ci95[0] < entry.value < entry.ci95[1]
-    assert entry.details["full_public_set"] is False
-    assert entry.details["warning"].endswith("not comparable with published mCE")
     right[0, 3] = -1
-    uneven = corruption_error(CorruptionAnswers(right, CELLS, {}), {}, full=False, seed=0).details["warning"]
-    assert "not comparable with published mCE; 1 of 75 severities lack images" in uneven
+    uneven = corruption_error(CorruptionAnswers(right, CELLS, {}), {}, seed=0).details["warning"]
+    assert "1 of 75 severities lack images" in uneven
     right[0, 3] = 0
-    wrong = corruption_error(CorruptionAnswers(np.zeros_like(right), CELLS, {}), {}, full=True, seed=0)
+    wrong = corruption_error(CorruptionAnswers(np.zeros_like(right), CELLS, {}), {}, seed=0)
     assert wrong.value == pytest.approx((1e6 / alexnet).mean())
-    assert wrong.details["full_public_set"] is True
     assert "warning" not in wrong.details
 
 
-def test_a_part_of_the_classes_is_answered_among_them_and_mce_is_imagenets_alone(tmp_path):
+def test_a_part_of_the_classes_is_answered_among_them_and_mce_is_of_the_published_set_alone(tmp_path):
     wnids = wordnet_ids()
     some = (wnids[3], wnids[250])
     # number 5 is none of the folder's classes: the next best among these is then taken, wnids[3]
@@ -179,12 +175,9 @@ def test_a_part_of_the_classes_is_answered_among_them_and_mce_is_imagenets_alone
     assert {json.dumps(e.condition.get("answers")) for e in outcome.results} == {'"2 of 1000 classes"'}
     assert entries["mean_top1", None, None].value == pytest.approx(0.75)
     assert entries["mean_top1", None, None].details["classes"] == {"in_folder": 2, "of_network": 1000}
-    mce = entries["mce", None, None]
-    assert mce.value == pytest.approx(0.25 * np.mean([1 / error for error in ALEXNET_ERRORS.values()]))
-    assert mce.details["full_public_set"] is False
-    assert "1000 classes" in mce.details["alexnet"]
-    for last in ("mean_top1", "mce"):
-        assert entries[last, None, None].condition == {"answers": "2 of 1000 classes"}
+    assert ("mce", None, None) not in entries  # it would be compared with published mCE, and is not comparable
+    assert "AlexNet's errors on ImageNet-C's full public set" in entries["mean_top1", None, None].details["mce"]
+    assert entries["mean_top1", None, None].condition == {"answers": "2 of 1000 classes"}
 
 
 def test_parts_of_the_set_have_no_silent_mean(tmp_path):
@@ -246,7 +239,7 @@ def test_means_over_no_common_image_are_undefined():
     means = [entry for entry in entries if "severity" not in entry.condition]
     assert {(entry.value, entry.n, entry.ci95) for entry in means} == {(None, 0, None)}
     assert {len(values) for values in per_image.values()} == {0}
-    assert corruption_error(CorruptionAnswers(right, CELLS, {}), {}, full=False, seed=0).value is None
+    assert corruption_error(CorruptionAnswers(right, CELLS, {}), {}, seed=0).value is None
 
 
 @pytest.mark.parametrize("squashed", [False, True])

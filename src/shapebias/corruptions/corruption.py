@@ -1,8 +1,8 @@
 """ImageNet-C's fifteen corruptions (Hendrycks & Dietterich 2019), and one image corrupted by them.
 
-The random numbers of a corrupted image are a function of a seed and the image's name alone. The corruptions are those
-of the optional library imagecorruptions-imaug (imported as ``imagecorruptions``). It draws from numpy's global
-generator, which is seeded for each image and restored.
+The random numbers of a corrupted image are a function of a seed and the image's name alone. Thirteen corruptions are
+those of the optional library imagecorruptions-imaug (imported as ``imagecorruptions``), two are made by ``published``.
+The library draws from numpy's global generator, which is seeded for each image and restored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from shapebias.corruptions.published import PUBLISHED
 from shapebias.errors import UserError, check_at_least, unknown
+from shapebias.stats.streams import Draw, stream
 
 GROUPS = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -86,6 +88,9 @@ def corrupt(
     words = np.frombuffer(hashlib.sha256(key).digest(), dtype="<u4")
     own: dict[str, Any] = {"seed": int(words[0])} if corruption in _SEEDED else {}
     library, _ = corruption_library()
+    if corruption in PUBLISHED:
+        rng = stream(Draw.CORRUPTION, seed, corruption, severity, name)
+        return Image.fromarray(PUBLISHED[corruption](pixels, severity, rng))
     with _quiet(), _numpy_seeded(words):
         if corruption == "glass_blur":  # compiled: it seeds numba's generator, of which every thread has its own
             with ThreadPoolExecutor(1) as thread:

@@ -27,6 +27,7 @@ from shapebias.corruptions.corruption import (
     corruption_library,
 )
 from shapebias.corruptions.layout import MANIFEST, corruption_folders
+from shapebias.corruptions.published import PUBLISHED
 from shapebias.data.decode import UnreadableImage, image_size, load_rgb
 from shapebias.data.encode import is_there, save_image
 from shapebias.data.image_set import ImageSet
@@ -78,7 +79,7 @@ def corrupt_folder(
         "images": len(source),
         "images_fingerprint": source.fingerprint,
         "seed": seed,
-        "library": f"{LIBRARY} {version}",
+        "library": f"{LIBRARY} {version}, without its {' and '.join(PUBLISHED)}",
         "jpeg_quality": QUALITY,
     }
     cells = tuple((corruption, severity) for corruption in corruptions for severity in severities)

@@ -16,9 +16,7 @@ from shapebias.stats.intervals import wilson
 EVALUATOR = "corruptions"
 UNREAD = -1  # in place of an answer
 ALEXNET = "errors of AlexNet on the full public set: 1000 classes of 50 images, answers among all 1000"
-NOT_PUBLIC = (
-    "AlexNet's errors are of 1000 classes of the full public set: this mce is not comparable with published mCE"
-)
+NOT_PUBLIC = "not given: it is relative to AlexNet's errors on ImageNet-C's full public set, and this is another set"
 ALEXNET_ERRORS = {  # top-1 error of AlexNet, the mean over the five severities
     "gaussian_noise": 0.886428,
     "shot_noise": 0.894468,
@@ -112,17 +110,15 @@ def corruption_results(
     return results, per_image
 
 
-def corruption_error(answers: CorruptionAnswers, condition: dict[str, Any], *, full: bool, seed: int) -> Result:
-    """Return ``mce``, the mean corruption error relative to AlexNet's, of a set with all 75 cells.
+def corruption_error(answers: CorruptionAnswers, condition: dict[str, Any], *, seed: int) -> Result:
+    """Return ``mce``, the mean corruption error relative to AlexNet's, of the full public set.
 
     CE of a corruption = the sum of the errors over its five severities / (5 x AlexNet's mean error); mce is the mean
-    over the 15. AlexNet's is 1; it may exceed that. ``n`` counts images, the interval is the bootstrap's over them. For
-    other data than the full public set there is a ``details.warning``.
+    over the 15. AlexNet's is 1; it may exceed that. ``n`` counts images, the interval is the bootstrap's over them.
 
     Args:
         answers: those of the model.
         condition: of the result.
-        full: True for the full public set, on which AlexNet's errors were measured.
         seed: random seed of the resampling.
     """
     errors = {
@@ -131,12 +127,9 @@ def corruption_error(answers: CorruptionAnswers, condition: dict[str, Any], *, f
     }
     relative = {name: error / ALEXNET_ERRORS[name] for name, error in errors.items()}
     uneven = _uneven(answers)
-    if not full:
-        uneven["warning"] = "; ".join([NOT_PUBLIC, *filter(None, [uneven.get("warning")])])
     details = {
         "per_corruption": {name: float(error.mean()) if len(error) else None for name, error in relative.items()},
         "alexnet": ALEXNET,
-        "full_public_set": full,
         **uneven,
     }
     return _mean("mce", np.mean(list(relative.values()), axis=0), condition, details, seed)

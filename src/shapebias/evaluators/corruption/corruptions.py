@@ -19,6 +19,7 @@ from shapebias.evaluators.base import EvalConfig, EvalResult, data_details
 from shapebias.evaluators.class_subset import ClassSubset, answering_among, class_images, find_imagenet
 from shapebias.evaluators.corruption.corruption_scores import (
     EVALUATOR,
+    NOT_PUBLIC,
     UNREAD,
     CorruptionAnswers,
     corruption_error,
@@ -42,7 +43,7 @@ class Corruptions:
     resized to the model's: nothing is cropped. Where a folder has only some of a model's classes, the answer is the
     largest of their logits, and the condition ``answers`` states it.
 
-    Results: see ``corruption_results``; ``mce`` for ImageNet's classes and all 75 cells, see ``corruption_error``. The
+    Results: see ``corruption_results``; ``mce`` for all 75 cells of the full public set, see ``corruption_error``. The
     answers of each cell are stored until all are there: a killed run resumes.
     """
 
@@ -110,10 +111,12 @@ class Corruptions:
                 unreadable += found["unreadable"].tolist()
         answers = CorruptionAnswers(right, tuple(cell.cell for cell in images.cells), images.missing)
         details = self._details(model, images, right, unreadable)
+        full = not images.made and len(images.classes) == COUNT and len(rows) == PUBLIC_IMAGES
+        if not full:
+            details["mce"] = NOT_PUBLIC
         results, per_image = corruption_results(answers, among.condition, details, seed=config.seed)
-        if not images.missing and model.identity.classes == wordnet_ids():
-            full = not images.made and len(images.classes) == COUNT and len(rows) == PUBLIC_IMAGES
-            results.append(corruption_error(answers, among.condition, full=full, seed=config.seed))
+        if full and not images.missing and model.identity.classes == wordnet_ids():
+            results.append(corruption_error(answers, among.condition, seed=config.seed))
         cache.clear()
         names = tuple(name for name, there in zip(images.names, answers.everywhere, strict=True) if there)
         return EvalResult(results, names, per_image)

@@ -128,8 +128,7 @@ def _means(results: Sequence[Result]) -> tuple[tuple[str, str, str], ...]:
     if mean is not None:
         shown.append((" ".join(filter(None, ["mean accuracy", present_note(mean)])), mean))
     if "mce" in defined:
-        own = defined["mce"].details.get("full_public_set") is False
-        shown.append((_MCE + (" on other pictures than the public set's" if own else ""), defined["mce"]))
+        shown.append((_MCE, defined["mce"]))
     return tuple((name, percent(r.value), percent_interval(r.ci95)) for name, r in shown)
 
 
