@@ -118,9 +118,9 @@ def test_command_writes_results_that_the_report_shows(tmp_path, capsys):
     assert Results.load(out / "anna" / "results.json").get("shape-bias", "shape_bias").value == 1.0
     assert sorted(path.name for path in out.iterdir()) == ["anna", "ben-..-..-x", "comparison.json"]
     shape_bias = json.loads((out / "comparison.json").read_text())["paired"][0]
-    assert (shape_bias["a"], shape_bias["b"], shape_bias["n"]) == ("ben/../../x", "anna", 12)
-    assert shape_bias["difference"] == -0.5
-    assert shape_bias["ci95"][0] < -0.5 < shape_bias["ci95"][1]
+    assert (shape_bias["a"], shape_bias["b"], shape_bias["n"]) == ("anna", "ben/../../x", 12)  # as given
+    assert shape_bias["difference"] == 0.5
+    assert shape_bias["ci95"][0] < 0.5 < shape_bias["ci95"][1]
     assert build_report([out], tmp_path / "page.html") == []
     assert "anna" in (tmp_path / "page.html").read_text()
     assert main(["score-responses", str(files[0])]) == 0

@@ -220,7 +220,7 @@ def test_odd_decisions_and_neurons_are_skipped(two: Path, content: str) -> None:
     assert any("decisions.json" in w for w in warnings) and any("neurons.json" in w for w in warnings)
 
 
-def test_models_are_compared_with_the_highest_in_the_order_of_the_bars(two: Path, tmp_path: Path) -> None:
+def test_models_are_compared_with_the_reference_in_the_order_of_the_bars(two: Path, tmp_path: Path) -> None:
     measured(two / "near", "near", weights="near", bias=0.85)
     measured(two / "alone", "alone", weights="alone", bias=0.5)
     assert "Side by side" not in report(two)[0].text
@@ -230,15 +230,55 @@ def test_models_are_compared_with_the_highest_in_the_order_of_the_bars(two: Path
         paired | {"a": "near", "b": "ours", "difference": -0.025, "ci95": [-0.1, 0.05]},
     ]
     compared(two, *differences)
-    page, _ = report(two)
+    page, _ = report(two, reference="ours")
     table = page.section("shape-bias").partition("Side by side")[2]
+    assert "Of 2 intervals about 0.1 would exclude 0 by chance" in page.text
     names = re.findall(r'<tr><th scope="row">.*?<b>(\w+)</b>', table)
     assert names == ["plain", "alone", "near", "ours"]
     assert [a["aria-label"].split(":")[0] for a in page.classed("ratio")] == names
     shown = [cell.split() for cell in cells(table)]
-    assert shown[4:6] == [["\u221267.5", "points", "\u221275.0", "to", "\u221260.0"], ["excludes", "0"]]
+    assert shown[4:6] == [["\u221267.5", "points", "\u221275.0", "to", "\u221260.0"], ["clear", "of", "0"]]
     assert shown[11] == ["not", "compared"]
     assert " ".join(shown[17]) == "includes 0: could be chance" and shown[23] == ["reference"]
+
+
+def test_the_reference_is_the_first_model_given_or_the_one_named_and_never_the_highest(two: Path) -> None:
+    measured(two / "near", "near", weights="near", bias=0.85)
+    row = {"evaluator": "shape-bias", "metric": "shape_bias", "condition": {}, "n": 6, "ci95": [0.01, 0.2]}
+    pairs = [("plain", "ours"), ("plain", "near"), ("ours", "near")]
+    content = {
+        "schema": "shapebias/comparison/1",
+        "weights_sha256": {"plain": "p", "ours": "o", "near": "n"},  # as they were given to the evaluation
+        "paired": [row | {"a": a, "b": b, "difference": 0.1} for a, b in pairs],
+    }
+    (two / "comparison.json").write_text(json.dumps(content))
+    assert "each compared with plain on the same pictures" in report(two)[0].text
+    assert "each compared with near on the same pictures" in report(two, reference="near")[0].text
+    assert "each compared with near on the same pictures" in report(two / "near", two)[0].text  # given first
+    with pytest.raises(UserError, match=r"unknown model of --reference 'nea': did you mean 'near'\?"):
+        report(two, reference="nea")
+
+
+def test_differences_are_called_clear_after_holms_correction_for_all_of_a_table(two: Path) -> None:
+    row = {"evaluator": "shape-bias", "metric": "shape_bias", "condition": {}, "n": 6}
+    for number in range(19):
+        measured(two / f"m{number}", f"m{number}", weights=f"m{number}", bias=0.5 + 0.001 * number)
+    alike = [
+        row | {"a": "plain", "b": f"m{n}", "difference": 0.1, "ci95": [0.005, 0.195], "p": 0.04} for n in range(18)
+    ]
+    sure = row | {"a": "plain", "b": "ours", "difference": -0.5, "ci95": [-0.6, -0.4]}
+    none = row | {"a": "plain", "b": "m18", "difference": 0.01, "ci95": [-0.1, 0.1]}
+    compared(two, *alike, sure, none)
+    page, _ = report(two, reference="plain")
+    text = page.text
+    assert "Of 20 intervals about 1.0 would exclude 0 by chance if no model differed from plain" in text
+    shape_bias, results = page.section("shape-bias"), page.section("results")
+    assert shape_bias.count("excludes 0, but could be chance among several") == 18
+    assert (shape_bias.count(">clear of 0<"), shape_bias.count("includes 0: could be chance")) == (1, 1)
+    assert "20 intervals: by chance about 1.0 would exclude zero" in text
+    assert results.count(">uncorrected only<") == 18
+    assert (results.count('"words">yes<'), results.count('"words">no<')) == (1, 1)
+    assert "could be chance" in text.partition("The difference in shape bias")[2] or "clear of zero, also after" in text
 
 
 def test_shares_of_all_pictures_lead_beside_the_ratio(tmp_path: Path) -> None:

@@ -273,6 +273,9 @@ def test_differences_under_corruption_are_the_paired_ones(tmp_path: Path, turned
     assert ends == {("55%", "65%")}  # 2 and 6 points of 20 either way
     numbers = page.section("results")
     assert "corruptions, one by one: 14 differences" in numbers
+    assert "of 14, about 0.7 would exclude 0 by chance if no models differed" in page.text
+    named = titles(report(tmp_path / "in", reference="b")[0].section("corruptions"))
+    assert "a, shot noise: \u22124.0 points to b (\u22126.0 to \u22122.0)" in named
 
 
 def test_single_numbers_are_folded_away(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from scipy.stats import t as student
 
 from shapebias.stats import bootstrap as module
 from shapebias.stats.bootstrap import bootstrap, distinct_rows, mean_interval, paired_difference, ratio_difference
-from shapebias.stats.intervals import p_value, wilson
+from shapebias.stats.intervals import holm, p_value, wilson
 from shapebias.stats.seeds import seed_difference, seed_interval
 
 
@@ -209,6 +209,16 @@ def test_p_values_agree_with_their_intervals_and_with_scipy():
     assert p_value(0.2, (-0.01, 0.4)) > 0.05 > p_value(0.2, (0.01, 0.4))
     assert (p_value(0.0, (0.0, 0.0)), p_value(0.1, (0.1, 0.1))) == (1.0, 0.0)
     assert p_value(0.1, None) is None and p_value(math.nan, (0.0, 1.0)) is None
+
+
+def test_holm_is_the_step_down_rule():
+    rng = np.random.default_rng(0)
+    p_values = rng.random(9) ** 3
+    order, wanted, highest = np.argsort(p_values), np.empty(9), 0.0
+    for rank, place in enumerate(order):
+        wanted[place] = highest = max(highest, min(1.0, (9 - rank) * p_values[place]))
+    np.testing.assert_allclose(holm(p_values.tolist()), wanted)
+    assert holm([]) == [] and holm([0.2]) == [0.2]
 
 
 @pytest.mark.parametrize("values", [(-1.0, 0.0, 1.0), (0.0, 0.25, 2.0)])

@@ -7,12 +7,13 @@ from pathlib import Path
 from shapebias.cli.output import say
 
 
-def report(runs: list[Path], *, out: Path) -> None:
+def report(runs: list[Path], *, out: Path, reference: str | None = None) -> None:
     """Write one self-contained HTML page from runs, results and response files.
 
     Args:
         runs: folders of runs or results, and response CSV files or folders of them.
         out: the page, for example report.html.
+        reference: name of the model that the others are compared with (default: the first given).
 
     Examples:
         shapebias report runs results --out report.html
@@ -20,7 +21,7 @@ def report(runs: list[Path], *, out: Path) -> None:
     """
     from shapebias.report import build_report
 
-    for warning in build_report(runs, out):
+    for warning in build_report(runs, out, reference=reference):
         say(f"warning: {warning}")
     say(f"wrote {out}")
 

@@ -22,10 +22,11 @@ MAPPING = "as given"
 
 @dataclass(frozen=True)
 class Scored:
-    """One observer: the results, and the decisions by image for comparing observers."""
+    """One observer: the results, the decisions by image for comparing observers, and the place as given."""
 
     results: Results
     given: EvalResult
+    place: int
 
     @property
     def name(self) -> str:
@@ -59,7 +60,7 @@ def score_files(paths: Sequence[Path], *, seed: int = 0) -> list[Scored]:
         given = score_trials(trials, seed=seed)
         given.results[0].details["files"] = files[observer]
         model = {"name": observer, "spec": ", ".join(Path(name).name for name in files[observer])}
-        scored.append(Scored(Results(model, {**environment("cpu"), "seed": seed}, given.results), given))
+        scored.append(Scored(Results(model, {**environment("cpu"), "seed": seed}, given.results), given, len(scored)))
     return sorted(scored, key=lambda one: (one.shape_bias != one.shape_bias, one.shape_bias, one.name))
 
 
@@ -108,8 +109,9 @@ def save(scored: Sequence[Scored], out: Path, *, seed: int = 0) -> list[Path]:
             one.results.save(path)
     if len(scored) == 1:
         return list(places)
-    measured = [(one.results, {"shape-bias": one.given}) for one in scored]
-    store.compare(paired(measured, seed), [one.results for one in scored])
+    as_given = sorted(scored, key=lambda one: one.place)
+    measured = [(one.results, {"shape-bias": one.given}) for one in as_given]
+    store.compare(paired(measured, seed), [one.results for one in as_given])
     return [*places, store.comparison_file]
 
 

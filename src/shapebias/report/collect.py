@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from shapebias.errors import UserError
+from shapebias.errors import UserError, unknown
 from shapebias.report.values import text
 from shapebias.results.audit import FILE as AUDIT_FILE
 from shapebias.results.comparison import Difference, read_comparison
@@ -48,6 +49,7 @@ class Measurement:
 class Model:
     """One model on the page: the training of it, its results, or both; ``index`` is None if it is a person.
 
+    ``place`` is 0 for the reference named by the user, and counts from 1 in the order in which models were given.
     Results without weights under a person's name are a person's.
     """
 
@@ -55,6 +57,7 @@ class Model:
     run: Run | None
     measurements: tuple[Measurement, ...]
     index: int | None = None
+    place: int = 0
 
     @property
     def results(self) -> list[Result]:
@@ -92,12 +95,15 @@ class Collection:
     picture_folders: list[Path] = field(default_factory=list)
 
 
-def collect(folders: Sequence[Path]) -> Collection:
+def collect(folders: Sequence[Path], reference: str | None = None) -> Collection:
     """Search ``folders``, which may also be response files, and return what they hold.
+
+    ``reference`` is the name of the model that others are compared with: by default the first one given, by the order
+    of the folders, and within one of those that were measured together by the order in which they were.
 
     Raises:
         UserError: a folder or file is missing, there is no run, result or response file in any of them, or one of
-            these that cannot be used.
+            these that cannot be used; or no model is called ``reference``.
     """
     runs: list[Run] = []
     measurements: list[Measurement] = []
@@ -122,7 +128,7 @@ def collect(folders: Sequence[Path]) -> Collection:
             "or response CSV files"
         )
     warnings: list[str] = []
-    models = _models(runs, measurements, warnings)
+    models = _placed(_models(runs, measurements, warnings), _in_order(measurements, folders), reference)
     differences = _differences(_existing(comparisons), {m.name for m in measurements}, warnings)
     trials = _trials(responses, warnings)
     return Collection(models, tuple(differences), tuple(trials), tuple(_existing(audits)), warnings)
@@ -156,6 +162,37 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 def is_person(name: str) -> bool:
     """Return whether a name is like those of the people in published response files: ``subject-02``."""
     return _PERSON.fullmatch(name) is not None
+
+
+def _in_order(measurements: Sequence[Measurement], folders: Sequence[Path]) -> list[Path]:
+    """Return the paths of results in the order given: of folders, then that of their comparison, then as found."""
+    names: dict[Path, list[str]] = {}
+    for home in dict.fromkeys(measurement.path.parent.parent for measurement in measurements):
+        names[home] = []
+        with suppress(UserError):  # there is a warning where its differences are read
+            names[home] = list(read_comparison(home / COMPARISON_FILE).weights_sha256)
+    homes = list(names)
+
+    def place(one: Measurement) -> tuple[int, int, int]:
+        home = one.path.parent.parent
+        folder = next((n for n, given in enumerate(folders) if one.path.is_relative_to(given)), len(folders))
+        within = names[home].index(one.name) if one.name in names[home] else len(names[home])
+        return folder, homes.index(home), within
+
+    return [measurement.path for measurement in sorted(measurements, key=place)]
+
+
+def _placed(models: Sequence[Model], order: Sequence[Path], reference: str | None) -> tuple[Model, ...]:
+    """Return the models with their places."""
+    if reference is not None and not any(model.name == reference for model in models):
+        raise unknown("model of --reference", reference, [model.name for model in models])
+    rank = {path: place for place, path in enumerate(order, 1)}
+
+    def place(model: Model) -> int:
+        first = min((rank[measurement.path] for measurement in model.measurements), default=len(order) + 1)
+        return 0 if model.name == reference else first
+
+    return tuple(replace(model, place=place(model)) for model in models)
 
 
 def _existing(paths: Sequence[Path]) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 from shapebias.errors import UserError
 from shapebias.files import read_json, write_json
 from shapebias.results.results import ResultKey, is_number, read_interval, without_nan
+from shapebias.stats.intervals import holm, p_value
 
 SCHEMA = "shapebias/comparison/1"
 
@@ -87,6 +88,19 @@ class Comparison:
     weights_sha256: Mapping[str, str | None] = field(default_factory=dict)
     differences: tuple[Difference, ...] = ()
     unnamed: int = 0
+
+
+def clear_together(differences: Sequence[Difference]) -> list[bool | None]:
+    """Return whether each difference is clear of zero at 5 % after Holm's correction for all; None without an interval.
+
+    A p-value that a file lacks is that of the interval by the normal distribution.
+    """
+    given = [p_value(d.value, d.ci95) if d.p is None and d.value is not None else d.p for d in differences]
+    known = [place for place, (d, p) in enumerate(zip(differences, given, strict=True)) if d.ci95 and p is not None]
+    found: list[bool | None] = [None] * len(differences)
+    for place, p in zip(known, holm([given[place] or 0.0 for place in known]), strict=True):
+        found[place] = p < 0.05
+    return found
 
 
 def read_comparison(path: Path) -> Comparison:

@@ -1,4 +1,4 @@
-"""Accuracy on corrupted pictures: a map per model, and differences to the first (Hendrycks and Dietterich 2019)."""
+"""Accuracy on corrupted pictures: a map per model, and differences to one of them (Hendrycks and Dietterich 2019)."""
 
 from __future__ import annotations
 
@@ -77,15 +77,16 @@ class CorruptionMap:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first model with accuracies under corruptions, and the differences of the others to it."""
+    """The reference, and the differences of the others to it; ``intervals`` of them have an interval."""
 
     first: Model
     others: tuple[Model, ...]
     chart: Markup
+    intervals: int
 
 
 def build(collection: Collection) -> dict[str, Any] | None:
-    """Return the map of every model that was measured on corrupted pictures, and their differences to the first."""
+    """Return the map of every model that was measured on corrupted pictures, and their differences to the reference."""
     measured = [m for m in collection.models if any(r.evaluator == EVALUATOR for r in m.results)]
     if not measured:
         return None
@@ -153,35 +154,39 @@ def _missing(found: Mapping[tuple[str, int | None], Result]) -> str:
 
 
 def _comparison(collection: Collection) -> Comparison | None:
-    """The differences to the first model: the paired ones with their intervals, else those of the two accuracies.
+    """The differences to the reference: the paired ones with their intervals, else those of the two accuracies.
 
     None with fewer than two models, or without a corruption that two were measured on.
     """
     measured = [(model, of_model) for model in collection.models if (of_model := _accuracies(model))]
     if len(measured) < 2:
         return None
-    (first, base), others = measured[0], measured[1:]
+    first, base = min(measured, key=lambda pair: pair[0].place)
+    others = [pair for pair in measured if pair[0] is not first]
+    differences = _paired(collection.differences, first.name)
     found: dict[str, dict[str, tuple[float, Interval | None]]] = {}  # by corruption and model
     for name in TITLES:
         for model, of_model in others:
             here, there = of_model.get((name, None)), base.get((name, None))
             if here and there and here.value is not None and there.value is not None:
-                paired = _paired(collection.differences, name, model.name, first.name)
+                paired = differences.get((name, model.name))
                 found.setdefault(name, {})[model.name] = paired or (here.value - there.value, None)
     models = [model for model, _ in others if any(model.name in of_one for of_one in found.values())]
-    return Comparison(first, tuple(models), _chart(first, models, found)) if models else None
+    intervals = sum(ends is not None for of_one in found.values() for _, ends in of_one.values())
+    return Comparison(first, tuple(models), _chart(first, models, found), intervals) if models else None
 
 
-def _paired(
-    differences: Sequence[Difference], corruption: str, model: str, first: str
-) -> tuple[float, Interval | None] | None:
-    """``model`` minus ``first`` under one corruption."""
-    for item in differences:
-        of_this = (item.evaluator, item.metric, item.condition.get("corruption")) == (EVALUATOR, "top1", corruption)
-        if of_this and "severity" not in item.condition and item.between(model, first):
+def _paired(differences: Sequence[Difference], first: str) -> dict[tuple[str, str], tuple[float, Interval | None]]:
+    """Return every model's difference to ``first`` by corruption and model, over all severities."""
+    found = {}
+    for item in reversed(differences):
+        of_one = item.evaluator == EVALUATOR and item.metric == "top1" and "severity" not in item.condition
+        if of_one and first in (item.a, item.b):
+            model = item.b if item.a == first else item.a
             value, ends = item.of(model)
-            return None if value is None else (value, ends)
-    return None
+            if value is not None:
+                found[text(item.condition.get("corruption")) or "", model] = value, ends
+    return found
 
 
 def _chart(

@@ -19,7 +19,7 @@ from shapebias.report.format import (
     points_interval,
 )
 from shapebias.report.sections import Section
-from shapebias.results.comparison import Difference
+from shapebias.results.comparison import Difference, clear_together
 from shapebias.results.results import Result
 
 R = TypeVar("R")
@@ -91,8 +91,9 @@ class PairedRow:
     b: str
     difference: str
     interval: str
+    over: str
     n: str
-    clear: bool | None
+    clear: str
 
 
 @dataclass(frozen=True)
@@ -138,11 +139,21 @@ def _differences(differences: Sequence[Difference]) -> Table[PairedRow]:
     conditions: dict[str, set[str]] = {}
     for item in differences:
         conditions.setdefault(item.evaluator, set()).add(describe(item.condition))
-    table: Table[PairedRow] = Table()
+    table: Table[Difference] = Table()
     for item in differences:
         away = is_single(item.condition) and len(conditions[item.evaluator]) > _MANY
-        table.add(_paired(item), item.evaluator, away=away)
-    return table
+        table.add(item, item.evaluator, away=away)
+    return Table(_paired_rows(table.rows), {title: _paired_rows(items) for title, items in table.folded.items()})
+
+
+def _paired_rows(items: Sequence[Difference]) -> list[PairedRow]:
+    """Return the rows of one table, in which Holm's correction is for all of them."""
+    words = {None: "\u2013", True: "yes", False: "no"}
+    rows = []
+    for item, together in zip(items, clear_together(items), strict=True):
+        alone = item.clear and not together
+        rows.append(_paired(item, "uncorrected only" if alone and together is not None else words[together]))
+    return rows
 
 
 def is_single(condition: Mapping[str, Any]) -> bool:
@@ -150,12 +161,12 @@ def is_single(condition: Mapping[str, Any]) -> bool:
     return "severity" in condition or "corruption" in condition or condition.get("attack", "none") != "none"
 
 
-def _paired(item: Difference) -> PairedRow:
+def _paired(item: Difference, clear: str) -> PairedRow:
     title = f"{item.evaluator}, {item.metric}" + (f" ({describe(item.condition)})" if item.condition else "")
     fraction = _is_known(item.metric) or _within([item.value, *(item.ci95 or ())], -1.0)
     shown = points(item.value) if fraction else plain(item.value)
     ends = points_interval(item.ci95) if fraction else plain_interval(item.ci95)
-    return PairedRow(title, item.a, item.b, shown, ends, counted(item.n), item.clear)
+    return PairedRow(title, item.a, item.b, shown, ends, item.over, counted(item.n), clear)
 
 
 def _place(key: Key) -> tuple[int, str, int, str, list[tuple[float, str]]]:

@@ -14,7 +14,7 @@ from shapebias.report.format import percent, points, points_interval
 from shapebias.report.respondents import Respondent, respondents
 from shapebias.report.sections import Section
 from shapebias.report.sections.accuracy import TITLES
-from shapebias.results.comparison import Difference
+from shapebias.results.comparison import Difference, clear_together
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Compared:
 
 
 def build(collection: Collection) -> dict[str, Any] | None:
-    """Return a row per model and person, the summary, and the numbers with differences to the highest model."""
+    """Return a row per model and person, the summary, and the numbers with differences to the reference."""
     found = respondents(collection)
     if not found:
         return None
@@ -45,17 +45,18 @@ def build(collection: Collection) -> dict[str, Any] | None:
     ranked = [row.of for row in rows if row.of.overall is not None]
     models = [one for one in ranked if one.index is not None]
     models = [one for one in models if one.model is not None] or models or ranked
-    named = {one.name for one in ranked}
     accuracies = any(r.evaluator in TITLES and r.metric == "top1" for m in collection.models for r in m.results)
-    reference = models[-1].name if models else ""
-    compared = [_compare(one, reference, collection.differences) for one in ranked if one.model is not None]
+    of_bias = [d for d in collection.differences if d.metric == "shape_bias"]
+    reference = _reference(ranked, models, of_bias)
+    compared = _compare([one for one in ranked if one.model is not None], reference, of_bias)
     return {
         "rows": rows,
-        "without": [model for model in collection.models if model.name not in named],
-        "summary": _summary(models, collection.differences) if models else None,
+        "without": [model for model in collection.models if model.name not in {one.name for one in ranked}],
+        "summary": _summary(models, of_bias) if models else None,
         "accuracies": accuracies,
         "compared": compared if any(row.difference for row in compared) else [],
         "reference": reference,
+        "comparisons": sum(row.difference is not None for row in compared),
     }
 
 
@@ -71,11 +72,14 @@ def _summary(ranked: Sequence[Respondent], differences: Sequence[Difference]) ->
     if low is high:
         return _decisions(low)
     text = f"{_decisions(high)} {_decisions(low)}"
-    found = [d for d in differences if d.metric == "shape_bias" and d.between(low.name, high.name)]
-    for item in found:
+    names = {one.name for one in ranked}
+    pairs = [d for d in differences if {d.a, d.b} <= names]
+    for item, clear in zip(pairs, clear_together(pairs), strict=True):
         value, ends = item.of(high.name)
-        if ends is not None:
-            inside = "is clear of zero" if item.clear else "could be chance"
+        if item.between(low.name, high.name) and ends is not None:
+            several = f", also after Holm's correction for {len(pairs)} pairs of models" if len(pairs) > 1 else ""
+            chance = f" of {len(pairs)} pairs of models" if item.clear and len(pairs) > 1 else ""
+            inside = f"is clear of zero{several}" if clear else f"could be chance{chance}"
             return (
                 f"{text} The difference in shape bias on the same pictures {inside}: {points(value)} "
                 f"(95 % interval {points_interval(ends)})."
@@ -97,15 +101,34 @@ def _decisions(one: Respondent) -> str:
     )
 
 
-def _compare(one: Respondent, reference: str, differences: Sequence[Difference]) -> Compared:
-    if one.name == reference:
-        return Compared(one, None, "", "reference")
-    item = next((d for d in differences if d.metric == "shape_bias" and d.between(one.name, reference)), None)
-    if item is None or item.value is None:
-        return Compared(one, None, "", "not compared")
-    value, ends = item.of(one.name)
-    verdict = "no interval" if item.clear is None else "excludes 0" if item.clear else "includes 0: could be chance"
-    return Compared(one, points(value), "" if ends is None else points_interval(ends), verdict)
+def _reference(ranked: Sequence[Respondent], models: Sequence[Respondent], differences: Sequence[Difference]) -> str:
+    """Return the name of the model asked for, else of the first given that is compared with another."""
+    named = [one for one in ranked if one.model is not None and one.model.place == 0]
+    known = {name for d in differences for name in (d.a, d.b)}
+    candidates = named or [one for one in models if one.name in known] or models
+    return min(candidates, key=lambda one: one.model.place if one.model else 0).name if candidates else ""
+
+
+def _compare(ranked: Sequence[Respondent], reference: str, differences: Sequence[Difference]) -> list[Compared]:
+    """Compare everyone with the reference; a difference is called clear after Holm's correction for all of these."""
+    names = {one.name for one in ranked}
+    items = {d.a if d.b == reference else d.b: d for d in reversed(differences) if reference in (d.a, d.b)}
+    items = {name: item for name, item in items.items() if name in names and item.value is not None}
+    clear = dict(zip(items, clear_together(list(items.values())), strict=True))
+    found = []
+    for one in ranked:
+        item = items.get(one.name)
+        if item is None:
+            found.append(Compared(one, None, "", "reference" if one.name == reference else "not compared"))
+            continue
+        value, ends = item.of(one.name)
+        verdict = "includes 0: could be chance"
+        if item.clear is None:
+            verdict = "no interval"
+        elif item.clear:
+            verdict = "clear of 0" if clear[one.name] else "excludes 0, but could be chance among several"
+        found.append(Compared(one, points(value), "" if ends is None else points_interval(ends), verdict))
+    return found
 
 
 SHAPE_BIAS = Section("Shape bias", "shape_bias.html", build, expected=True)
