@@ -20,7 +20,7 @@ LAYERS = (
     ("results",),
     ("metrics",),
     ("data", "losses", "stats"),
-    ("download", "environment", "errors", "files", "libraries", "progress"),
+    ("allocator", "download", "environment", "errors", "files", "lazy", "libraries", "progress", "ranks"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 LONGEST = 320  # lines of a file

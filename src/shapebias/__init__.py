@@ -5,8 +5,9 @@ The public names are imported when they are first used, so that ``import shapebi
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from shapebias.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from shapebias.api import train, transfer
@@ -73,11 +74,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("shapebias")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'shapebias' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    return imported_on_use(__name__, _HOMES)(name)
 
 
 def __dir__() -> list[str]:

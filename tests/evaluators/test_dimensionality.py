@@ -439,7 +439,7 @@ def test_a_model_without_a_classifying_layer_is_refused_first(tmp_path, images):
 def test_a_missing_copy_is_refused_not_skipped(tmp_path, grid, gone):
     for path in (grid / "cat").glob(gone):
         path.unlink()
-    with pytest.raises(UserError, match=r"copies of images in its styles.csv, first cat/1\.png-style.*it resumes"):
+    with pytest.raises(UserError, match=r"copies of images in its copies.jsonl, first cat/1\.png-style.*it resumes"):
         Dimensionality(EvalConfig(grid, tmp_path / "out"))
 
 

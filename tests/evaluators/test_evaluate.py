@@ -193,7 +193,7 @@ def test_stylized_folders_are_taken_as_given_when_finished(colours, tmp_path, st
     found = evaluate(by_colour("net"), evaluators=["stylized"], data=given).get("stylized", "top1")
     assert found.condition == {"styles": "as given"}
     assert found.n == 24
-    (given / "styles.csv").unlink()
+    (given / "copies.jsonl").unlink()
     with pytest.raises(UserError, match="not finished"):
         evaluate(by_colour("net"), evaluators=["stylized"], data=given)
 

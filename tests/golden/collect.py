@@ -27,7 +27,7 @@ INPUTS = (
     *("stylized-imagenet", "vgg19", "golden_network.py", "classes.txt", "vgg16.h5", "commands.log", "__pycache__"),
 )
 SAME_PIXELS = ("shapes16/", "photos-c/", "imagenet-c/", "results/corruptions/images/")  # on every processor
-SAME_TABLES = ("styles.csv", "cue-conflict.csv")
+SAME_TABLES = ("copies.jsonl", "cue-conflict.csv")
 WITH_SETTINGS = (
     *("runs/in", "runs/adamw", "runs/stages", "transfer/in/voc12/seed-0", "ablation/mmsi/seed-0"),
     *("segmentation/in/finetuned/seed-0", "segmentation-frozen/in/frozen/seed-0"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import pytest
@@ -49,8 +48,8 @@ def test_every_image_gets_the_same_textures_once_each(tmp_path, images, textures
     bank, unreadable = texture_grid(images, out, textures, stylizer, "digest", GridSettings(count=3))
     assert unreadable == []
     assert [name.split("/")[0] for name in bank.names] == ["cracked", "marbled", "pleated"]
-    with (out / "styles.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    with (out / "copies.jsonl").open() as file:
+        rows = [json.loads(line) for line in file]
     by_view = {}
     for row in rows:
         by_view.setdefault(row["view"], set()).add(row["style"])

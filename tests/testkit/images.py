@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from torch import Tensor
 
-from shapebias.data import materialize
+from shapebias.data.encode import save_image
+from shapebias.stylize import batches
 
 
 def noise_image(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Path:
@@ -29,17 +30,16 @@ def class_folder(root: Path, classes: tuple[str, ...] = ("bear", "cat"), per_cla
 
 
 def killed_at_image(number: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Kill at the ``number``-th image of a folder of made images; the list grows by one an image."""
+    """Kill at the ``number``-th image of a stylization, and at those after it; the list grows by one an image."""
     written: list[int] = []
-    to_image = materialize.to_image
 
-    def killed(image: Tensor) -> Image.Image:
+    def killed(*arguments: Any, **options: Any) -> None:
         written.append(1)
-        if len(written) == number:
+        if len(written) >= number:
             raise KeyboardInterrupt
-        return to_image(image)
+        save_image(*arguments, **options)
 
-    monkeypatch.setattr(materialize, "to_image", killed)
+    monkeypatch.setattr(batches, "save_image", killed)
     return written
 
 

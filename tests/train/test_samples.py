@@ -49,7 +49,7 @@ def test_image_and_ready_views_share_one_crop(tmp_path):
             shown = Image.open(path).convert("RGB")
             (ImageOps.invert(shown) if view else shown).save(target)
     (copies / "stylize.json").write_text(json.dumps({"per_image": 2}))
-    (copies / "styles.csv").write_text("")
+    (copies / "copies.jsonl").write_text("")
     samples = TrainingSamples(folder, size=24, views=2, stylized=copies)
     for epoch in range(3):
         sample = samples[(epoch, 1)]

@@ -152,7 +152,7 @@ def test_a_run_leaves_everything_behind(images, stylizer, bank, tmp_path):
     out = train(config(data, tmp_path / "run", stylized=tmp_path / "stylized"))
     run = json.loads((out / "run.json").read_text())
     assert (run["scheme"], run["images_seen"], run["warnings"]) == ("mmsi-sin-in", 2 * 4 * 3, [])
-    assert set(run["inputs"]) - {"validation"} == {"stylized stylize.json", "stylized styles.csv"}
+    assert set(run["inputs"]) - {"validation"} == {"stylized stylize.json", "stylized copies.jsonl"}
     assert [row["epoch"] for row in rows(out)] == ["1", "2"]
     for row in numbers(out):
         assert {"loss", "natural", "stylized", "mmsi", "rho", "spread", "train_top1", "val_top1"} <= set(row)

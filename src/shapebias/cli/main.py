@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import wrap
 from types import FrameType
 
+from shapebias.allocator import keep_freed_memory
 from shapebias.cli import make_data, measuring, showing, stylizing, training
 from shapebias.cli.parser import WIDTH, Parser, unknown
 from shapebias.errors import UserError, refused_by_system
@@ -106,6 +107,7 @@ def _run(arguments: list[str]) -> None:
         if name == "train":
             rest = with_settings_of_run(rest)
         values = Parser(name, COMMANDS[name]).read(rest)
+        keep_freed_memory()
         try:
             COMMANDS[name](**values)
         except SystemExit as leaving:

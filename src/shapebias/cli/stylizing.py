@@ -21,13 +21,13 @@ class StylizerOptions:
 
     Args:
         stylizer: small, vgg19 (downloaded), or a file or folder of weights.
-        batch_size: images stylized at once.
+        batch_size: images stylized at once (default: 16, on a GPU 64 or as many as fit).
         device: auto, cpu, cuda or mps.
         strict: stop at an unreadable image.
     """
 
     stylizer: str = "small"
-    batch_size: int = 16
+    batch_size: int | None = None
     device: str = "auto"
     strict: bool = False
 
@@ -45,6 +45,7 @@ def stylize(
     *,
     out: Path,
     styles: Path | None = None,
+    preview: Path | None = None,
     settings: StylizeSettings,
     work: StylizerOptions,
 ) -> None:
@@ -53,33 +54,53 @@ def stylize(
     The stylizer vgg19 is the paper's AdaIN. Its two files are downloaded once, or
     read from a folder given as --stylizer that contains vgg_normalised.pth and
     decoder.pth. It needs --styles: the packaged styles only fit the small stylizer.
-    The same command resumes after an interruption.
+    The styles of an image depend on --seed and its name alone, and of a folder of
+    styles only those that are drawn are encoded. Tar shards in WebDataset layout give
+    shards of copies, with the samples' other fields. The same command resumes after an
+    interruption; under torchrun the images are divided over its processes.
 
     Args:
-        images: folder of images.
+        images: folder of images, or of tar shards in WebDataset layout.
         out: folder of the copies.
         styles: folder of style images, or a style bank (default: the package's).
+        preview: contact sheet to write, of some images beside their copies.
         settings: settings of the copies.
         work: options of the stylizer.
 
     Examples:
         shapebias stylize photos --out photos-stylized
         shapebias stylize photos --styles my-paintings --per-image 4 --out photos-mine
+        shapebias stylize photos --out photos-stylized --preview sheet.png
+        torchrun --nproc-per-node 2 -m shapebias stylize photos --out photos-stylized
         shapebias stylize photos --stylizer vgg19 --styles paintings --out photos-vgg
     """
+    from shapebias.ranks import rank_and_size
     from shapebias.stylize import load_styles
-    from shapebias.stylize.folder import stylize_folder
+    from shapebias.stylize.folder import COPIES, MANIFEST, stylize_folder
     from shapebias.stylize.load import check_styles
+    from shapebias.stylize.shards import find_shards, stylize_shards
+    from shapebias.stylize.sheet import sheet_of_copies
+    from shapebias.stylize.style_folder import StyleFolder
 
     check_styles(work.stylizer, styles)
     network, digest, device = work.load()
-    bank = load_styles(styles, network, digest)
-    bank = bank.split("train" if styles is None else "all")
-    unreadable = stylize_folder(
-        images, out, network, bank, settings, batch_size=work.batch_size, device=device, strict=work.strict
+    if styles is not None and styles.is_dir():
+        drawn_from = StyleFolder(styles, network, digest, out, rank=rank_and_size()[0], strict=work.strict)
+    else:
+        drawn_from = load_styles(styles, network, digest).split("train" if styles is None else "all")
+    shards = find_shards(images)
+    if shards and preview is not None:
+        raise UserError("--preview is for a folder of images, not for tar shards")
+    stylize_all = stylize_shards if shards else stylize_folder
+    unreadable = stylize_all(
+        images, out, network, drawn_from, settings, batch_size=work.batch_size, device=device, strict=work.strict
     )
     warn_unreadable(unreadable)
-    say(f"wrote {out}: {settings.per_image} stylized copies per image, stylize.json, styles.csv")
+    listed = "a list for each shard" if shards else COPIES
+    say(f"wrote {out}: {settings.per_image} stylized copies per image, {MANIFEST}, {listed}")
+    if preview is not None and rank_and_size()[0] == 0:
+        sheet_of_copies(out, images, preview)
+        say(f"wrote {preview}")
 
 
 def cue_conflict(
@@ -115,7 +136,7 @@ def cue_conflict(
 
     network, digest, device = work.load()
     count, unreadable = make_cue_conflict(
-        images, out, network, digest, settings, batch_size=work.batch_size, device=device, strict=work.strict
+        images, out, network, digest, settings, batch_size=work.batch_size or 16, device=device, strict=work.strict
     )
     for reason in unreadable:
         say(f"warning: replaced unreadable image {reason} by another one")

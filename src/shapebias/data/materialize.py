@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
 from shapebias.files import claim_folder, locked, read_json, remove_leftovers, write_json
 from shapebias.progress import progress
+from shapebias.ranks import gather, rank_and_size
 
 UNREADABLE = "unreadable.json"  # "path: reason" of each source that was skipped; there once a folder is finished
 
@@ -44,6 +46,7 @@ def materialize(
     finish: Callable[[], None] | None = None,
     listing: str | None = UNREADABLE,
     wait: bool = False,
+    over_ranks: bool = False,
 ) -> list[str]:
     """Make the files of ``items`` that are not in ``out`` yet.
 
@@ -67,6 +70,7 @@ def materialize(
         finish: called when all files are there, before ``listing`` is written.
         listing: the name of the JSON list of skipped sources, there once the folder is finished; None for none.
         wait: wait for another process that works in the folder, instead of refusing it.
+        over_ranks: divide the items over the processes of ``torchrun``, each of which makes this call.
 
     Returns:
         The sources that were skipped, "path: reason" each.
@@ -83,21 +87,33 @@ def materialize(
         skipped.append(str(error))
         bar.advance(each)
 
-    with locked(out, wait=wait):
-        claim_folder(out, dict(identity), marker=marker, describe=lambda _: what)
-        remove_leftovers(out)
-        missing = [item for item in items if not all(is_there(file) for file in files(item))]
+    rank, ranks = rank_and_size() if over_ranks else (0, 1)
+    own = items[rank::ranks]
+    with contextlib.ExitStack() as held:
+        if rank == 0:
+            held.enter_context(locked(out, wait=wait))
+            claim_folder(out, dict(identity), marker=marker, describe=lambda _: what)
+            remove_leftovers(out)
+        if ranks > 1:
+            gather(None)  # the folder is claimed
+        missing = [item for item in own if not all(is_there(file) for file in files(item))]
         if missing and listing:
             (out / listing).unlink(missing_ok=True)
-        with progress(title, total=len(items) * each, done=(len(items) - len(missing)) * each, unit=unit) as bar:
+        with progress(
+            title, total=len(own) * each, done=(len(own) - len(missing)) * each, unit=unit, shown=rank == 0
+        ) as bar:
             for count in make(missing, skip) if missing else ():
                 bar.advance(count * each)
+        if ranks > 1:
+            skipped = [text for part in gather(skipped) for text in part]
         if skipped and len(skipped) == len(items):
             raise UserError(f"none of the {len(items)} images could be read, first {skipped[0]}")
-        if finish is not None:
+        if rank == 0 and finish is not None:
             finish()
-        if listing:
+        if rank == 0 and listing:
             write_json(out / listing, [*unreadable, *skipped])
+        if ranks > 1:
+            gather(None)  # the folder is finished
     return [*unreadable, *skipped]
 
 

@@ -19,6 +19,7 @@ from shapebias.results.results import EvalResult
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import (
     MANIFEST,
+    copies_format,
     stylize_folder,
     stylized_views,
     unreadable_sources,
@@ -107,10 +108,11 @@ def copies_of(folder: ImageSet, source: Path, copies: Path, views: int) -> Image
 
     ``source`` is the folder that was stylized: the images lie in it or below.
     """
+    kind = copies_format(copies)
     found = [
         (row, copy)
         for row, path in enumerate(folder.paths)
-        for copy in (view_path(copies, source, path, view) for view in range(views))
+        for copy in (view_path(copies, source, path, view, kind) for view in range(views))
         if copy.is_file()
     ]
     taken = folder.take([row for row, _ in found])

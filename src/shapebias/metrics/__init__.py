@@ -3,11 +3,25 @@
 ``functional`` holds the pure functions they are thin layers on, which evaluators and tasks use too.
 """
 
-from shapebias import libraries as _libraries  # noqa: F401 - first: torchmetrics imports torchvision, see there
-from shapebias.metrics.average_precision import MultilabelAveragePrecision
-from shapebias.metrics.latents import MutualShapeInformation, ShapeDimensionality
-from shapebias.metrics.segmentation import SegmentationIoU
-from shapebias.metrics.shape_bias import ShapeBias
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shapebias.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from shapebias.metrics.average_precision import MultilabelAveragePrecision
+    from shapebias.metrics.latents import MutualShapeInformation, ShapeDimensionality
+    from shapebias.metrics.segmentation import SegmentationIoU
+    from shapebias.metrics.shape_bias import ShapeBias
+
+_HOMES = {
+    "MultilabelAveragePrecision": "shapebias.metrics.average_precision",
+    "MutualShapeInformation": "shapebias.metrics.latents",
+    "SegmentationIoU": "shapebias.metrics.segmentation",
+    "ShapeBias": "shapebias.metrics.shape_bias",
+    "ShapeDimensionality": "shapebias.metrics.latents",
+}
 
 __all__ = [
     "MultilabelAveragePrecision",
@@ -16,3 +30,5 @@ __all__ = [
     "ShapeBias",
     "ShapeDimensionality",
 ]
+
+__getattr__ = imported_on_use(__name__, _HOMES)

@@ -6,10 +6,9 @@ from typing import get_args
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from shapebias.errors import unknown
+from shapebias.metrics.base import Metric, dim_zero_cat
 from shapebias.metrics.functional.average_precision import Kind, mean_average_precision
 
 

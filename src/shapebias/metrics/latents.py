@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from shapebias.metrics.base import Metric
 from shapebias.metrics.functional.dimensionality import factor_scores, factor_shares
 from shapebias.metrics.functional.moments import add_pairs, empty_moments, merge_moments, mutual_information
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from shapebias.metrics.base import Metric
 from shapebias.metrics.functional.segmentation import IGNORED, confusion_matrix, iou
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from shapebias.data.categories16 import CATEGORIES
+from shapebias.metrics.base import Metric
 from shapebias.metrics.functional.shape_bias import IMAGENET, decisions, shape_bias
 
 

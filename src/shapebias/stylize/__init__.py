@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from shapebias.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from shapebias.stylize.adain import AdaIN
@@ -13,18 +14,14 @@ if TYPE_CHECKING:
     from shapebias.stylize.vgg import VGGAdaIN
 
 _HOMES = {  # imported when asked for, so that settings are read without torch
-    "AdaIN": "adain",
-    "StyleBank": "bank",
-    "Stylizer": "stylizer",
-    "VGGAdaIN": "vgg",
-    "load_styles": "bank",
-    "load_stylizer": "load",
+    "AdaIN": "shapebias.stylize.adain",
+    "StyleBank": "shapebias.stylize.bank",
+    "Stylizer": "shapebias.stylize.stylizer",
+    "VGGAdaIN": "shapebias.stylize.vgg",
+    "load_styles": "shapebias.stylize.bank",
+    "load_stylizer": "shapebias.stylize.load",
 }
 
 __all__ = ["AdaIN", "StyleBank", "Stylizer", "VGGAdaIN", "load_styles", "load_stylizer"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'shapebias.stylize' has no attribute '{name}'")
-    return getattr(import_module(f"shapebias.stylize.{_HOMES[name]}"), name)
+__getattr__ = imported_on_use(__name__, _HOMES)

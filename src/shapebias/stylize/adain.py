@@ -45,9 +45,9 @@ class AdaIN(Stylizer):
         self.channels = channels
         self.encoder = nn.ModuleList(
             [
-                nn.Sequential(_conv(3, fine), nn.ReLU()),
-                nn.Sequential(_conv(fine, middle, stride=2), nn.ReLU(), _conv(middle, middle), nn.ReLU()),
-                nn.Sequential(_conv(middle, coarse, stride=2), nn.ReLU(), _conv(coarse, coarse), nn.ReLU()),
+                _convolutions((3, fine)),
+                _convolutions((fine, middle), (middle, middle)),
+                _convolutions((middle, coarse), (coarse, coarse)),
             ]
         )
         self.blocks = nn.ModuleList(_ResidualBlock(coarse) for _ in range(blocks))
@@ -79,9 +79,9 @@ class AdaIN(Stylizer):
         for block in self.blocks:
             x = block(x)
         x = F.interpolate(x, size=half, mode="nearest")
-        x = F.relu(adain(self._grain(self.up[0](x), 1), m2, s2))
+        x = F.relu(adain(self._grain(self.up[0](x), 1), m2, s2), inplace=True)
         x = F.interpolate(x, size=tuple(size), mode="nearest")
-        x = F.relu(adain(self._grain(self.up[1](x), 2), m1, s1))
+        x = F.relu(adain(self._grain(self.up[1](x), 2), m1, s1), inplace=True)
         return torch.sigmoid(self.to_rgb(x).float())
 
     def _grain(self, features: Tensor, scale: int) -> Tensor:
@@ -92,11 +92,18 @@ class AdaIN(Stylizer):
         if self.training:
             tile = tile.roll(torch.randint(NOISE_TILE, (2,)).tolist(), (0, 1))
         tile = tile.repeat(rows, columns)[:height, :width]
-        return features + self.grain[scale].to(features.dtype)[:, None, None] * tile
+        grain = self.grain[scale].to(features.dtype)[:, None, None] * tile
+        return features + grain[None].contiguous(memory_format=torch.channels_last)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, padding_mode="reflect")
+
+
+def _convolutions(*channels: tuple[int, int]) -> nn.Sequential:
+    """Convolutions with a ReLU each; of two, the first halves the size."""
+    convolutions = [_conv(*c, stride=2 if number + 1 < len(channels) else 1) for number, c in enumerate(channels)]
+    return nn.Sequential(*(layer for conv in convolutions for layer in (conv, nn.ReLU(inplace=True))))
 
 
 class _ResidualBlock(nn.Module):
@@ -105,4 +112,4 @@ class _ResidualBlock(nn.Module):
         self.first, self.second = _conv(channels, channels), _conv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
+        return x + self.second(F.relu(self.first(x), inplace=True))

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
 
+from shapebias.data.ahead import same_size_batches
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.folders import list_images
 from shapebias.data.image_set import fingerprint
-from shapebias.data.materialize import Skip, check_outside, materialize, read_unreadable, save_png
-from shapebias.data.transforms import to_tensor
+from shapebias.data.materialize import Skip, check_outside, materialize, read_unreadable
 from shapebias.errors import UserError, check_at_least
-from shapebias.files import read_json, write_text
+from shapebias.files import read_json, sha256, write_text
+from shapebias.ranks import rank_and_size
 from shapebias.stats.streams import Draw, stream
-from shapebias.stylize.bank import StyleBank, draw_styles
-from shapebias.stylize.settings import SMALLEST, StylizeSettings
+from shapebias.stylize.bank import draw_styles
+from shapebias.stylize.batches import Stylizing, default_batch_size, stylize_batches, stylized_size
+from shapebias.stylize.settings import StylizeSettings
+from shapebias.stylize.style_folder import Styles
 from shapebias.stylize.stylizer import Stylizer
 
 MANIFEST = "stylize.json"
-WAITING = 16
+COPIES = "copies.jsonl"  # a line for each copy: its image, view, style, file and hash; there once all are made
 
 
-def view_path(folder: Path, source: Path, image: Path, view: int) -> Path:
+def view_path(folder: Path, source: Path, image: Path, view: int, suffix: str = "png") -> Path:
     """Return the path in ``folder`` of the ``view``-th stylized copy of ``image``, which lies below ``source``."""
     relative = image.relative_to(source)
-    return folder / relative.parent / f"{relative.name}-style{view}.png"
+    return folder / relative.parent / f"{relative.name}-style{view}.{suffix}"
 
 
 def stylized_views(folder: Path) -> int:
@@ -45,13 +45,19 @@ def stylized_views(folder: Path) -> int:
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} was not made by 'shapebias stylize' (no {MANIFEST} in it)")
-    if not (Path(folder) / "styles.csv").is_file():
+    if not (Path(folder) / COPIES).is_file():
         raise UserError(f"{folder} is not finished: run the same 'shapebias stylize' again to resume")
     manifest = read_json(path)
     views = manifest.get("per_image") if isinstance(manifest, dict) else None
     if not isinstance(views, int) or isinstance(views, bool) or views < 1:
         raise UserError(f"{path} does not state the number of styles per image (per_image): stylize the folder again")
     return views
+
+
+def copies_format(folder: Path) -> str:
+    """Return the file ending of the copies in a folder made by ``stylize_folder``: png, jpeg or webp."""
+    manifest = read_json(Path(folder) / MANIFEST)
+    return str(manifest.get("format", "png")) if isinstance(manifest, dict) else "png"
 
 
 def unreadable_sources(folder: Path) -> list[str]:
@@ -65,7 +71,7 @@ def check_copies(folder: Path, source: Path) -> None:
     Raises:
         UserError: not finished, made of other images, or copies that are missing.
     """
-    views = stylized_views(folder)
+    views, kind = stylized_views(folder), copies_format(folder)
     images = list_images(source)
     again = f"shapebias stylize {source} --out {folder}"
     if read_json(folder / MANIFEST).get("images_fingerprint") != fingerprint(source, images):
@@ -76,7 +82,7 @@ def check_copies(folder: Path, source: Path) -> None:
     for image in images:
         if any(text.endswith(image.relative_to(source).as_posix()) for text in skipped) and not _readable(image):
             continue
-        for copy in (view_path(folder, source, image, view) for view in range(views)):
+        for copy in (view_path(folder, source, image, view, kind) for view in range(views)):
             if copy.parent not in there:
                 there[copy.parent] = {f.name for f in copy.parent.iterdir()} if copy.parent.is_dir() else set()
             if copy.name not in there[copy.parent]:
@@ -97,11 +103,11 @@ def stylize_folder(
     source: Path,
     out: Path,
     stylizer: Stylizer,
-    bank: StyleBank,
+    styles: Styles,
     settings: StylizeSettings,
     *,
     images: Sequence[Path] | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     device: torch.device | str = "cpu",
     strict: bool = False,
     wait: bool = False,
@@ -109,43 +115,45 @@ def stylize_folder(
     """Write ``settings.per_image`` stylized copies of every image below ``source``, or of ``images``, to ``out``.
 
     Each image's styles are drawn from (seed, its relative path); with ``same_styles`` every image gets the
-    same ones. Copies that are already there are kept, so that a killed run resumes. Images whose
-    shorter side exceeds ``settings.size`` are reduced to it. With ``wait`` another process in ``out`` is waited for.
+    same ones. Copies that are already there are kept, so that a killed run resumes. Under ``torchrun`` the
+    images are divided over the processes. With ``wait`` another process in ``out`` is waited for.
 
     Returns:
         The unreadable images, one "path: reason" each.
     """
     source, out = Path(source), Path(out)
+    batch_size = default_batch_size(device) if batch_size is None else batch_size
     check_at_least(1, batch_size=batch_size)
     images = list_images(source) if images is None else images
     check_outside(out, source)
+    styles_of("", settings, len(styles))  # refuses fewer styles than views before anything is written
     identity: dict[str, Any] = {
-        "schema": "shapebias/stylize/1",
+        "schema": "shapebias/stylize/2",
         "source": str(source.resolve()),
         "images_fingerprint": fingerprint(source, images),
-        "per_image": settings.per_image,
-        "alpha": settings.alpha,
-        "size": settings.size,
-        "same_styles": settings.same_styles,
-        "seed": settings.seed,
-        "stylizer_sha256": bank.stylizer_sha256,
-        "styles_sha256": bank.sha256,
+        **asdict(settings),
+        "stylizer_sha256": styles.stylizer_sha256,
+        "styles_sha256": styles.sha256,
     }
-    chosen = {image: _styles_of(image.relative_to(source), settings, len(bank)) for image in images}
+    rank, ranks = rank_and_size()
+    own = images[rank::ranks]
 
     def copies(image: Path) -> list[Path]:
-        return [view_path(out, source, image, view) for view in range(settings.per_image)]
+        return [view_path(out, source, image, view, settings.format) for view in range(settings.per_image)]
 
-    @torch.inference_mode()
+    def drawn(images: Sequence[Path]) -> np.ndarray:
+        chosen = [styles_of(image.relative_to(source).as_posix(), settings, len(styles)) for image in images]
+        return styles.readable(np.stack(chosen))
+
     def make(missing: list[Path], skip: Skip) -> Iterator[int]:
-        stylizer.to(device)
-        for paths, content in _same_size_batches(missing, settings.size, batch_size, skip):
-            styles = np.stack([chosen[path] for path in paths], axis=1)  # (views, N)
-            codes = bank.codes[styles.reshape(-1)].to(device)
-            views = stylizer.stylize(content.to(device), codes, settings.alpha).cpu()
-            for number, view in enumerate(views):
-                save_png(view_path(out, source, paths[number % len(paths)], number // len(paths)), view)
-            yield len(paths)
+        batches = same_size_batches(own, lambda size: stylized_size(size, settings), batch_size)
+        wanted = set(missing)
+        incomplete = (batch for batch in batches if not wanted.isdisjoint(batch))
+        stylizing = Stylizing(stylizer.to(device), styles, settings)
+        return stylize_batches(incomplete, stylizing, drawn, copies, wanted, skip)
+
+    def finish() -> None:
+        write_text(out / COPIES, "".join(_records(out, source, images, drawn, copies, styles)))
 
     return materialize(
         out,
@@ -158,53 +166,36 @@ def stylize_folder(
         title="stylize",
         strict=strict,
         wait=wait,
-        finish=lambda: _write_styles(out, source, chosen, bank),
+        finish=finish,
+        over_ranks=True,
     )
 
 
-def _styles_of(relative: Path, settings: StylizeSettings, styles: int) -> np.ndarray:
-    name = "" if settings.same_styles else relative.as_posix()
-    return draw_styles(stream(Draw.STYLES, settings.seed, name), styles, settings.per_image)
+def styles_of(name: str, settings: StylizeSettings, styles: int) -> np.ndarray:
+    """Return the numbers of an image's styles among ``styles``, (views,), from the seed and its ``name`` alone."""
+    drawn_for = "" if settings.same_styles else name
+    return draw_styles(stream(Draw.STYLES, settings.seed, drawn_for), styles, settings.per_image)
 
 
-def _same_size_batches(
-    paths: Sequence[Path], size: int, batch_size: int, skip: Skip
-) -> Iterator[tuple[list[Path], Tensor]]:
-    """Batches of images of equal size; those of rarer sizes wait, up to ``WAITING`` batches of them."""
-    waiting: dict[tuple[int, int], list[tuple[Path, Tensor]]] = defaultdict(list)
-    for path in paths:
-        try:
-            image = _reduced(load_rgb(path), size)
-        except UnreadableImage as error:
-            skip(error)
+def _records(
+    out: Path,
+    source: Path,
+    images: Sequence[Path],
+    drawn: Callable[[Sequence[Path]], np.ndarray],
+    copies: Callable[[Path], list[Path]],
+    styles: Styles,
+) -> Iterator[str]:
+    """Yield a line of JSON for each copy; unreadable images have none."""
+    for image in images:
+        files = copies(image)
+        if not files[0].exists():
             continue
-        group = waiting[image.size]
-        group.append((path, to_tensor(image)))
-        if len(group) < batch_size and sum(map(len, waiting.values())) < WAITING * batch_size:
-            continue
-        fullest = max(waiting.values(), key=len)
-        yield _stacked(fullest)
-        fullest.clear()
-    yield from (_stacked(group) for group in waiting.values() if group)
-
-
-def _stacked(group: list[tuple[Path, Tensor]]) -> tuple[list[Path], Tensor]:
-    return [path for path, _ in group], torch.stack([tensor for _, tensor in group])
-
-
-def _reduced(image: Image.Image, size: int) -> Image.Image:
-    """The image with its shorter side at most ``size``, and no side under ``SMALLEST`` pixels."""
-    scale = min(1.0, size / min(image.size))
-    wanted = (max(SMALLEST, round(image.width * scale)), max(SMALLEST, round(image.height * scale)))
-    return image if wanted == image.size else image.resize(wanted, Image.Resampling.BICUBIC, reducing_gap=3.0)
-
-
-def _write_styles(out: Path, source: Path, chosen: dict[Path, np.ndarray], bank: StyleBank) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["image", "view", "style"])
-    for image, styles in chosen.items():
-        if not view_path(out, source, image, 0).exists():  # unreadable
-            continue
-        writer.writerows((image.relative_to(source).as_posix(), view, bank.names[s]) for view, s in enumerate(styles))
-    write_text(out / "styles.csv", text.getvalue())
+        for view, (style, file) in enumerate(zip(drawn([image])[0], files, strict=True)):
+            record = {
+                "image": image.relative_to(source).as_posix(),
+                "view": view,
+                "style": styles.names[style],
+                "file": file.relative_to(out).as_posix(),
+                "sha256": sha256(file),
+            }
+            yield json.dumps(record) + "\n"

@@ -89,4 +89,5 @@ def _vgg(folder: Path) -> tuple[Stylizer, str]:
         except UserError as error:
             raise UserError(f"not the weights of AdaIN's VGG-19: {error}") from error
     hashes = "".join(sha256(folder / name) for name in (ENCODER, DECODER))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network, hashlib.sha256(hashes.encode()).hexdigest()

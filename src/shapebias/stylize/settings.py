@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from shapebias.errors import check_at_least, check_between
 
@@ -16,19 +17,28 @@ class StylizeSettings:
     Args:
         per_image: different styles per image.
         alpha: strength of the style, 0 to 1.
-        size: reduce the shorter side to this many pixels.
+        size: reduce the shorter side to this many pixels; 0 keeps the images' own size.
+        crop: cut each image to its central square first.
         same_styles: give every image the same styles (a texture grid).
+        preserve_color: keep the colors of the images and take the brightness alone from the stylized.
+        format: file format of the copies.
+        quality: quality of jpeg and webp, 1 to 100.
         seed: random seed of the choice of styles.
     """
 
     per_image: int = 2
     alpha: float = 1.0
     size: int = 256
+    crop: bool = False
     same_styles: bool = False
+    preserve_color: bool = False
+    format: Literal["png", "jpeg", "webp"] = "png"
+    quality: int = 95
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check(self.alpha, self.size, self.seed, per_image=self.per_image)
+        _check(self.alpha, self.size or SMALLEST, self.seed, per_image=self.per_image)
+        check_between(1, 100, quality=self.quality)
 
 
 @dataclass(frozen=True)

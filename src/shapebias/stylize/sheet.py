@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from shapebias.errors import UserError
 from shapebias.files import check_replaceable
 from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.bank import load_square, load_styles
+from shapebias.stylize.folder import COPIES
 from shapebias.stylize.load import check_styles, load_stylizer
 from shapebias.stylize.settings import SheetSettings
 
@@ -56,9 +58,30 @@ def contact_sheet(
             torch.cat([image, *network.stylize(image[None].repeat(len(codes), 1, 1, 1), codes, settings.alpha)], dim=2)
             for image in content
         ]
+    _save(out, torch.cat([*header, *lines], dim=1))
+
+
+def sheet_of_copies(folder: Path, source: Path, out: Path, *, rows: int = 6, size: int = 128) -> None:
+    """Write a sheet of ``rows`` images below ``source``, each beside its copies in the stylized ``folder``, to ``out``.
+
+    Raises:
+        UserError: a file that is not such a sheet stands in the way.
+    """
+    check_replaceable(out, MARK)
+    records = [json.loads(line) for line in (folder / COPIES).read_text(encoding="utf-8").splitlines()]
+    files: dict[str, list[Path]] = {}
+    for record in records:
+        files.setdefault(record["image"], []).append(folder / record["file"])
+    names = list(files)
+    chosen = [names[number * len(names) // min(rows, len(names))] for number in range(min(rows, len(names)))]
+    lines = [torch.cat([*_squares([source / name, *files[name]], size)], dim=2) for name in chosen]
+    _save(out, torch.cat(lines, dim=1))
+
+
+def _save(out: Path, sheet: Tensor) -> None:
     told = PngInfo()
     told.add_text("Software", "shapebias")
-    save_image(out, to_image(torch.cat([*header, *lines], dim=1)), pnginfo=told)
+    save_image(out, to_image(sheet), pnginfo=told)
 
 
 def _some(paths: list[Path], count: int, rng: np.random.Generator) -> list[Path]:

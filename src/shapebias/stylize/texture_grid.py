@@ -15,7 +15,7 @@ from shapebias.data.folders import list_images
 from shapebias.data.readers.splits import check_undivided
 from shapebias.errors import UserError, check_at_least
 from shapebias.stats.streams import Draw, stream
-from shapebias.stylize.bank import StyleBank, encode_image
+from shapebias.stylize.bank import STYLE_SIZE, StyleBank, encode_squares, load_square
 from shapebias.stylize.folder import stylize_folder
 from shapebias.stylize.settings import GridSettings
 from shapebias.stylize.stylizer import Stylizer
@@ -56,11 +56,11 @@ def texture_bank(paths: list[Path], folder: Path, stylizer: Stylizer, stylizer_s
         UserError: a texture that cannot be read.
     """
     try:
-        codes = [encode_image(stylizer, path) for path in paths]
+        codes = encode_squares(stylizer, torch.stack([load_square(path, STYLE_SIZE) for path in paths]))
     except UnreadableImage as error:
         raise UserError(f"unreadable texture {error}: remove it, or choose others by --seed") from error
     names = tuple(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
-    return StyleBank(torch.stack(codes), names, stylizer_sha256)
+    return StyleBank(codes, names, stylizer_sha256)
 
 
 def texture_grid(
@@ -71,7 +71,7 @@ def texture_grid(
     stylizer_sha256: str,
     settings: GridSettings,
     *,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     device: torch.device | str = "cpu",
     strict: bool = False,
 ) -> tuple[StyleBank, list[str]]:

@@ -38,7 +38,7 @@ class LoopConfig:
         device: auto, cpu, cuda or mps.
         devices: devices on each node.
         nodes: machines.
-        precision: 32-true, bf16-mixed or 16-mixed.
+        precision: 32-true, bf16-mixed, 16-mixed, or (train only) auto, the faster of the first two on this machine.
         channels_last: keep images and weights in channels-last order, faster on most devices.
         compile: compile the model (torch.compile): minutes at the start, faster steps.
         checkpoint_minutes: time between checkpoints within an epoch; one is also written after each epoch.
@@ -65,7 +65,7 @@ class LoopConfig:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = 1
     nodes: int = 1
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "32-true"
     channels_last: bool = True
     compile: bool = False
     checkpoint_minutes: float = 5.0

@@ -29,6 +29,8 @@ def setup_fabric(config: LoopConfig) -> Fabric:
     device = choose_device(config.device)
     if device == "cpu" and config.precision == "16-mixed":
         raise UserError("--precision 16-mixed needs a GPU, and none is available: use bf16-mixed or 32-true")
+    if config.precision == "auto":
+        raise UserError("--precision auto is for the command train: choose 32-true or bf16-mixed")
     try:
         fabric = Fabric(accelerator=device, devices=config.devices, num_nodes=config.nodes, precision=config.precision)
     except Exception as error:  # more devices than there are, a precision that the device lacks

@@ -26,6 +26,7 @@ from shapebias.train.checkpoints import Interruption
 from shapebias.train.config import LoopConfig, TrainConfig
 from shapebias.train.distributed import everywhere, on_rank_zero, rank_zero_first, setup_fabric
 from shapebias.train.log import RunInfo
+from shapebias.train.precision import with_precision
 from shapebias.train.samples import TrainingSamples
 from shapebias.train.schemes import Phase, find_scheme
 from shapebias.train.session import run_training
@@ -48,6 +49,8 @@ def train(config: TrainConfig) -> Path:
     """
     config.check()
     images, held_out, trained_on = read_images(config.data, config.holdout)
+    untrained = replace(config, init="none")
+    config = replace(config, loop=with_precision(config.loop, lambda: build_model(untrained, images.classes)))
     fabric = setup_fabric(config.loop)
     phases = find_scheme(config.scheme)
     classifier = rank_zero_first(fabric, lambda: build_model(config, images.classes))

@@ -18,7 +18,7 @@ from shapebias.data.transforms import random_crop, to_tensor
 from shapebias.errors import UserError
 from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.bank import draw_styles
-from shapebias.stylize.folder import stylized_views, view_path
+from shapebias.stylize.folder import copies_format, stylized_views, view_path
 
 
 @dataclass
@@ -174,7 +174,11 @@ class TrainingSamples(Samples):
             raise UserError(
                 f"{views} different styles are needed per image but only {self.copies} are there: add styles"
             )
-        if self.stylized and not any(view_path(self.stylized, images.root, p, 0).exists() for p in images.paths):
+        self.format = copies_format(self.stylized) if self.stylized else "png"
+        first = (
+            (view_path(self.stylized, images.root, p, 0, self.format) for p in images.paths) if self.stylized else ()
+        )
+        if self.stylized and not any(copy.exists() for copy in first):
             raise UserError(
                 f"{stylized} has no stylized copies of the images in {images.root}: run 'shapebias stylize' on these"
             )
@@ -188,7 +192,7 @@ class TrainingSamples(Samples):
         styles = draw_styles(rng, self.copies, self.views) if self.views else np.empty(0, dtype=np.int64)
         views = []
         if self.stylized is not None:
-            copies = [view_path(self.stylized, self.images.root, path, int(style)) for style in styles]
+            copies = [view_path(self.stylized, self.images.root, path, int(n), self.format) for n in styles]
             views = [to_tensor(crop(load_rgb(copy), self.size)) for copy in copies]
             for n, view in enumerate(views[1:], 1):
                 if any(torch.equal(view, other) for other in views[:n]):

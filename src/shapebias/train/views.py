@@ -13,7 +13,7 @@ from shapebias.data.folders import list_images
 from shapebias.data.image_set import fingerprint
 from shapebias.files import sha256
 from shapebias.stylize import StyleBank, Stylizer, load_styles, load_stylizer
-from shapebias.stylize.folder import MANIFEST, check_copies
+from shapebias.stylize.folder import COPIES, MANIFEST, check_copies
 from shapebias.train.config import ViewsConfig
 from shapebias.train.samples import Batch
 
@@ -63,7 +63,7 @@ def find_views(config: ViewsConfig, fabric: Fabric, out: Path, root: Path, views
         return Views()
     if config.stylized is not None:
         check_copies(config.stylized, root)
-        return Views(inputs={f"stylized {n}": sha256(config.stylized / n) for n in (MANIFEST, "styles.csv")})
+        return Views(inputs={f"stylized {n}": sha256(config.stylized / n) for n in (MANIFEST, COPIES)})
     stylizer, digest = load_stylizer(config.stylizer)
     stylizer = stylizer.to(fabric.device)
     made = None

@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from shapebias.data.folders import loose_images, stem_of
 from shapebias.errors import UserError, first_three
 
 VOC_CLASSES = (
@@ -104,29 +103,12 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def files_of(folder: Path, ending: str) -> dict[str, Path]:
-    """Return the files in ``folder`` with this ending in any case, by their names without it; none without a folder."""
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []  # of .PNG and .png the latter is last, and taken
-    return {path.stem: path for path in paths if path.suffix.lower() == ending}
+def stems(folder: Path, ending: str) -> set[str]:
+    """Return the names without ``ending`` of the files in ``folder`` that have it; none where there is no folder."""
+    return {path.stem for path in folder.iterdir() if path.suffix == ending} if folder.is_dir() else set()
 
 
-def split_images(folder: Path, task: str, split: str, names: Collection[str]) -> tuple[Path, ...]:
-    """Return the images of ``names`` in ``JPEGImages``, of whatever ending; ``NAME.jpg`` goes before others.
-
-    Raises:
-        UserError: one that is not there.
-    """
-    there: dict[str, Path] = {}
-    for file in loose_images(folder / IMAGES):
-        if (name := stem_of(file)) not in there or file == f"{name}.jpg":
-            there[name] = folder / IMAGES / file
-    check_present(folder, task, split, names, there, IMAGES)
-    return tuple(there[name] for name in names)
-
-
-def check_present(
-    folder: Path, task: str, split: str, names: Collection[str], there: Collection[str], part: str
-) -> None:
+def check_present(folder: Path, task: str, split: str, names: Collection[str], there: set[str], part: str) -> None:
     """Refuse ``names`` of a split that are not among ``there``, the files of the folder ``part``."""
     if missing := count_missing(names, there):
         raise UserError(f"{folder / part} lacks {missing} of ImageSets/{task}/{split}.txt: unpack all of it there")

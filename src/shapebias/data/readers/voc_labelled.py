@@ -8,8 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from shapebias.data.image_set import ImageSet
-from shapebias.data.readers.voc import VOC_CLASSES, split_images, split_names, year_folder
-from shapebias.data.readers.voc_masks import check_masks, digest_masks, find_masks
+from shapebias.data.readers.voc import (
+    IMAGES,
+    MASKS,
+    MORE_MASKS,
+    VOC_CLASSES,
+    check_present,
+    split_names,
+    stems,
+    year_folder,
+)
+from shapebias.data.readers.voc_masks import check_masks, digest_masks
 from shapebias.data.readers.voc_multilabel import NO_OBJECT, read_annotations, read_multilabel
 from shapebias.errors import UserError
 
@@ -30,13 +39,15 @@ def read_labelled(root: Path, split: str) -> ImageSet:
     folder = year_folder(root, YEAR)
     task = next((t for t in ("Segmentation", "Main") if (folder / "ImageSets" / t / f"{split}.txt").is_file()), None)
     names = split_names(folder, task or "Segmentation", split)
-    paths, there = split_images(folder, str(task), split, names), find_masks(folder)
+    check_present(folder, str(task), split, names, stems(folder / IMAGES, ".jpg"), IMAGES)
+    candidates = ([folder / part / f"{name}.png" for part in (MASKS, MORE_MASKS)] for name in names)
+    masks = tuple(next((path for path in paths if path.is_file()), None) for paths in candidates)
     images = ImageSet(
         root=folder,
-        paths=paths,
+        paths=tuple(folder / IMAGES / f"{name}.jpg" for name in names),
         targets=_targets(folder, names, split),
         classes=VOC_CLASSES,
-        columns={"name": names, "mask": tuple(map(there.get, names))},
+        columns={"name": names, "mask": masks},
         digest=digest_labelled,
     )
     check_masks(images)

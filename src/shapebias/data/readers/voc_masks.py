@@ -15,14 +15,14 @@ from shapebias.data.decode import UnreadableImage, image_size
 from shapebias.data.encode import save_image
 from shapebias.data.image_set import ImageSet, fingerprint
 from shapebias.data.readers.voc import (
+    IMAGES,
     MASKS,
     MORE_MASKS,
     VOC_CLASSES,
     check_present,
     count_missing,
-    files_of,
-    split_images,
     split_names,
+    stems,
     year_folder,
 )
 from shapebias.errors import UserError
@@ -64,29 +64,26 @@ def read_segmentation(root: Path, year: int, split: str, masks: Path | None = No
     """
     folder = year_folder(root, year)
     names = split_names(folder, "Segmentation", split)
-    paths = split_images(folder, "Segmentation", split, names)
+    check_present(folder, "Segmentation", split, names, stems(folder / IMAGES, ".jpg"), IMAGES)
+    paths = tuple(folder / IMAGES / f"{name}.jpg" for name in names)
     if masks is not None:
         if not masks.is_dir():
             raise UserError(f"no folder {masks}: give one with a mask NAME.png for each image")
-        there = files_of(masks, ".png")
-        if missing := count_missing(names, there):
+        if missing := count_missing(names, stems(masks, ".png")):
             raise UserError(f"{masks} lacks masks of {missing} of ImageSets/Segmentation/{split}.txt, as NAME.png")
+        found = tuple(masks / f"{name}.png" for name in names)
     else:
-        there = find_masks(folder)
-        check_present(folder, "Segmentation", split, names, there, MASKS)
+        official, more = stems(folder / MASKS, ".png"), stems(folder / MORE_MASKS, ".png")
+        check_present(folder, "Segmentation", split, names, official | more, MASKS)
+        found = tuple(folder / (MASKS if name in official else MORE_MASKS) / f"{name}.png" for name in names)
     return ImageSet(
         root=folder,
         paths=paths,
         targets=np.empty((len(names), 0), dtype=np.int8),
         classes=VOC_CLASSES,
-        columns={"name": names, "mask": tuple(there[name] for name in names)},
+        columns={"name": names, "mask": found},
         digest=partial(digest_masks, root=masks),
     )
-
-
-def find_masks(folder: Path) -> dict[str, Path]:
-    """Return VOC's masks in a year's folder by the names of their images; the official ones go first."""
-    return {**files_of(folder / MORE_MASKS, ".png"), **files_of(folder / MASKS, ".png")}
 
 
 def digest_masks(images: ImageSet, root: Path | None) -> str:

@@ -10,13 +10,13 @@ import numpy as np
 
 from shapebias.data.image_set import ImageSet, digest_targets
 from shapebias.data.readers.voc import (
+    IMAGES,
     VOC_CLASSES,
     check_present,
     count_missing,
-    files_of,
     numbered_lines,
-    split_images,
     split_names,
+    stems,
     year_folder,
 )
 from shapebias.errors import UserError, unknown
@@ -45,8 +45,8 @@ def read_multilabel(root: Path, year: int, split: str) -> ImageSet:
     """
     folder = year_folder(root, year)
     names = split_names(folder, "Main", split)
-    paths = split_images(folder, "Main", split, names)
-    if annotated := files_of(folder / "Annotations", ".xml"):
+    check_present(folder, "Main", split, names, stems(folder / IMAGES, ".jpg"), IMAGES)
+    if annotated := stems(folder / "Annotations", ".xml"):
         check_present(folder, "Main", split, names, annotated, "Annotations")
         found = read_annotations(folder / "Annotations", names)
     else:
@@ -57,7 +57,7 @@ def read_multilabel(root: Path, year: int, split: str) -> ImageSet:
     kept = tuple(name for name, has in zip(names, has_object, strict=True) if has)
     return ImageSet(
         root=folder,
-        paths=tuple(path for path, has in zip(paths, has_object, strict=True) if has),
+        paths=tuple(folder / IMAGES / f"{name}.jpg" for name in kept),
         targets=np.where(found == 0, -1, found == 1).astype(np.int8)[has_object],
         classes=VOC_CLASSES,
         columns={"name": kept},

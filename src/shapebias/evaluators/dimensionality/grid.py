@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import read_class_folders
 from shapebias.errors import UserError
 from shapebias.files import read_json
-from shapebias.stylize.folder import MANIFEST, stylized_views, unreadable_sources, view_path
+from shapebias.stylize.folder import COPIES, MANIFEST, stylized_views, unreadable_sources, view_path
 
 _COPY = re.compile(r"-style\d+\.png$")
 
@@ -41,7 +41,7 @@ def read_sources(root: Path) -> ImageSet:
 
 
 def read_grid_sources(folder: Path, root: Path) -> ImageSet:
-    """Return the images that the copies below ``root`` in the grid ``folder`` were made from (``styles.csv``).
+    """Return the images that the copies below ``root`` in the grid ``folder`` were made from (``copies.jsonl``).
 
     Raises:
         UserError: copies in different styles, a set that is not finished, or a missing copy.
@@ -54,13 +54,13 @@ def read_grid_sources(folder: Path, root: Path) -> ImageSet:
         copy: label for copy, label in zip(copies.paths, copies.targets, strict=True) if _COPY.search(copy.name)
     }
     source_label = {copy.with_name(_COPY.sub("", copy.name)): label for copy, label in label_of.items()}
-    by_name = {_listed_name(image.relative_to(folder)): image for image in source_label}
-    names = [name for name in _listed_images(folder / "styles.csv") if (folder / name).is_relative_to(root)]
+    by_name = {image.relative_to(folder).as_posix(): image for image in source_label}
+    names = [name for name in _listed_images(folder / COPIES) if (folder / name).is_relative_to(root)]
     images = [by_name.get(name, folder / name) for name in names]
     every = (view_path(folder, folder, image, texture) for image in images for texture in range(textures))
     if missing := [copy for copy in every if copy not in label_of]:
         raise UserError(
-            f"{folder} lacks {len(missing)} copies of images in its styles.csv, first "
+            f"{folder} lacks {len(missing)} copies of images in its {COPIES}, first "
             f"{missing[0].relative_to(folder)}: run the same command again, it resumes"
         )
     labels = np.array([source_label[image] for image in images])
@@ -89,14 +89,9 @@ def read_grid(folder: Path, root: Path, sources: ImageSet) -> TextureGrid:
 
 
 def _listed_images(path: Path) -> list[str]:
-    """Return the images of a list of styles, each once, in its order."""
+    """Return the images of a list of copies, each once, in its order."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(dict.fromkeys(row["image"] or "" for row in csv.DictReader(file)))
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise UserError(f"{path} is not a list of styles ({error!r}): run the same command again") from error
-
-
-def _listed_name(path: Path) -> str:
-    """Return a path as the list of styles spells it."""
-    return path.as_posix().encode(errors="backslashreplace").decode()
+        with path.open(encoding="utf-8") as file:
+            return list(dict.fromkeys(str(json.loads(line)["image"]) for line in file))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a list of copies ({error!r}): run the same command again") from error

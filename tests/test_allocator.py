@@ -1,0 +1,48 @@
+"""The allocator keeps freed memory for the command line, and only for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS_OF_SECOND = """
+import resource, sys
+import torch
+from shapebias.allocator import keep_freed_memory
+kept = sys.argv[1] == "keep" and keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(16, 1024, 1024)  # 64 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(int(kept), faults())
+"""
+
+
+def _run(mode: str, **environment: str) -> tuple[int, int]:
+    made = subprocess.run(
+        [sys.executable, "-c", FAULTS_OF_SECOND, mode],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kept, faults = map(int, made.stdout.split())
+    return kept, faults
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_freed_memory_is_used_again_without_page_faults() -> None:
+    kept, faults = _run("keep")
+    assert kept
+    assert faults < 500  # the first time about 16,000 pages of 4 KB
+
+
+@pytest.mark.parametrize("variable", ["GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "LD_PRELOAD"])
+def test_the_users_choice_of_allocator_stands(variable: str) -> None:
+    value = {"GLIBC_TUNABLES": "glibc.malloc.perturb=0", "LD_PRELOAD": "/nowhere/libjemalloc.so"}.get(variable, "4096")
+    assert _run("keep", **{variable: value})[0] == 0
