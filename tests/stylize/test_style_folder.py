@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from shapebias.errors import UserError
 from shapebias.stylize import AdaIN
@@ -13,7 +14,7 @@ from shapebias.stylize.bank import StyleBank
 from shapebias.stylize.folder import stylize_folder
 from shapebias.stylize.settings import StylizeSettings
 from shapebias.stylize.style_folder import CODES, StyleFolder
-from testkit.images import class_folder, noise_image
+from testkit.images import class_folder
 
 
 @pytest.fixture
@@ -24,9 +25,16 @@ def stylizer():
 
 @pytest.fixture
 def paintings(tmp_path):
+    (tmp_path / "paintings").mkdir()
     for number in range(6):
-        noise_image(tmp_path / "paintings" / f"{number}.png", number, (300, 260))
+        painting(tmp_path / "paintings" / f"{number}.png", number)
     return tmp_path / "paintings"
+
+
+def painting(path, number):
+    """A picture of colors of its own."""
+    pixels = np.random.default_rng(number).integers(0, 20 + 30 * number, (260, 300, 3), dtype=np.uint8)
+    Image.fromarray(np.roll(pixels, number, axis=2) * np.array([1, number % 2, 1], np.uint8)).save(path)
 
 
 @pytest.fixture
@@ -111,6 +119,6 @@ def test_a_job_with_a_folder_of_styles_resumes_without_encoding(tmp_path, painti
     (out / "cat" / "1.png-style0.png").unlink()
     assert stylize() == whole
     assert 0 < sum(encoded) == count <= 6
-    noise_image(paintings / "7.png", 7)  # another folder of styles is another job
+    painting(paintings / "7.png", 7)  # another folder of styles is another job
     with pytest.raises(UserError, match="styles_sha256"):
         stylize()
