@@ -275,6 +275,13 @@ def test_over_seeds_every_two_images_of_two_classes_meet():
     assert not met[~different].any()
 
 
+def test_the_second_image_of_a_texture_pair_is_of_any_other_class_equally_often():
+    labels = np.repeat([0, 1, 2], [100, 80, 20])
+    a, _, b, _ = draw_pairs(labels, 2, 20_000, seed=0)["texture"].T
+    of_first = np.bincount(labels[b[labels[a] == 0]], minlength=3)
+    assert of_first[0] == 0 and 0.45 < of_first[2] / of_first.sum() < 0.55  # by image it would be a fifth
+
+
 def test_the_highest_activations_of_every_neuron():
     z = torch.from_numpy(pictured()[0].reshape(280, 9))
     highest = TopActivations()

@@ -91,7 +91,8 @@ def draw_pairs(labels: np.ndarray, textures: int, count: int, *, seed: int) -> d
 
     A shape pair is one image in two different textures, all images and textures equally likely. A texture pair is
     two images of different classes in one texture: the first is any image whose window holds another class, the
-    second any image of another class in that window. All are drawn with replacement.
+    second, as the authors draw it, first a class (any other in that window), then an image of it there.
+    All are drawn with replacement.
 
     Args:
         labels: the images' classes, (images,) of int, at least two different ones.
@@ -108,9 +109,13 @@ def draw_pairs(labels: np.ndarray, textures: int, count: int, *, seed: int) -> d
     begin, sizes = np.searchsorted(window[members], window), np.bincount(window)[window]
     classes = np.bincount(np.unique(np.stack([window, labels], 1), axis=0)[:, 0])  # in each window
     a = rng.choice(np.flatnonzero(classes[window] > 1), size=count)
-    b = members[begin[a] + rng.integers(sizes[a])]
-    while (same := labels[a] == labels[b]).any():
-        b[same] = members[begin[a[same]] + rng.integers(sizes[a[same]])]
+    _, kind, alike = np.unique(np.stack([window, labels], 1), axis=0, return_inverse=True, return_counts=True)
+    alike = alike[kind.ravel()]  # for each image, the images of its class in its window
+    b, rows = np.empty_like(a), np.arange(count)
+    while len(rows):
+        b[rows] = members[begin[a[rows]] + rng.integers(sizes[a[rows]])]
+        other = labels[a[rows]] != labels[b[rows]]
+        rows = rows[~(other & (rng.random(len(rows)) * alike[b[rows]] < 1))]  # every class of a window equally often
     texture = rng.integers(textures, size=count)
     return {"shape": np.stack([image, first, image, second], 1), "texture": np.stack([a, texture, b, texture], 1)}
 
