@@ -12,7 +12,7 @@ import torch
 
 import shapebias.libraries  # noqa: F401 - or timm does not load beside every build of torch
 from shapebias.cli.main import find_command
-from testkit.commands import read_command
+from testkit.commands import commands, read_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -90,17 +90,6 @@ def test_lightning():
 
 PAGES = [*sorted(path for path in (ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 PAGES += sorted((ROOT / "recipes").rglob("*.yaml"))
-
-
-def commands(path: Path) -> list[str]:
-    """The commands of a page: lines of its blocks (of a recipe its comments), and those with options in the text."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".yaml":
-        return re.findall(r"^# (shapebias .*)$", text, flags=re.MULTILINE)
-    blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    inline = [" ".join(code.split()) for code in re.findall(r"`(shapebias [^`]*)`", text)]
-    return [line for line in lines if line.startswith("shapebias ")] + [code for code in inline if " --" in code]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
