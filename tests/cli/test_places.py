@@ -13,6 +13,16 @@ from testkit.images import class_folder
 LONG = "x" * 300
 DEEP = "/".join(["y" * 100] * 45)  # longer than any path of Linux
 
+LEAVING = """import sys
+from torch import nn
+def quiet(): sys.exit()
+class Late(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 2)
+    def forward(self, x): sys.exit()
+"""
+
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
@@ -20,9 +30,7 @@ def work(tmp_path, monkeypatch):
     class_folder(tmp_path / "photos")
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "quits.py").write_text("import sys\nsys.exit(0)\n")
-    (tmp_path / "leaving.py").write_text(
-        "import sys\ndef quiet(): sys.exit()\ndef reason(): sys.exit('no weights here')\n"
-    )
+    (tmp_path / "leaving.py").write_text(LEAVING)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
