@@ -7,6 +7,8 @@ import errno
 from collections.abc import Iterable
 
 A_FEW = 20
+HIGHEST = {"size": 4096, "batch_size": 1_000_000, "pairs": 10_000_000, "workers": 1024, "seed": 2**32 - 1}
+HIGHEST_OTHER = 1_000_000_000
 A_LINE = 300  # characters of a path in a message
 
 
@@ -48,7 +50,7 @@ def option(name: str) -> str:
 
 
 def check_at_least(lowest: int, **settings: int) -> None:
-    """Refuse the first of ``settings`` below ``lowest``, naming its option.
+    """Refuse the first of ``settings`` below ``lowest``, or beyond any memory (``HIGHEST``), naming its option.
 
     >>> check_at_least(1, batch_size=0)
     Traceback (most recent call last):
@@ -57,6 +59,8 @@ def check_at_least(lowest: int, **settings: int) -> None:
     for name, value in settings.items():
         if value < lowest:
             raise UserError(f"{option(name)} must be at least {lowest}, not {value}")
+        if value > HIGHEST.get(name, HIGHEST_OTHER):
+            raise UserError(f"{option(name)} must be at most {HIGHEST.get(name, HIGHEST_OTHER)}, not {value}")
 
 
 def check_between(lowest: float, highest: float, **settings: float) -> None:

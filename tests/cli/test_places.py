@@ -88,6 +88,12 @@ def test_an_error_of_the_system_names_its_file_and_what_to_do(monkeypatch, capsy
     assert fail(PermissionError(errno.EACCES, "Permission denied", "a")).endswith(
         "a: Permission denied: check this path"
     )
+    full = fail(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ... bytes"))
+    assert "not enough memory ([enforce fail] DefaultCPUAllocator" in full
+    assert full.endswith("): lower --batch-size or another number that takes memory")
+    assert "Unable to allocate 7 TiB" in fail(MemoryError("Unable to allocate 7 TiB for an array"))
+    with pytest.raises(RuntimeError, match="a bug"):
+        fail(RuntimeError("a bug"))
     with pytest.raises(OSError, match="no number"):
         fail(OSError("no number"))
 
@@ -115,3 +121,39 @@ def test_a_model_that_exits_does_not_end_the_command_as_if_it_was_done(work, cap
     line = refused(capsys, "evaluate", spec, "--evaluators", "accuracy", "--data", "photos", "--out", "made")
     assert reason in line
     assert not list(work.glob("made/**/results.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "range_"),
+    [
+        (
+            "evaluate resnet18 --evaluators accuracy --data photos --out r --pairs 99999999999",
+            "--pairs must be at most",
+        ),
+        (
+            "evaluate resnet18 --evaluators accuracy --data photos --out r --batch-size 99999999",
+            "--batch-size must be at m",
+        ),
+        (
+            "evaluate resnet18 --evaluators accuracy --data photos --out r --workers 99999",
+            "--workers must be at most 1024",
+        ),
+        ("stylize photos --out r --size 99999", "--size must be at most 4096, not 99999"),
+        ("stylizer show photos --out r.png --rows 9999 --columns 9999", "100 megapixels: lower one"),
+        ("stylizer show photos --out r.png --size 99999", "--size must be at most 4096"),
+        ("cue-conflict photos --out r --size 99999", "--size must be at most 4096"),
+        ("texture-grid photos --textures photos --out r --size 99999", "--size must be at most 4096"),
+        ("corrupt photos --out r --workers 99999", "--workers must be at most 1024"),
+        ("corrupt photos --out r --seed 99999999999", "--seed must be at most 4294967295"),
+        ("shapes16 --out r --train-per-class 99999999999", "--train-per-class must lie between 0 and 100000"),
+        ("shapes16 --out r --size 99999", "16 to 1024"),
+        (
+            "train --scheme in --model resnet18 --data photos --out r --size 99999",
+            "--size must lie between 16 and 4096",
+        ),
+        ("cam resnet18 --data photos --out r --size 99999", "--size must be at most 4096"),
+    ],
+)
+def test_numbers_beyond_any_memory_are_refused_by_their_range(work, capsys, arguments, range_):
+    assert range_ in refused(capsys, *arguments.split())
+    assert not (work / "r").exists()

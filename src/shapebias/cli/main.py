@@ -75,10 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"shapebias: error: {refused_by_system(error)}", file=sys.stderr)
         return 2
-    except RuntimeError as error:  # of pathlib before Python 3.13, where it is an OSError
-        if not str(error).startswith("Symlink loop"):
+    except (MemoryError, RuntimeError) as error:
+        reason = " ".join(str(error).split()).partition(". ")[0]
+        if isinstance(error, MemoryError) or any(text in reason for text in ("out of memory", "allocate memory")):
+            remedy = "lower --batch-size or another number that takes memory"
+            print(f"shapebias: error: not enough memory ({reason}): {remedy}", file=sys.stderr)
+        elif reason.startswith("Symlink loop"):  # of pathlib before Python 3.13, where it is an OSError
+            print(f"shapebias: error: {reason}: check this path", file=sys.stderr)
+        else:
             raise
-        print(f"shapebias: error: {error}: check this path", file=sys.stderr)
         return 2
     except SystemExit as leaving:
         if leaving.code == TERMINATED:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shapebias.errors import check_at_least, check_between
+from shapebias.errors import UserError, check_at_least, check_between
 
 SMALLEST = 16  # pixels per side of an image to stylize
+LARGEST_SHEET = 100_000_000  # pixels
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ class SheetSettings:
 
     def __post_init__(self) -> None:
         _check(self.alpha, self.size, self.seed, rows=self.rows, columns=self.columns)
+        if self.rows * self.columns * self.size**2 > LARGEST_SHEET:
+            raise UserError(
+                f"a sheet of --rows {self.rows}, --columns {self.columns} and --size {self.size} has more than "
+                f"{LARGEST_SHEET // 10**6} megapixels: lower one of them"
+            )
 
 
 def _check(alpha: float, size: int, seed: int, **counts: int) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 from shapebias.data.categories16 import CATEGORIES
 from shapebias.data.encode import save_image
 from shapebias.data.shapes16.render import render_image
-from shapebias.errors import UserError
+from shapebias.errors import UserError, check_at_least, check_between
 from shapebias.files import claim_folder, locked, read_json, remove_leftovers, write_json
 
 MANIFEST = "shapes16.json"
 VERSION = 1
+MOST_PER_CLASS = 100_000
 
 _TRAIN, _TEST, _CONFLICT, _SILHOUETTE = range(4)
 _SPLITS = ("train", "test", "cue-conflict", "silhouettes")
@@ -142,13 +143,10 @@ def _plan(parameters: dict[str, Any]) -> Iterator[tuple[str, str, str | None, tu
 def _check(size: int, counts: dict[str, int], own: float, seed: int) -> None:
     if not 16 <= size <= 1024:
         raise UserError(f"shapes16 images of {size} pixels cannot be drawn: choose a size of 16 to 1024")
-    for name, value in counts.items():
-        if value < 0:
-            raise UserError(f"{name} is {value}: choose 0 or more")
+    check_between(0, MOST_PER_CLASS, **counts)
     if not 0.0 <= own <= 1.0:
         raise UserError(f"own is {own}: choose a probability from 0 to 1")
-    if seed < 0:
-        raise UserError(f"the seed is {seed}: choose 0 or more")
+    check_at_least(0, seed=seed)
 
 
 def _existing(folder: Path, parameters: dict[str, Any]) -> dict[str, Any] | None:
