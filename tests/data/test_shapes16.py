@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "text"),
-    [({"size": 4}, "size"), ({"own": 1.5}, "own"), ({"test_per_class": -1}, "--test-per-class"), ({"seed": -1}, "seed")],
+    [({"size": 4}, "size"), ({"own": 1.5}, "own"), ({"test_per_class": -1}, "test-per-class"), ({"seed": -1}, "seed")],
 )
 def test_wrong_parameters_are_named(tmp_path: Path, wrong: dict, text: str) -> None:
     with pytest.raises(UserError, match=text):
