@@ -255,12 +255,12 @@ def test_nothing_to_report_is_refused(tmp_path: Path) -> None:
 
 def test_odd_records_do_not_break_the_page(tmp_path: Path) -> None:
     odd = [
-        result("shape-bias", "shape_bias", 0.5, details={"per_category": {"cat": 3}, "responses": 7, "data": []}),
+        result("shape-bias", "shape_bias", 0.5, details={"per_category": {"cat": 3}, "responses": 7}),
         result("accuracy", "top1", 7.0, ci95=None),
         result("dimensionality", "shape_neurons", 0.5, details={"scores": [], "pairs": {}}),
     ]
     measured(tmp_path / "in" / "a", "\ud800 odd", results=odd)
-    run = trained(tmp_path / "in" / "r", "r", weights="w", seed=[1], warnings="none", data=5, config=None)
+    run = trained(tmp_path / "in" / "r", "r", weights="w")
     (run / "metrics.csv").write_text("phase,images,loss\na,0,nan\na,-5,1\na,9,1e300\nb,x,\nb,0,2,3,4\n")
     (run / "examples" / "00-view-a.png").write_text("no picture")
     (tmp_path / "in" / "comparison.json").write_text("[]")

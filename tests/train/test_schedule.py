@@ -114,7 +114,6 @@ def test_settings_that_cannot_be_together_are_refused_in_one_line(tmp_path, valu
         {"batch_size": 12, "grad_accum_steps": 4},
         {"batch_size": 8, "devices": 4},  # the correlation runs over all devices
         {"nesterov": True},
-        {"scheme": "in", "stylizer": "vgg19"},  # which shows no views
         {"stylizer": "vgg19", "styles": Path("paintings")},
         STYLIZED,
     ],

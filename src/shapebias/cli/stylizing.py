@@ -55,9 +55,9 @@ def stylize(
     read from a folder given as --stylizer that contains vgg_normalised.pth and
     decoder.pth. It needs --styles: the packaged styles only fit the small stylizer.
     The styles of an image depend on --seed and its name alone, and of a folder of
-    styles only those that are drawn are encoded. Tar shards in WebDataset layout give
-    shards of copies, with the samples' other fields. The same command resumes after an
-    interruption; under torchrun the images are divided over its processes.
+    styles only those that are drawn are encoded. Tar shards in WebDataset layout
+    give shards of copies, with the samples' other fields. The same command resumes
+    after an interruption; torchrun divides the images over its processes.
 
     Args:
         images: folder of images, or of tar shards in WebDataset layout.
@@ -69,9 +69,8 @@ def stylize(
 
     Examples:
         shapebias stylize photos --out photos-stylized
-        shapebias stylize photos --styles my-paintings --per-image 4 --out photos-mine
+        shapebias stylize photos --styles my-paintings --per-image 4 --out photos-4
         shapebias stylize photos --out photos-stylized --preview sheet.png
-        torchrun --nproc-per-node 2 -m shapebias stylize photos --out photos-stylized
         shapebias stylize photos --stylizer vgg19 --styles paintings --out photos-vgg
     """
     from shapebias.ranks import rank_and_size
