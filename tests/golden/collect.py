@@ -27,7 +27,8 @@ INPUTS = (
     *("stylized-imagenet", "vgg19", "golden_network.py", "classes.txt", "vgg16.h5", "commands.log", "__pycache__"),
 )
 SAME_PIXELS = ("shapes16/", "photos-c/", "imagenet-c/", "results/corruptions/images/")  # on every processor
-SAME_TABLES = ("copies.jsonl", "cue-conflict.csv")
+COPIES = "copies.jsonl"
+SAME_TABLES = ("cue-conflict.csv",)
 WITH_SETTINGS = (
     *("runs/in", "runs/adamw", "runs/stages", "transfer/in/voc12/seed-0", "ablation/mmsi/seed-0"),
     *("segmentation/in/finetuned/seed-0", "segmentation-frozen/in/frozen/seed-0"),
@@ -77,6 +78,10 @@ def numbers_of(path: Path, name: str) -> Iterable[tuple[str, Any]]:
         same = path.name in SAME_TABLES
         lines = path.read_text().splitlines()
         return [("rows", len(lines)), ("sha256" if same else "sha256 here", sha256("\n".join(lines).encode()))]
+    if path.name == COPIES:  # the copies' own hashes are those of one processor
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        kept = [[record["image"], record["view"], record["style"]] for record in records]
+        return [("rows", len(kept)), ("sha256", sha256(json.dumps(kept).encode()))]
     if path.suffix in (".safetensors", ".pth"):
         return weights(path)
     return page(path.read_text()) if path.suffix == ".html" else ()
