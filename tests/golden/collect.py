@@ -38,7 +38,7 @@ PLACES = ("out", "data", "masks", "stylized", "styles", "init", "stylizer")
 UNUSED_JSON = ("identity.json", "key.json", "config.json")
 IMAGES = (".png", ".jpeg", ".jpg")
 UNUSED = re.compile(  # ranks, and what follows from other numbers
-    r"\.neuron$|\.images(\[|\.| )|details (right|most|notes)\b|per_category\.\w+\.shape_bias$"
+    r"\.neuron$|\.images(\[|\.| )|details (right|most|notes)\b|miou_best .* details |per_category\.\w+\.shape_bias$"
 )
 LONGEST = 12  # items of a list that are given one by one
 _CLASSES = {*shape_names(), *ANIMALS, *WORDNET}

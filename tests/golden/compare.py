@@ -12,27 +12,31 @@ KEY_RENAMES: tuple[tuple[str, str], ...] = ()
 # How far a number may drift, by the first pattern found in its key: absolute, relative, how many images may be answered
 # otherwise (over the figure's own n), and which share of the numbers of that kind may drift at all, beyond TIGHT. One
 # image answered otherwise shifts a few figures; a change of the code shifts most of a kind. Whole numbers may drift by
-# "absolute" alone; texts and hashes never. Chosen at about ten times what AVX2 instead of AVX-512 was seen to change.
+# "absolute" alone; texts and hashes never. Short trainings part from
+# each other on two processors, and what is measured of them follows. Chosen at three to ten times what AVX2 instead of
+# AVX-512 was seen to change.
 DRIFT: tuple[tuple[str, float, float, int, float], ...] = (
     (r"/(adversarial|difference|pgd|mim|fgsm|ifgsm)/.*pixels: (mean|std)$", 1.0, 0, 0, 0.5),  # 0 to 255
+    (r"^(cam|segmentation)\S* .*pixels: (mean|std)$", 5.0, 0, 0, 0.8),
     (r"pixels: (mean|std)$", 0.1, 0, 0, 0.2),
-    (r"(safetensors|pth): mean$", 2e-5, 0, 0, 0.25),
-    (r"(safetensors|pth): norm$", 0, 1e-3, 0, 0.25),
-    (r"(safetensors|pth): projection$", 1.0, 0, 0, 0.25),  # of other weights: as far apart as their norms, 30 to 200
+    (r"(safetensors|pth): mean$", 2e-4, 0, 0, 0.6),
+    (r"(safetensors|pth): norm$", 0, 1e-2, 0, 0.6),
+    (r"(safetensors|pth): projection$", 8.0, 0, 0, 0.8),  # of other weights: as far apart as their norms, 30 to 200
     (r"metrics.csv: row \d+ (epoch|step|images|lr)$", 0, 0, 0, 0),
-    (r"metrics.csv: row \d+ (train|val|held_out)\w*(top1|top5|right|accuracy|miou|map)\w*$", 0.07, 0, 0, 0.2),
-    (r"metrics.csv: row \d+ ", 2e-3, 2e-2, 0, 0.15),
-    (r"(results|comparison).json: (segmentation|cam)/\S+ .* (low|high)$", 0.1, 0, 0, 0.2),  # Student's t of two seeds
-    (r"(cam|pictures).json: .*(miou|pixel_accuracy)$", 0.03, 0, 0, 0.2),
-    (r"(results|comparison).json: (segmentation|cam)/", 0.03, 0, 0, 0.2),
-    (r"results.json: .*details selection\..*loss$", 1e-3, 2e-2, 0, 0.5),
-    (r"results.json: .*details selection\.", 0.15, 0, 0, 0.1),
-    (r"(results|comparison).json: (transfer-(?!attack)|ablation)\S+ .* (value|difference|low|high)$", 0.1, 0, 2, 0.2),
+    (r"metrics.csv: row \d+ (train|val|held_out)\w*(top1|top5|right|accuracy|miou|map)\w*$", 0.2, 0, 0, 0.4),
+    (r"metrics.csv: row \d+ held_out$", 0.3, 0, 0, 0.5),
+    (r"metrics.csv: row \d+ ", 1e-2, 0.2, 0, 0.5),
+    (r"(results|comparison).json: (segmentation|cam)/\S+ .* (low|high)$", 0.4, 0.4, 0, 0.8),  # Student's t of two seeds
+    (r"(cam|pictures).json: .*(miou|pixel_accuracy)$", 0.2, 0, 0, 0.6),
+    (r"(results|comparison).json: (segmentation|cam)/", 0.25, 0, 0, 0.5),
+    (r"results.json: .*details selection\..*loss$", 1e-2, 0.2, 0, 0.8),
+    (r"results.json: .*details selection\.", 0.4, 0, 0, 0.4),
+    (r"(results|comparison).json: (transfer-(?!attack)|ablation)\S+ .* (value|difference|low|high)$", 0.4, 0, 2, 0.4),
     (r"results.json: (transfer-(?!attack)|ablation)\S+ .* details (seeds|mean)\S*$", 0.1, 0, 2, 0.2),
     (r"results.json: dimensionality/\w+_correlated_neurons .* value$", 0, 0, 1, 0.2),
     (r"results.json: dimensionality/", 2e-5, 1e-4, 0, 0.5),
     (r"neurons.json: ", 1e-4, 1e-3, 0, 0.5),
-    (r"decisions.json: |details confidence", 1e-5, 1e-4, 0, 0.5),
+    (r"decisions.json: |details confidence", 2e-4, 1e-3, 0, 0.6),
     (r"(results|comparison).json: shape-bias/.*( n|details (shape|texture)|\.(shape|texture))$", 1, 0, 0, 0.1),
     (r"results.json: .* (value|low|high|details (decided|per_c(ategory|orruption)\.).*)$", 0, 0, 2, 0.05),
     (r"comparison.json: .* (difference|low|high)$", 0, 0, 3, 0.05),
