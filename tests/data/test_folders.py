@@ -140,3 +140,10 @@ def test_commands_that_make_copies_follow_links(tmp_path, command):
     assert main([command, str(root), "--out", str(tmp_path / "out"), *more]) == 0
     found = {path.parent.name for path in (tmp_path / "out").rglob("*.png" if not more else "*.JPEG")}
     assert found == {"bear", "cat", "dog"}
+
+
+def test_a_link_to_the_data_set_itself_is_no_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class_folder(tmp_path / "photos")
+    (tmp_path / "photos" / "again").symlink_to(".")
+    assert read_class_folders(tmp_path / "photos").classes == ("bear", "cat")
+    assert "1 links back to a folder above (again)" in capsys.readouterr().err

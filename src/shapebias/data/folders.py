@@ -33,6 +33,7 @@ _FIRST_BYTES = re.compile(
     re.DOTALL,
 )
 NO_IMAGE = "files that are no images of a known kind"
+LINK_BACK = "links back to a folder above"
 OUTSIDE = "images outside of the class folders"
 EMPTY = "folders without an image"
 
@@ -55,8 +56,7 @@ class Walk:
     def images(self, folder: Path) -> list[Path]:
         """Return the images in ``folder`` and in its folders, in the order of their paths' parts."""
         images: list[Path] = []
-        above = {_identity(p) for start in (_absolute(folder), folder.resolve()) for p in (start, *start.parents)}
-        waiting: list[tuple[Path, frozenset[Identity] | None]] = [(folder, frozenset(above - {None}))]
+        waiting: list[tuple[Path, frozenset[Identity] | None]] = [(folder, _folders_above(folder))]
         while waiting:  # no recursion: folders can be nested deeper than Python's stack
             path, within = waiting.pop()
             if within is None:
@@ -68,7 +68,7 @@ class Walk:
             for child in (path / name for name in folders):
                 identity = _identity(child)
                 if identity in within:
-                    self.passed["links back to a folder above"].append(child)
+                    self.passed[LINK_BACK].append(child)
                 else:
                     below.append((child, within | {identity}))
             waiting += sorted(below, key=lambda entry: entry[0].name, reverse=True)
@@ -90,7 +90,10 @@ class Walk:
             elif name.startswith("."):
                 continue
             elif os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # noqa: PTH112 - many files
-                folders.append(name)
+                if entry.is_symlink() and _identity(folder / name) in _folders_above(folder):
+                    self.passed[LINK_BACK].append(folder / name)
+                else:
+                    folders.append(name)
             elif _is_image(entry):
                 images.append(name)
             elif os.path.splitext(name)[1].lower() not in COMPANIONS:  # noqa: PTH122
@@ -180,6 +183,12 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - a link's own parents
+
+
+def _folders_above(folder: Path) -> frozenset[Identity]:
+    """Return the identities of ``folder`` and of all folders that it lies in, by its path and where links lead."""
+    starts = (_absolute(folder), folder.resolve())
+    return frozenset({_identity(path) for start in starts for path in (start, *start.parents)} - {None})
 
 
 def _identity(folder: Path) -> Identity:
