@@ -145,3 +145,14 @@ def test_transfer_reads_out_a_network_that_flattens_by_view(tmp_path, monkeypatc
     command = ["transfer", "their_flattening_net:Net", "--data", "data", "--method", method, "--out", "out"]
     assert main(command) == 0
     assert Results.load(tmp_path / "out" / "Net" / "results.json").results
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_torchscript_network_is_measured_and_left_as_it_was(tmp_path):
+    data = class_folder(tmp_path / "data", CLASSES)
+    network = torch.jit.trace(Reshapes().eval(), torch.rand(2, 3, 32, 32))
+    images = torch.rand(2, 3, 32, 32)
+    before = network(images)
+    wrapped = Classifier(network, Identity("net", "net", "net", CLASSES), Preprocessing(32))
+    evaluate(wrapped, evaluators="accuracy", data=data, out=tmp_path / "out")
+    torch.testing.assert_close(network(images), before, rtol=0, atol=0)
