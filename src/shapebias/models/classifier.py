@@ -183,8 +183,7 @@ def frozen_eval(model: nn.Module, device: str | torch.device | None = None) -> I
 
 def _place_weights(model: nn.Module, device: torch.device, afterwards: ExitStack) -> None:
     """Move a ``Classifier`` to ``device``, in channels-last order if it takes images in it, until ``afterwards``."""
-    own = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
-    for module in own:  # between devices of some kinds a move replaces the parameters themselves
+    for module in model.modules():  # between devices of some kinds a move replaces the parameters themselves
         afterwards.callback(module._parameters.update, dict(module._parameters))
     for parameter in model.parameters():
         afterwards.callback(setattr, parameter, "grad", parameter.grad)
@@ -192,7 +191,7 @@ def _place_weights(model: nn.Module, device: torch.device, afterwards: ExitStack
         parameter.grad = None
     model.to(device)
     parameters = [(parameter, parameter.data) for parameter in model.parameters()]
-    buffers = [(module, dict(module._buffers)) for module in own]
+    buffers = [(module, dict(module._buffers)) for module in model.modules()]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not isinstance(model, Classifier) or all(one.stride() == data.stride() for one, data in parameters):
         return
@@ -203,8 +202,8 @@ def _place_weights(model: nn.Module, device: torch.device, afterwards: ExitStack
     except Exception:  # of the network's own code; if it takes no images at all, whoever passes some says so
         for parameter, data in parameters:
             parameter.data = data
-        for module, before in buffers:
-            module._buffers.update(before)
+        for module, own in buffers:
+            module._buffers.update(own)
 
 
 def check_size(model: Classifier, *, latents: bool = False) -> None:
