@@ -17,6 +17,7 @@ import pytest
 from shapebias.errors import UserError, unknown
 from shapebias.files import (
     atomic,
+    check_replaceable,
     claim_folder,
     locked,
     make_folder,
@@ -284,3 +285,11 @@ def test_unknown_names_the_nearest_or_all():
     far = str(unknown("word", "zzz", ["alpha", "bravo"]))
     assert "did you mean" not in far
     assert "alpha, bravo" in far
+
+
+def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "page.html")
+    for write in (lambda path: write_text(path, "x"), lambda path: check_replaceable(path, b"mark")):
+        with pytest.raises(UserError, match=r"page\.html is a pipe or a device"):
+            write(tmp_path / "page.html")
+    assert (tmp_path / "page.html").is_fifo() and names(tmp_path) == ["page.html"]

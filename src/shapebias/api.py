@@ -78,6 +78,7 @@ def transfer(
     rates = RATES if lr is None else tuple(lr)
     check(config, method, seeds, rates)
     given = [models] if isinstance(models, str | Path | nn.Module) else models
-    loaded = [load_model(str(one)) if isinstance(one, str | Path) else one for one in given]
+    named = [str(one) if isinstance(one, Path) else one for one in given]
+    loaded = [one if isinstance(one, nn.Module) else load_model(one) for one in named]
     tell_apart(loaded, [model.identity.spec for model in loaded])
     return run(loaded, config, method=method, seeds=seeds, rates=rates)

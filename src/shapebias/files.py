@@ -31,10 +31,11 @@ def atomic(path: Path, *, durable: bool = True) -> Iterator[Path]:
     cheap to make again.
 
     Raises:
-        UserError: the disk is full or the folder cannot be written.
+        UserError: the disk is full, the folder cannot be written, or a pipe or device has this name.
     """
     path = Path(path)
     try:
+        _check_regular(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
@@ -199,6 +200,7 @@ def check_replaceable(path: Path, mark: bytes) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _check_regular(path)
         with path.open("rb") as file:
             head = file.read(65536)
     except FileNotFoundError:
@@ -207,6 +209,12 @@ def check_replaceable(path: Path, mark: bytes) -> None:
         raise _cannot_write(path, error) from error
     if head and mark not in head:
         raise UserError(f"{path} exists and was not written by this command: choose another --out, or delete it")
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse a pipe or a device, which a new file would replace, and whatever is called as one in ``/dev``."""
+    if path.exists() and not path.is_dir() and (not path.is_file() or path.absolute().parent == Path("/dev")):
+        raise UserError(f"{path} is a pipe or a device, not a file that can be replaced: choose another --out")
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -114,3 +114,10 @@ def test_class_names_that_are_no_short_text_are_refused(tmp_path, content, messa
     (tmp_path / "names.txt").write_bytes(content)
     with pytest.raises(UserError, match=f"cannot be read as class names: .*{message}"):
         read_class_names(tmp_path / "names.txt")
+
+
+def test_a_setting_given_twice_and_toml_are_refused(tmp_path):
+    with pytest.raises(UserError, match="epochs given more than once"):
+        read(tmp_path, "epochs: 1\nlr: 0.1\nepochs: 2\n")
+    with pytest.raises(UserError, match="a config is YAML or JSON, with lines such as"):
+        read(tmp_path, '[training]\nepochs = "1"\n')

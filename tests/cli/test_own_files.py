@@ -78,3 +78,9 @@ def test_an_audit_leaves_a_file_of_its_lists_name(tmp_path, capsys):
     save_classifier(tmp_path / "model.safetensors", model)
     line = ("audit", tmp_path / "model.safetensors", "--data", images, "--out", own.parent)
     assert "is not an audit file" in refused(capsys, own, *line)
+
+
+def test_a_preview_over_a_photograph_is_refused_before_the_work(tmp_path, capsys):
+    photos, own = class_folder(tmp_path / "photos"), noise_image(tmp_path / "mine.png", 0)
+    refused(capsys, own, "stylize", photos, "--out", tmp_path / "copies", "--preview", own)
+    assert not (tmp_path / "copies").exists()

@@ -140,3 +140,9 @@ def test_commands_never_take_splits_for_classes(tmp_path, capsys):
 def test_splits_are_no_textures(tmp_path):
     with pytest.raises(UserError, match="holds train/ and val/, splits of a data set and no classes: give one of them"):
         choose_textures(photos(tmp_path, "train", "val"), 2)
+
+
+def test_a_data_set_in_a_folder_of_its_archive(tmp_path):
+    photos(tmp_path / "dataset", "train", "test")
+    with pytest.raises(UserError, match=r"has only dataset/ with splits in it \(test, train\): give .*dataset$"):
+        training_images(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -234,3 +236,29 @@ def test_the_command_line(tmp_path, weights, capfd):
     assert "another classifying layer" in error
     assert main([*command, "--remap-by-order"]) == 2
     assert "applies to a weights file: give" in capfd.readouterr().err
+
+
+def test_torchscript_is_measured_as_its_network_is_and_left_as_it_was(tmp_path):
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    data, scripted = class_folder(tmp_path), torch.jit.script(network.eval())
+    before = {name: value.clone() for name, value in scripted.state_dict().items()}
+    first, second = (
+        evaluate(net, evaluators="accuracy", data=data, classes=("bear", "cat"), device="cpu", workers=0)
+        for net in (network, scripted)
+    )
+    assert first.to_json()["results"] == second.to_json()["results"]
+    assert all(torch.equal(value, before[name]) for name, value in scripted.state_dict().items())
+
+
+@pytest.mark.parametrize(("kind", "message"), [("meta", "has no data"), ("quantised", "is no plain tensor")])
+def test_networks_whose_numbers_cannot_be_read_are_refused(kind, message):
+    if kind == "meta":
+        network = nn.Sequential(nn.Flatten(), nn.Linear(3, 2, device="meta"))
+    else:
+        with warnings.catch_warnings(action="ignore"):
+            network = torch.ao.nn.quantized.dynamic.Linear(3, 2)
+    with pytest.raises(UserError, match=message):
+        wrap(network)

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from shapebias.errors import UserError
+from shapebias.libraries import timm
 from shapebias.models.build import build_classifier
 from shapebias.models.checkpoint import load_classifier, save_classifier
 from shapebias.models.classifier import Identity
@@ -93,3 +94,31 @@ def test_weights_without_numbers_are_refused(tmp_path):
     (tmp_path / "classes.txt").write_text("a\nb\n")
     with pytest.raises(UserError, match="holds no numbers"):
         load_model("timm:test_resnet", checkpoint=path, classes=tmp_path / "classes.txt")
+
+
+@pytest.mark.parametrize("prefix", ["hf-hub:", "hf_hub:", "timm:hf-hub:"])
+def test_a_header_never_has_a_repository_downloaded(checkpoint, tmp_path, monkeypatch, prefix):
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("went to the network"))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
+    source = classifier()
+    save_segmenter(
+        tmp_path / "segmenter.safetensors", segmenter_from(source, head="convolution", size=32, output_stride=8)
+    )
+    for path, load in ((checkpoint, load_classifier), (tmp_path / "segmenter.safetensors", load_segmenter)):
+        with pytest.raises(
+            UserError, match="built from the repository a/b, which a file cannot have downloaded"
+        ) as got:
+            load(changed(path, architecture=f"{prefix}a/b"))
+        assert "\n" not in str(got.value)
+
+
+def test_a_header_may_name_a_repository_in_the_cache(checkpoint, tmp_path, monkeypatch):
+    timm.models.save_for_hf(timm.create_model("test_resnet"), tmp_path / "hub", safe_serialization=True)
+    (tmp_path / "hub" / "model.safetensors").rename(tmp_path / "hub" / "pytorch_model.bin")
+
+    def cached(_, name, **__):
+        return str(tmp_path / "hub" / name) if (tmp_path / "hub" / name).exists() else None
+
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", cached)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("went to the network"))
+    assert load_classifier(changed(checkpoint, architecture="hf-hub:a/b")).identity.classes == ("a", "b")

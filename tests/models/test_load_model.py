@@ -285,3 +285,15 @@ def test_results_state_the_weights(tmp_path, data):
     model = load_model(f"timm:test_resnet={tmp_path / 'w.pth'}", classes=tmp_path / "names.txt")
     found = evaluate(model, evaluators=["accuracy"], data=data)
     assert found.model["weights"] == "w.pth"
+
+
+def test_arguments_that_fetch_other_weights_are_refused(tmp_path):
+    folder = shared_folder(tmp_path / "mine", tiny(3), model_args={"checkpoint_path": "other.pth"})
+    with pytest.raises(UserError, match="has checkpoint_path in its model_args"):
+        load_model(f"timm:local-dir:{folder}")
+
+
+@pytest.mark.parametrize(("given", "called"), [({"a": 1}, "a dict"), (torch.nn.Identity, "the class Identity")])
+def test_what_is_no_model_is_called_by_its_type(given, called):
+    with pytest.raises(UserError, match=f"not {called}"):
+        load_model(given)

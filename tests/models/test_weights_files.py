@@ -189,3 +189,9 @@ def test_no_constructor_of_what_is_ignored_runs(tmp_path, trained, monkeypatch):
     monkeypatch.setattr(argparse.Namespace, "__init__", refuse)
     monkeypatch.setattr(argparse, "Namespace", refuse)
     load_weights(tiny(), tmp_path / "w.pt")
+
+
+def test_a_torchscript_archive_is_refused_in_its_name(tmp_path):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "net.pt"))
+    with pytest.raises(UserError, match="it is a TorchScript archive, which holds code"):
+        load_weights(tiny(3), tmp_path / "net.pt")

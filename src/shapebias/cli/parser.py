@@ -15,7 +15,7 @@ import yaml
 from jsonargparse import ActionYesNo, ArgumentParser
 
 from shapebias.cli.options import GROUPS, REQUIRED, Option, Page, arguments_of, options_of, place_in_help
-from shapebias.errors import UserError
+from shapebias.errors import UserError, first_three
 from shapebias.files import read_text
 
 WIDTH = 80
@@ -192,8 +192,15 @@ def read_config(path: Path) -> dict[Any, Any]:
                 raise ValueError(f"brackets or lists nested more than {DEEPEST} deep")
             if isinstance(event, yaml.AliasEvent) and event.anchor not in scalars:
                 raise ValueError(f"an alias of more than a single value, *{event.anchor}")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        names = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+            raise ValueError(f"{first_three(twice)} given more than once")
         settings = yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
+        hint = "a config is YAML or JSON, with lines such as 'batch-size: 64'"
+        raise UserError(f"cannot read --config {path}: {error}; {hint}") from error
+    except (OSError, ValueError) as error:
         raise UserError(f"cannot read --config {path}: {getattr(error, 'strerror', None) or error}") from error
     if not isinstance(settings, dict):
         raise UserError(f"--config {path} holds no settings: write lines such as 'batch-size: 64'")

@@ -73,23 +73,26 @@ def stylize(
         shapebias stylize photos --out photos-stylized --preview sheet.png
         shapebias stylize photos --stylizer vgg19 --styles paintings --out photos-vgg
     """
+    from shapebias.files import check_replaceable
     from shapebias.ranks import rank_and_size
     from shapebias.stylize import load_styles
     from shapebias.stylize.folder import COPIES, MANIFEST, stylize_folder
     from shapebias.stylize.load import check_styles
     from shapebias.stylize.shards import find_shards, stylize_shards
-    from shapebias.stylize.sheet import sheet_of_copies
+    from shapebias.stylize.sheet import MARK, sheet_of_copies
     from shapebias.stylize.style_folder import StyleFolder
 
+    shards = find_shards(images)
+    if shards and preview is not None:
+        raise UserError("--preview is for a folder of images, not for tar shards")
+    if preview is not None:
+        check_replaceable(preview, MARK)
     check_styles(work.stylizer, styles)
     network, digest, device = work.load()
     if styles is not None and styles.is_dir():
         drawn_from = StyleFolder(styles, network, digest, out, rank=rank_and_size()[0], strict=work.strict)
     else:
         drawn_from = load_styles(styles, network, digest).split("train" if styles is None else "all")
-    shards = find_shards(images)
-    if shards and preview is not None:
-        raise UserError("--preview is for a folder of images, not for tar shards")
     stylize_all = stylize_shards if shards else stylize_folder
     unreadable = stylize_all(
         images, out, network, drawn_from, settings, batch_size=work.batch_size, device=device, strict=work.strict

@@ -67,7 +67,8 @@ def evaluate(
         UserError: unknown evaluators, unusable data or models.
     """
     folders = {"": data} if isinstance(data, str | Path) else data
-    loaded = wrap(model, classes=classes) if isinstance(model, nn.Module) else load_model(str(model), classes=classes)
+    spec = str(model) if isinstance(model, Path) else model
+    loaded = wrap(spec, classes=classes) if isinstance(spec, nn.Module) else load_model(spec, classes=classes)
     with tempfile.TemporaryDirectory(prefix="shapebias-") if out is None else nullcontext(out) as place:
         given = {key: Path(folder) for key, folder in folders.items()}
         return evaluate_all([loaded], evaluators=evaluators, data=given, out=Path(place), **options).results[0]

@@ -18,6 +18,7 @@ from shapebias.files import atomic, sha256
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Classifier, Identity
 from shapebias.models.state_dict import load_weights
+from shapebias.models.timm_folder import check_at_hand
 from shapebias.models.weights_file import advice
 from shapebias.results.results import is_number
 
@@ -86,10 +87,12 @@ def check_header(header: dict[str, Any]) -> None:
 
     Raises:
         KeyError, ValueError: one is missing, of another type, or out of its range.
+        UserError: the architecture would have to be downloaded.
     """
     for name in ("name", "architecture"):
         if not isinstance(header[name], str) or not header[name]:
             raise ValueError(f"its {name} is {header[name]!r}")
+    check_at_hand(header["architecture"])
     if not isinstance(header.get("scheme"), str | None):
         raise ValueError(f"its scheme is {header['scheme']!r}")
     classes = header["classes"]

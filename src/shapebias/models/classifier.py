@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -184,7 +184,7 @@ def frozen_eval(model: nn.Module, device: str | torch.device | None = None) -> I
 def _place_weights(model: nn.Module, device: torch.device, afterwards: ExitStack) -> None:
     """Move a ``Classifier`` to ``device``, in channels-last order if it takes images in it, until ``afterwards``."""
     for module in model.modules():  # between devices of some kinds a move replaces the parameters themselves
-        afterwards.callback(module._parameters.update, dict(module._parameters))
+        afterwards.callback(_put_back, module._parameters, dict(module._parameters))
     for parameter in model.parameters():
         afterwards.callback(setattr, parameter, "grad", parameter.grad)
         afterwards.callback(setattr, parameter, "data", parameter.data)
@@ -203,7 +203,13 @@ def _place_weights(model: nn.Module, device: torch.device, afterwards: ExitStack
         for parameter, data in parameters:
             parameter.data = data
         for module, own in buffers:
-            module._buffers.update(own)
+            _put_back(module._buffers, own)
+
+
+def _put_back(tensors: MutableMapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Give a module its ``own`` tensors again, one by one: those of TorchScript know no other way."""
+    for name, tensor in own.items():
+        tensors[name] = tensor
 
 
 def check_size(model: Classifier, *, latents: bool = False) -> None:

@@ -65,6 +65,8 @@ def load_model(
     Raises:
         UserError: nothing of that name, it cannot be loaded, or the checkpoint or the names do not fit it.
     """
+    if not isinstance(spec, str):
+        raise UserError(f"a model is a torch.nn.Module or the name of one, not {_called(spec)}: give {FORMS}")
     bare, sign, file = spec.partition("=")
     if sign and not Path(spec).exists():
         if checkpoint is not None:
@@ -83,6 +85,10 @@ def load_model(
     skipped = _load_file(model.network, Path(checkpoint), by_order=remap_by_order, head=head or names is not None)
     model.identity = replace(model.identity, weights_sha256=sha256(Path(checkpoint)), weights=Path(checkpoint).name)
     return model.eval() if skipped else with_classes(model.eval(), names, where=where)
+
+
+def _called(given: object) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
 
 
 def _load_file(network: nn.Module, path: Path, *, by_order: bool, head: bool) -> list[str]:

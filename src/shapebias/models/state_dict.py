@@ -185,9 +185,19 @@ def head_names(network: nn.Module) -> set[str]:
 
 
 def weights_sha256(network: nn.Module) -> str:
-    """SHA-256 over the names, shapes and bytes of a state dict, in order."""
+    """SHA-256 over the names, shapes and bytes of a state dict, in order.
+
+    Raises:
+        UserError: its tensors are without data (on the device "meta"), or it holds others than plain ones, as quantised networks do.
+    """
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
+        if not isinstance(value, Tensor) or value.is_quantized:
+            raise UserError(
+                f"{name} of the network is no plain tensor, as in quantised ones: give it in floating point"
+            )
+        if value.is_meta:
+            raise UserError(f"{name} of the network has no data (device meta): load its weights first")
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

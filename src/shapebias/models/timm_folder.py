@@ -19,6 +19,7 @@ LOCAL, HUB = "local-dir", "hf-hub"
 SOURCES = (LOCAL, HUB, "hf_hub")
 CONFIG = "config.json"
 PREFERRED = ("model.safetensors", "pytorch_model.bin")  # as timm saves them
+FETCHING = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 OTHERS = ("*.safetensors", "*.pth", "*.pt", "*.bin")
 
 
@@ -66,10 +67,39 @@ def read_timm_folder(name: str) -> TimmFolder:
     weights = next((file for file in found if file.is_file()), None)
     if weights is None:
         raise UserError(f"{folder} has no weights ({', '.join(PREFERRED)} or a file like {', '.join(OTHERS)})")
+    if fetching := [key for key in arguments if key in FETCHING]:
+        raise UserError(
+            f"{folder / CONFIG} has {fetching[0]} in its model_args, which would load other weights: remove it"
+        )
     known = {key: value for key, value in pretrained.items() if key not in ("architecture", "num_classes")}
     classes = tuple(labels) if named and isinstance(labels, list) else None
     arguments = {key: value for key, value in arguments.items() if key != "num_classes"}
     return TimmFolder(config["architecture"], arguments, outputs, known, classes, weights)
+
+
+def check_at_hand(name: str) -> None:
+    """Refuse an architecture out of a file's header that would have to be downloaded.
+
+    Raises:
+        UserError: it is a repository of the hub that is not in the hub's cache.
+    """
+    place = name.removeprefix("timm:")
+    if not is_source(place) or place.startswith(f"{LOCAL}:"):
+        return
+    repository = place.partition(":")[2]
+    if not _cached(repository, CONFIG) or not any(_cached(repository, file) for file in PREFERRED):
+        raise UserError(
+            f"its network is built from the repository {repository}, which a file cannot have downloaded: "
+            f"load timm:{HUB}:{repository} once, if you trust it, to have it in the hub's cache"
+        )
+
+
+def _cached(place: str, name: str) -> str | None:
+    """Return the path of a repository's file in the hub's cache, or None."""
+    hub: Any = importlib.import_module("huggingface_hub")
+    repository, _, revision = place.partition("@")
+    path = hub.try_to_load_from_cache(repository, name, revision=revision or None)
+    return path if isinstance(path, str) else None
 
 
 def _downloaded(place: str) -> Path:
@@ -80,8 +110,7 @@ def _downloaded(place: str) -> Path:
     def file(name: str) -> str | None:
         """Return the path of a file of the repository, or None where that has none of this name."""
         try:
-            cached = hub.try_to_load_from_cache(repository, name, revision=revision or None)
-            if isinstance(cached, str):
+            if cached := _cached(place, name):
                 return cached
             if not hub.constants.HF_HUB_OFFLINE:  # else the client itself refuses at once
                 check_host(hub.constants.ENDPOINT, place)
@@ -96,6 +125,6 @@ def _downloaded(place: str) -> Path:
     config = file(CONFIG)
     if config is None:
         raise UserError(f"the repository {place} has no {CONFIG}: it is not a timm model")
-    if not any(map(file, PREFERRED)):
+    if not any(_cached(place, name) for name in PREFERRED) and not any(map(file, PREFERRED)):
         raise UserError(f"the repository {place} has no weights ({' or '.join(PREFERRED)})")
     return Path(config).parent

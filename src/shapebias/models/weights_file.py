@@ -8,6 +8,7 @@ take its place, so that not even its constructors run. Files that hold anything 
 from __future__ import annotations
 
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
@@ -93,7 +94,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with torch.serialization.safe_globals(_STAND_INS):
+        # torch warns of TorchScript archives, which it refuses
+        with torch.serialization.safe_globals(_STAND_INS), warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint {path}") from error
@@ -111,6 +113,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _reason(error: Exception) -> str:
     """Return torch's reason in a line, without its advice to trust the file."""
     text = str(error).strip() or type(error).__name__
+    if "TorchScript" in text:
+        return "it is a TorchScript archive, which holds code"
     if code := re.search(r"GLOBAL (\S+)", text):
         return f"it holds the Python object {code[1]}, which is not data"
     lines = text.rpartition("WeightsUnpickler error: ")[2].strip().splitlines() or text.splitlines()

@@ -43,7 +43,7 @@ def read_class_folders(root: Path) -> ImageSet:
     for folder in folders:
         entered = len(walk.folders)
         images = walk.images(root / folder)
-        _check_class(root / folder, walk.folders[entered:])
+        _check_class(root / folder, walk.folders[entered:], alone=len(folders) == 1)
         if images:
             found.setdefault(composed(folder), []).extend(images)
         else:
@@ -169,9 +169,13 @@ def _published(names: Collection[str]) -> bool:
     return any(name.startswith(VAL_IMAGE) for name in names)
 
 
-def _check_class(folder: Path, entered: Sequence[Path]) -> None:
+def _check_class(folder: Path, entered: Sequence[Path], *, alone: bool) -> None:
     """Refuse a class folder that is itself divided into splits: all of them would be one."""
     inside = sorted({path.name for path in entered if path.parent == folder and looks_like_split(path.name)})
+    if len(inside) > 1 and alone:
+        raise UserError(
+            f"{folder.parent} has only {folder.name}/ with splits in it ({', '.join(inside)}): give {folder}"
+        )
     if len(inside) > 1:
         raise UserError(
             f"{folder} is a class folder with splits in it ({', '.join(inside)}): move each to "

@@ -13,6 +13,7 @@ from shapebias.libraries import timm
 from shapebias.models.build import build_classifier, split_architecture
 from shapebias.models.classifier import Identity
 from shapebias.models.features import channels_last, stages_of
+from shapebias.models.timm_folder import is_source, read_timm_folder
 
 LEAST_SIDE = 2  # of a feature map; a single position has no spatial information
 
@@ -149,10 +150,15 @@ def bare_network(architecture: str, output_stride: int) -> nn.Module:
         UserError: the architecture is unknown.
     """
     library, name = split_architecture(architecture)
+    fixed: dict[str, Any] = {}
+    if is_source(name):
+        folder = read_timm_folder(name)
+        name, fixed = folder.architecture, {**folder.arguments, "pretrained_cfg": folder.pretrained}
+        fixed["num_classes"] = folder.outputs
     options: tuple[dict[str, Any], ...] = ({"output_stride": output_stride}, {"strict_img_size": False})
     for option in options[output_stride == 32 :] if library == "timm" else ():
         try:
-            return timm.create_model(name, **option)
+            return timm.create_model(name, **fixed, **option)
         except Exception:  # models refuse an option in different ways: TypeError, AssertionError
             continue
     return build_classifier(architecture, Identity(name, name, architecture)).network
