@@ -86,8 +86,7 @@ def check_header(header: dict[str, Any]) -> None:
     """Check the names and numbers that a network is built from.
 
     Raises:
-        KeyError, ValueError: one is missing, of another type, or out of its range.
-        UserError: the architecture would have to be downloaded.
+        KeyError, ValueError: one is missing, of another type, or out of its range, or would have to be downloaded.
     """
     for name in ("name", "architecture"):
         if not isinstance(header[name], str) or not header[name]:

@@ -188,7 +188,7 @@ def weights_sha256(network: nn.Module) -> str:
     """SHA-256 over the names, shapes and bytes of a state dict, in order.
 
     Raises:
-        UserError: its tensors are without data (on the device "meta"), or it holds others than plain ones, as quantised networks do.
+        UserError: its tensors are without data (on the device "meta"), or one is none of plain numbers (quantised).
     """
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():

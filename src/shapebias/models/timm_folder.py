@@ -81,14 +81,14 @@ def check_at_hand(name: str) -> None:
     """Refuse an architecture out of a file's header that would have to be downloaded.
 
     Raises:
-        UserError: it is a repository of the hub that is not in the hub's cache.
+        ValueError: it is a repository of the hub that is not in the hub's cache.
     """
     place = name.removeprefix("timm:")
     if not is_source(place) or place.startswith(f"{LOCAL}:"):
         return
     repository = place.partition(":")[2]
     if not _cached(repository, CONFIG) or not any(_cached(repository, file) for file in PREFERRED):
-        raise UserError(
+        raise ValueError(
             f"its network is built from the repository {repository}, which a file cannot have downloaded: "
             f"load timm:{HUB}:{repository} once, if you trust it, to have it in the hub's cache"
         )
