@@ -38,7 +38,7 @@ class DecisionMapping:
 
     @property
     def is_published(self) -> bool:
-        """Whether ImageNet's classes are mapped as in published figures."""
+        """True where ImageNet's classes are mapped as in published figures."""
         return self.members is MEMBERS and self.mapping == "mean"
 
     def scores(self, logits: Tensor) -> Tensor:

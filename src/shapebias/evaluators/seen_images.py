@@ -1,4 +1,4 @@
-"""Whether a model is measured on images that it was trained on, or on those that its training held out."""
+"""Find out if a model is measured on images that it was trained on, or on those that its training held out."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Model:
 
     @property
     def is_person(self) -> bool:
-        """Whether these are the results of a person."""
+        """True where these are the results of a person."""
         return self.run is None and is_person(self.name) and not any(m.weights for m in self.measurements)
 
     def result(self, evaluator: str, metric: str) -> Result | None:

@@ -99,7 +99,7 @@ def covariances(a: np.ndarray, b: np.ndarray, crossed: Crossed | None) -> tuple[
 
 
 def _influence(pairs: np.ndarray) -> np.ndarray:
-    """How much each image moves the ratio of sums, to first order."""
+    """Return the first-order change of the ratio of sums by each image, (N,)."""
     shape, decided = pairs.sum(0)
     return (pairs[:, 0] - shape / decided * pairs[:, 1]) / decided
 
