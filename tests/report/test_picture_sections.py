@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,7 +16,7 @@ from shapebias.errors import UserError
 from shapebias.evaluators.human_responses import save, score_files
 from shapebias.report import build_report
 from shapebias.report.format import percent_interval
-from shapebias.report.pictures import TILE, detail, embed
+from shapebias.report.pictures import TILE, detail, embed, embed_image
 from shapebias.stats.intervals import t_quantile, wilson
 from testkit.report_fixture import CATEGORIES, compared, conflicts, measured, picture, result
 from testkit.report_page import ATTRIBUTE, EVIL, cells, report
@@ -351,6 +352,15 @@ def test_pictures_without_texture_are_charted_and_stages_named(tmp_path: Path) -
     assert [label.split()[0] for label in labels] == ["Silhouettes", "Edges", "Sketches"]
     assert {a["x1"] for a in page.classed("guess")} == {"6.25%"} and "dotted line" in page.text
     assert "stage: layer3.1" in page.text and "last layer" not in page.text
+
+
+def test_drawings_of_few_colours_are_exact_and_other_pictures_small(tmp_path: Path) -> None:
+    drawing = Image.new("RGB", (64, 64), "white")
+    drawing.paste((255, 0, 0), (16, 16, 48, 48))
+    photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    assert embed_image(drawing).uri.startswith("data:image/png;")
+    assert embed_image(photograph).uri.startswith("data:image/jpeg;")
+    assert embed_image(photograph, labels=True).uri.startswith("data:image/png;")
 
 
 def test_a_detail_is_a_third_around_its_place_and_inside() -> None:

@@ -228,10 +228,26 @@ def test_different_rows_are_counted_as_numpy_counts_them(values):
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_the_interval_of_a_mean_of_many_different_values_is_the_normal_one_and_near_the_bootstraps():
-    values = np.random.default_rng(1).exponential(size=3000)
-    half = 1.96 * values.std() / math.sqrt(3000)
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng: rng.exponential(size=3000),
+        lambda rng: rng.binomial(5, 0.3, size=5000) / 5,
+        lambda rng: rng.choice([-1.0, 0.0, 1.0], size=5000),
+    ],
+)
+def test_the_interval_of_a_mean_of_many_values_is_the_normal_one_and_near_the_bootstraps(draw):
+    values = draw(np.random.default_rng(1))
+    half = 1.96 * values.std() / math.sqrt(len(values))
     found = mean_interval(values, seed=0)
     np.testing.assert_allclose(found, (values.mean() - half, values.mean() + half), atol=1e-5)
     np.testing.assert_allclose(found, bootstrap(mean, values[:, None], seed=0), atol=0.1 * half)
+
+
+def test_the_interval_of_a_skewed_mean_is_the_bootstraps_however_many_values_there_are():
+    values = np.zeros(5000)
+    values[:4] = 1.0  # the normal interval would end below 0
+    found = mean_interval(values, seed=0)
+    assert found == bootstrap(mean, values[:, None], seed=0) and found[0] >= 0
+    assert mean_interval(np.zeros(5000), seed=0) == (0.0, 0.0)
     assert mean_interval([], seed=0) is None

@@ -17,6 +17,7 @@ from shapebias.data.readers.cue_conflict import parse_name
 
 LARGEST = 320
 TILE, GAP = 56, 4  # pixels of a strip's details, and between them
+FEW_COLOURS = 64  # silhouettes of shapes16 have 17 and are smaller as PNG, its other images hundreds
 _ATTRIBUTION_CHARACTERS = 20_000
 
 
@@ -68,7 +69,7 @@ def stylized_copy(folder: Path, file: str) -> Path | None:
 
 
 def embed(path: Path, *, largest: int = LARGEST, quality: int = 90) -> Picture | None:
-    """Return the picture as a data URI, the smaller of PNG and JPEG; None if it cannot be decoded."""
+    """Return the picture as a data URI; None if it cannot be decoded."""
     image = _decoded(path)
     return None if image is None else embed_image(image, largest=largest, quality=quality)
 
@@ -134,11 +135,11 @@ def _decoded(path: Path) -> Image.Image | None:
 
 
 def _encoded(image: Image.Image, quality: int | None) -> Picture:
-    """Return the smaller of PNG and JPEG, without a ``quality`` always PNG."""
-    encoded = [("png", _bytes(image, "PNG", optimize=True))]
-    if quality is not None:
-        encoded.append(("jpeg", _bytes(image, "JPEG", quality=quality, subsampling=0)))
-    kind, data = min(encoded, key=lambda pair: len(pair[1]))
+    """Return a picture of few colours as PNG, which is smaller then, any other as JPEG; without ``quality`` as PNG."""
+    if quality is None or image.getcolors(FEW_COLOURS):
+        kind, data = "png", _bytes(image, "PNG", optimize=True)
+    else:
+        kind, data = "jpeg", _bytes(image, "JPEG", quality=quality, subsampling=0)
     return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}", image.width, image.height)
 
 
