@@ -44,7 +44,7 @@ lint: $(READY) ## style, format and types
 	@$(BIN)/basedpyright
 
 bench: $(READY) ## run every benchmark; each prints its ratios
-	@for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+	@for script in $(filter-out benchmarks/spread.py, $(sort $(wildcard benchmarks/*.py))); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean: ## remove caches and built files; keeps .venv and runs
 	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis
