@@ -7,10 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
-from safetensors.torch import save_file
 
 from shapebias.data.transforms import to_tensor
-from shapebias.stylize.adain import CHANNELS, VARIANCE_FLOOR, AdaIN, adain
+from shapebias.stylize.adain import VARIANCE_FLOOR, AdaIN, adain
 from shapebias.stylize.bank import load_styles, packaged
 from shapebias.stylize.load import load_stylizer
 from shapebias.stylize.stylizer import statistics
@@ -61,47 +60,6 @@ def test_a_code_is_the_mean_and_deviation_of_every_stage(stylizer):
         parts += [x.mean((2, 3)), (x.flatten(2).var(2, unbiased=False) + VARIANCE_FLOOR).sqrt()]
     torch.testing.assert_close(code, torch.cat(parts, 1))
     torch.testing.assert_close(stylizer.encode_style(images), code)
-
-
-@pytest.fixture
-def deep():
-    """A small AdaIN with the branch at an eighth of the size."""
-    torch.manual_seed(0)
-    return AdaIN(channels=(4, 6, 8, 10), blocks=1).eval().requires_grad_(False)
-
-
-def test_with_a_deep_branch_the_code_has_four_scales_and_the_content_stays_at_a_quarter(deep):
-    features, code = deep.encode_content(pictures())
-    assert features.shape == (2, 8, 8, 10)
-    assert code.shape == (2, deep.code_size) == (2, 56)
-    x = pictures()
-    for stage in deep.encoder:
-        x = stage(x)
-    torch.testing.assert_close(code[:, -20:-10], x.mean((2, 3)))
-
-
-def test_the_deep_branch_gives_its_features_the_codes_statistics(deep, monkeypatch):
-    """What the branch's blocks are given has the code's last mean and deviation."""
-    given = []
-    code = deep.encode_style(pictures(seed=2))
-    deep.deep[0].blocks.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-    deep.stylize(pictures(), code)
-    torch.testing.assert_close(given[0].mean((2, 3)), code[:, -20:-10], atol=1e-4, rtol=1e-3)
-
-
-@pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 31), (50, 129)])
-def test_with_a_deep_branch_any_size_comes_back_as_it_was(deep, height, width):
-    found = deep.stylize(pictures(1, height, width), deep.encode_style(pictures(1)))
-    assert found.shape == (1, 3, height, width)
-
-
-def test_files_of_the_three_scales_are_still_read(tmp_path):
-    torch.manual_seed(0)
-    old = AdaIN(CHANNELS[:3]).eval()
-    save_file(old.state_dict(), tmp_path / "old.safetensors")
-    loaded, _ = load_stylizer(tmp_path / "old.safetensors")
-    content, style = pictures(1), pictures(1, seed=2)
-    torch.testing.assert_close(loaded(content, style), old(content, style))
 
 
 def test_alpha_zero_is_the_contents_own_style(stylizer):

@@ -1,11 +1,9 @@
 """A small stylizer by adaptive instance normalisation (Huang & Belongie 2017, arXiv:1703.06868).
 
 Style is separate from content. A *style code* is the per-channel mean and standard deviation of the
-encoder's features at each of its scales; ``encode_style`` makes it once and it serves any image. The
+encoder's features at its three scales; ``encode_style`` makes it once and it serves any image. The
 decoder normalises its own features at each scale and gives them the code's statistics, so that a code
-carries fine texture as well as colour, and not only what the deepest features keep. Content is handed
-over at a quarter of the size, where outlines survive; strokes larger than that come from a branch at an
-eighth of the size.
+carries fine texture as well as colour, and not only what the deepest features keep.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from shapebias.stylize.stylizer import Stylizer, statistics
 
 VARIANCE_FLOOR = 1e-3
 NOISE_TILE = 64
-CHANNELS = (32, 48, 96, 144)
 
 
 def adain(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -42,27 +39,22 @@ class AdaIN(Stylizer):
 
     noise: Tensor
 
-    def __init__(self, channels: tuple[int, ...] = CHANNELS, blocks: int = 2) -> None:
-        """``channels`` at 1, 1/2, 1/4 and perhaps 1/8 of the size; ``blocks`` residual ones at each of the last two."""
+    def __init__(self, channels: tuple[int, int, int] = (32, 48, 96), blocks: int = 2) -> None:
         super().__init__()
-        fine, middle, coarse = channels[:3]
+        fine, middle, coarse = channels
         self.channels = channels
         self.encoder = nn.ModuleList(
             [
                 _convolutions((3, fine)),
                 _convolutions((fine, middle), (middle, middle)),
                 _convolutions((middle, coarse), (coarse, coarse)),
-                *(_convolutions((coarse, deep), (deep, deep)) for deep in channels[3:]),
             ]
         )
-        self.deep = nn.ModuleList(_Deep(coarse, deep, blocks) for deep in channels[3:])
         self.blocks = nn.ModuleList(_ResidualBlock(coarse) for _ in range(blocks))
         self.up = nn.ModuleList([_conv(coarse, middle), _conv(middle, fine)])
-        self.grain = nn.ParameterList(
-            [nn.Parameter(torch.full((c,), 0.1)) for c in (coarse, middle, fine, *channels[3:])]
-        )
+        self.grain = nn.ParameterList([nn.Parameter(torch.full((c,), 0.1)) for c in (coarse, middle, fine)])
         self.to_rgb = _conv(fine, 3)
-        noise = torch.randn(len(channels), NOISE_TILE, NOISE_TILE, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(3, NOISE_TILE, NOISE_TILE, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise)
 
     @property
@@ -72,21 +64,18 @@ class AdaIN(Stylizer):
 
     def encode_content(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features at a quarter of the size, (N, C, H/4, W/4), and the images' own codes, (N, code_size)."""
-        scales, parts = [images], []
+        features, parts = images, []
         for stage in self.encoder:
-            scales.append(stage(scales[-1]))
-            parts += statistics(scales[-1], floor=VARIANCE_FLOOR, unbiased=False)
-        return scales[3], torch.cat(parts, dim=1)
+            features = stage(features)
+            parts += statistics(features, floor=VARIANCE_FLOOR, unbiased=False)
+        return features, torch.cat(parts, dim=1)
 
     def decode(self, features: Tensor, codes: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
         """Images of ``size`` from content ``features`` and ``codes``, one code an image."""
-        m1, s1, m2, s2, m3, s3, *deeper = codes.split([c for c in self.channels for _ in range(2)], dim=1)
+        fine, middle, coarse = self.channels
+        m1, s1, m2, s2, m3, s3 = codes.split([fine, fine, middle, middle, coarse, coarse], dim=1)
         half = tuple((n + 1) // 2 for n in size)
         x = adain(self._grain(features, 0), m3, s3)
-        for branch in self.deep:
-            assert isinstance(branch, _Deep)
-            coarser = adain(self._grain(branch.down(x), 3), *deeper)
-            x = x + branch.up(coarser, x.shape[-2:])
         for block in self.blocks:
             x = block(x)
         x = F.interpolate(x, size=half, mode="nearest")
@@ -115,20 +104,6 @@ def _convolutions(*channels: tuple[int, int]) -> nn.Sequential:
     """Convolutions with a ReLU each; of two, the first halves the size."""
     convolutions = [_conv(*c, stride=2 if number + 1 < len(channels) else 1) for number, c in enumerate(channels)]
     return nn.Sequential(*(layer for conv in convolutions for layer in (conv, nn.ReLU(inplace=True))))
-
-
-class _Deep(nn.Module):
-    """The branch at an eighth of the size: ``down``, adaptive instance normalisation, then ``up``."""
-
-    def __init__(self, coarse: int, deep: int, blocks: int) -> None:
-        super().__init__()
-        self.down = _conv(coarse, deep, stride=2)
-        self.blocks = nn.Sequential(*(_ResidualBlock(deep) for _ in range(blocks)))
-        self.back = _conv(deep, coarse)
-
-    def up(self, features: Tensor, size: torch.Size) -> Tensor:
-        """From the branch's ``features`` to what is added to those at a quarter of the size, ``size``."""
-        return self.back(F.interpolate(self.blocks(features), size=tuple(size), mode="nearest"))
 
 
 class _ResidualBlock(nn.Module):

@@ -11,8 +11,7 @@ from shapebias.download import fetch
 from shapebias.errors import UserError
 from shapebias.files import sha256
 from shapebias.models.state_dict import load_weights
-from shapebias.models.weights_file import read_weights
-from shapebias.stylize.adain import CHANNELS, AdaIN
+from shapebias.stylize.adain import AdaIN
 from shapebias.stylize.bank import NOT_THE_PACKAGES, packaged
 from shapebias.stylize.stylizer import Stylizer
 from shapebias.stylize.vgg import VGGAdaIN
@@ -68,10 +67,9 @@ def download_vgg(url: str = RELEASE) -> Path:
 
 
 def _small(path: Path) -> tuple[Stylizer, str]:
+    network = AdaIN()
     if not path.is_file():
         raise UserError(f"no stylizer {path}: give small, vgg19, a .safetensors file or {FOLDER}")
-    deep = any(name.startswith("deep.") for name in read_weights(path))
-    network = AdaIN(CHANNELS if deep else CHANNELS[:3])  # earlier files have no branch at an eighth of the size
     try:
         load_weights(network, path)
     except UserError as error:

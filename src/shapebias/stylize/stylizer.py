@@ -63,7 +63,7 @@ class Stylizer(nn.Module, ABC):
             alpha: 1 is the full style, 0 the content's own; between, the statistics are mixed. Features
                 ``t`` in the style's statistics and ``f`` in their own are both linear in ``f``, so that
                 this is Huang & Belongie's ``alpha * t + (1 - alpha) * f`` (for the small AdaIN, which has
-                several scales, where the content is handed over).
+                three scales, at the deepest).
 
         Returns:
             (len(codes), 3, H, W), view after view.

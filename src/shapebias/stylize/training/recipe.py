@@ -14,9 +14,8 @@ class Recipe:
 
     Args:
         steps: training steps.
-        size: side of the smallest square crops in pixels.
-        largest: side of the largest; each step draws a multiple of 32 from ``size`` to it.
-        batch_size: content and style images per step at ``size``; of larger crops fewer, about as many pixels.
+        size: side of the square crops in pixels.
+        batch_size: content and style images per step.
         learning_rate: learning rate of Adam, constant, then a cosine over the last 40 percent of the steps.
         style_weight: weight of the style term, rising from 0 over the warm-up.
         content_weight: weight of the content term.
@@ -29,7 +28,6 @@ class Recipe:
 
     steps: int = 4000
     size: int = 64
-    largest: int = 128
     batch_size: int = 8
     learning_rate: float = 6e-4
     style_weight: float = 2.5
@@ -43,5 +41,4 @@ class Recipe:
     def __post_init__(self) -> None:
         check_at_least(1, steps=self.steps, batch_size=self.batch_size, warmup=self.warmup)
         check_at_least(16, size=self.size)
-        check_at_least(self.size, largest=self.largest)
         check_at_least(0, seed=self.seed)

@@ -31,33 +31,25 @@ MARKER = "stylizer.json"
 
 
 class ContentAndStyle(Dataset[tuple[Tensor, Tensor]]):
-    """The k-th step's content crops and style crops, (N, 3, S, S) each, fixed by (seed, k)."""
+    """The k-th pair of a content crop and a style crop, fixed by (seed, k)."""
 
     def __init__(self, content: Sequence[Path], styles: Sequence[Path], recipe: Recipe) -> None:
         self.content, self.styles, self.recipe = content, styles, recipe
 
     def __len__(self) -> int:
-        return self.recipe.steps
+        return self.recipe.steps * self.recipe.batch_size
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        recipe = self.recipe
-        rng = stream(Draw.STYLIZER_SAMPLE, recipe.seed, step)
-        size = int(rng.choice(range(recipe.size, recipe.largest + 1, 32)))
-        count = max(1, round(recipe.batch_size * (recipe.size / size) ** 2))
-        pairs = [
-            (self._crop(self.content, rng, (0.4, 1.0), size), self._crop(self.styles, rng, (0.08, 1.0), size))
-            for _ in range(count)
-        ]
-        contents, styles = zip(*pairs, strict=True)
-        return torch.stack(contents), torch.stack(styles)
+    def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
+        rng = stream(Draw.STYLIZER_SAMPLE, self.recipe.seed, k)
+        return self._crop(self.content, rng, (0.4, 1.0)), self._crop(self.styles, rng, (0.08, 1.0))
 
-    def _crop(self, paths: Sequence[Path], rng: np.random.Generator, scale: tuple[float, float], size: int) -> Tensor:
+    def _crop(self, paths: Sequence[Path], rng: np.random.Generator, scale: tuple[float, float]) -> Tensor:
         for _ in range(20):
             try:
                 image = load_rgb(paths[int(rng.integers(len(paths)))])
             except UnreadableImage:
                 continue
-            return to_tensor(random_crop(*image.size, rng, scale=scale)(image, size))
+            return to_tensor(random_crop(*image.size, rng, scale=scale)(image, self.recipe.size))
         raise UserError("20 unreadable images in a row: check the content and style folders")
 
 
@@ -91,12 +83,14 @@ def _train(
     judge = fabric.to_device(load_perceptual(perceptual).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     model, optimizer = fabric.setup(network, optimizer)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
-    batches = ContentAndStyle(list_images(content), [p for folder in styles for p in list_images(folder)], recipe)
+    pairs = ContentAndStyle(list_images(content), [p for folder in styles for p in list_images(folder)], recipe)
     claim_folder(out, asdict(recipe), marker=MARKER, describe=lambda _: "stylizer")
     remove_leftovers(out)
     step = _resume(out, network, optimizer, average)
-    remaining = range(step, recipe.steps)
-    loader = fabric.setup_dataloaders(DataLoader(batches, batch_size=None, sampler=remaining, num_workers=workers))
+    remaining = range(step * recipe.batch_size, len(pairs))
+    loader = fabric.setup_dataloaders(
+        DataLoader(pairs, batch_size=recipe.batch_size, sampler=remaining, num_workers=workers, drop_last=True)
+    )
     with progress("stylizer", total=recipe.steps, done=step, unit="steps") as bar:
         for images, style in loader:
             rate = _learning_rate(recipe, step)
