@@ -40,9 +40,9 @@ from shapebias.stylize.settings import StylizeSettings
 from shapebias.stylize.style_folder import StyleFolder
 from shapebias.stylize.vgg import VGGAdaIN
 
-ROUNDS, ROUNDS_QUICK = 4, 2
-COUNTS = {"script": 3, "bank": 16, "job": 25, "small": 96, "one core": 96, "two cores": 96}  # photographs
-COUNTS_QUICK = {"script": 2, "bank": 8, "job": 10, "small": 32, "one core": 32, "two cores": 32}
+ROUNDS, ROUNDS_QUICK = 3, 2
+COUNTS = {"script": 3, "bank": 12, "job": 20, "small": 96, "one core": 96, "two cores": 96}  # photographs
+COUNTS_QUICK = {"script": 2, "bank": 6, "job": 10, "small": 32, "one core": 32, "two cores": 32}
 SHARE = 5  # photographs for each new style of ``job``
 SETTINGS = StylizeSettings(per_image=2, size=224)
 
