@@ -54,8 +54,8 @@ def draw(folder: Path, count: int, size: int) -> None:
     for number in range(count):
         octaves = [Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)) for n in (4, 16, 64, size)]
         layers = [np.asarray(octave.resize((size, size), Image.Resampling.BICUBIC), np.float32) for octave in octaves]
-        picture = np.average(layers, axis=0, weights=(8, 4, 2, 1)).astype(np.uint8)
-        Image.fromarray(picture).save(folder / f"{number:04}.jpg", quality=92)
+        picture = np.average(layers, axis=0, weights=(8, 4, 2, 1)) * rng.uniform(0.2, 1, 3)
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f"{number:04}.jpg", quality=92)
 
 
 def prepare(work: Path, counts: dict[str, int]) -> None:
@@ -66,6 +66,8 @@ def prepare(work: Path, counts: dict[str, int]) -> None:
     draw(work / "styles", max(2, counts["job"] // SHARE), 512)
     torch.manual_seed(0)
     network = VGGAdaIN()
+    for parameter in network.parameters():  # torch's own would make the codes of all styles nearly the same
+        torch.nn.init.kaiming_normal_(parameter) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
     (work / "vgg").mkdir()
     torch.save(network.encoder.state_dict(), work / "vgg" / ENCODER)
     torch.save(network.decoder.state_dict(), work / "vgg" / DECODER)
