@@ -114,3 +114,39 @@ def test_other_formats_hold_the_same_pictures_nearly(tmp_path, stylizer, bank, k
 def test_quality_out_of_range_is_refused(quality):
     with pytest.raises(UserError, match="--quality"):
         StylizeSettings(quality=quality)
+
+
+def test_images_with_several_frames_are_named_and_the_first_is_used(tmp_path, stylizer, bank, capsys):
+    source = tmp_path / "source"
+    source.mkdir()
+    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
+    frames[0].save(source / "a.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(source / "b.tif", save_all=True, append_images=frames[1:])
+    frames[0].save(source / "c.png")
+    stylize_folder(source, tmp_path / "out", stylizer, bank, StylizeSettings())
+    told = capsys.readouterr().err
+    assert "2 images hold several frames or pages, first a.gif: only the first of each was stylized" in told
+    first, single = (to_tensor(load_rgb(tmp_path / "out" / f"{n}-style0.png")) for n in ("b.tif", "c.png"))
+    assert (first.mean((1, 2)) - single.mean((1, 2))).abs().max() < 1
+
+
+def test_an_image_too_large_to_stylize_is_named_with_the_limit(tmp_path, stylizer, bank, monkeypatch):
+    monkeypatch.setattr("shapebias.stylize.batches.MOST_PIXELS", 60 * 60)
+    noise_image(tmp_path / "source" / "a.png", 0, (90, 60))
+    noise_image(tmp_path / "source" / "b.png", 0, (40, 40))
+    settings = StylizeSettings(size=0)
+    found = stylize_folder(tmp_path / "source", tmp_path / "out", stylizer, bank, settings)
+    assert [one.partition(": ")[2] for one in found] == [
+        "90 x 60 is more than the 0.0 million pixels that are stylized: give --size"
+    ]
+    assert len(list((tmp_path / "out").glob("b.png-*"))) == 2
+
+
+def test_large_copies_are_made_a_view_at_a_time_and_are_the_same(tmp_path, stylizer, bank, monkeypatch):
+    source = class_folder(tmp_path / "source")
+    stylize_folder(source, tmp_path / "together", stylizer, bank, StylizeSettings())
+    monkeypatch.setattr("shapebias.stylize.batches.AT_ONCE", 1)
+    stylize_folder(source, tmp_path / "apart", stylizer, bank, StylizeSettings())
+    for path in (tmp_path / "together").rglob("*.png"):
+        other = to_tensor(load_rgb(tmp_path / "apart" / path.relative_to(tmp_path / "together")))
+        assert ((to_tensor(load_rgb(path)) - other).abs() * 255).max() <= 1

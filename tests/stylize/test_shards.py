@@ -87,6 +87,7 @@ def test_a_shard_cut_short_is_named_and_fatal_under_strict(tmp_path, shards, sty
     found = stylize_shards(shards, tmp_path / "out", stylizer, bank, StylizeSettings())
     assert len(found) == 1
     assert found[0].startswith("1.tar: cut short or damaged after ")
+    assert "<_io" not in found[0]
     assert json.loads((tmp_path / "out" / "unreadable.json").read_text()) == found
     assert len(members(tmp_path / "out" / "0.tar")) == 8
     with pytest.raises(UserError, match=r"1\.tar: cut short"):

@@ -27,6 +27,7 @@ _UPRIGHT = {  # by EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+WITH_FRAMES = frozenset({".gif", ".webp", ".tif", ".tiff", ".avif"})  # suffixes of formats that may hold several images
 T = TypeVar("T")
 
 
@@ -71,6 +72,14 @@ def image_size(path: Path | str) -> tuple[int, int]:
         return (height, width) if _orientation(image) in {5, 6, 7, 8} else (width, height)
 
     return _read(Path(path), size)
+
+
+def has_frames(path: Path | str) -> bool:
+    """Whether a readable image file holds several frames or pages, of which only the first is decoded."""
+    try:
+        return _read(Path(path), lambda image: bool(getattr(image, "is_animated", False)))
+    except UnreadableImage:
+        return False
 
 
 def _read(path: Path, use: Callable[[Image.Image], T]) -> T:

@@ -25,6 +25,8 @@ from shapebias.stylize.stylizer import Stylizer
 THREADS = 2  # for reading, and as many for writing
 IMAGES_AHEAD = 32
 BATCHES_WRITTEN = 2
+MOST_PIXELS = 12_600_000  # of one copy; the small AdaIN takes about 0.7 GB per million, VGG twice as much
+AT_ONCE = 4_000_000  # pixels of a batch's copies that are made together; of more, fewer views at a time
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -82,7 +84,9 @@ class Stylizing:
         device = next(self.stylizer.parameters()).device
         images = torch.from_numpy(content).to(device).permute(0, 3, 1, 2).float().div_(255)
         codes = self.styles.take(numbers.T.reshape(-1)).to(device)
-        views = self.stylizer.stylize(images, codes, self.settings.alpha).unflatten(0, (-1, len(content)))
+        together = len(content) * max(1, AT_ONCE // content[..., 0].size)
+        views = torch.cat([self.stylizer.stylize(images, some, self.settings.alpha) for some in codes.split(together)])
+        views = views.unflatten(0, (-1, len(content)))
         if self.settings.preserve_color:
             weights = torch.tensor(LUMINANCE, device=device).view(3, 1, 1)
             views = images + ((views - images) * weights).sum(-3, keepdim=True)
@@ -160,6 +164,9 @@ def _finished(count: int, saving: list[Future[None]]) -> int:
 def _content(path: Path, settings: StylizeSettings) -> np.ndarray:
     image = load_rgb(path)
     wanted = stylized_size(image.size, settings)
+    if wanted[0] * wanted[1] > MOST_PIXELS:
+        most = f"{MOST_PIXELS / 1e6:.1f} million pixels"
+        raise UnreadableImage(path, f"{wanted[0]} x {wanted[1]} is more than the {most} that are stylized: give --size")
     if settings.crop and image.width != image.height:
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from shapebias.data.ahead import same_size_batches
-from shapebias.data.decode import UnreadableImage, load_rgb
-from shapebias.data.folders import list_images
+from shapebias.data.decode import WITH_FRAMES, UnreadableImage, has_frames, load_rgb
+from shapebias.data.folders import list_images, say_once
 from shapebias.data.image_set import fingerprint
 from shapebias.data.materialize import Skip, check_outside, materialize, read_unreadable
 from shapebias.errors import UserError, check_at_least
@@ -153,6 +153,9 @@ def stylize_folder(
         return stylize_batches(incomplete, stylizing, drawn, copies, wanted, skip)
 
     def finish() -> None:
+        if several := [image for image in images if image.suffix.lower() in WITH_FRAMES and has_frames(image)]:
+            about = f"{len(several)} images hold several frames or pages, first {several[0].name}"
+            say_once(f"warning: {about}: only the first of each was stylized")
         write_text(out / COPIES, "".join(_records(out, source, images, drawn, copies, styles)))
 
     return materialize(

@@ -191,7 +191,7 @@ def _unpacked(shard: Path, work: Path, skip: Skip) -> Iterator[Sample]:
         stream.seek(max(0, shard.stat().st_size - END))
         whole = compressed or not any(stream.read())
     if faults or not whole:
-        reason = " ".join(str(faults[0]).split()) if faults else "it lacks the end of a tar file"
+        reason = " ".join(str(faults[0]).partition(" @ ")[0].split()) if faults else "it lacks the end of a tar file"
         skip(UnreadableImage(shard, f"cut short or damaged after {number} images: {reason}"))
 
 
