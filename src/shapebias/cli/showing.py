@@ -29,7 +29,7 @@ def report(runs: list[Path], *, out: Path, reference: str | None = None) -> None
 def demo(*, out: Path = Path("runs/demo"), seed: int = 0, quick: bool = False) -> None:
     """Generate data, train three models, measure them, and write one page.
 
-    Takes about five minutes on two CPU cores.
+    Takes about four minutes on two CPU cores.
 
     Args:
         out: folder of the demonstration.

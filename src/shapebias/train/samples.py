@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,6 +20,9 @@ from shapebias.errors import UserError
 from shapebias.stats.streams import Draw, stream
 from shapebias.stylize.bank import draw_styles
 from shapebias.stylize.folder import copies_format, stylized_views, view_path
+
+KEPT_BYTES = 512_000_000
+BYTES_PER_PIXEL = 4  # of Pillow's RGB images
 
 
 @dataclass
@@ -133,6 +137,32 @@ class Samples(Dataset[Sample]):
         )
 
 
+class Decoded:
+    """Decoded images, kept in memory up to ``limit`` bytes: small data sets are decoded once, not every epoch.
+
+    Every process that decodes has its own. An image that is kept is not read again, even if its file changes.
+    """
+
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self.left, self.images = limit, dict[str, Image.Image]()
+
+    def __call__(self, path: Path) -> Image.Image:
+        """Return the RGB image in the file ``path``, which must not be changed.
+
+        Raises:
+            UnreadableImage: the file cannot be read.
+        """
+        name = str(path)
+        image = self.images.get(name)
+        if image is None:
+            image = load_rgb(path)
+            size = BYTES_PER_PIXEL * image.width * image.height
+            if size <= self.left:
+                self.left -= size
+                self.images[name] = image
+        return image
+
+
 class TrainingSamples(Samples):
     """Random crops of images with their targets, and stylized views or the styles to make them.
 
@@ -169,6 +199,7 @@ class TrainingSamples(Samples):
         self.natural = natural or self.stylized is None
         self.size, self.views, self.min_crop = size, views, min_crop
         self.targets = torch.from_numpy(images.targets)
+        self.decoded = Decoded()
         self.copies = stylized_views(self.stylized) if self.stylized else styles
         if self.copies < views:
             raise UserError(
@@ -186,14 +217,14 @@ class TrainingSamples(Samples):
     def make(self, number: int, rng: np.random.Generator) -> Sample:
         """Return the crop of one image with its target, and its views or styles."""
         path = self.images.paths[number]
-        image = load_rgb(path) if self.natural else None
+        image = self.decoded(path) if self.natural else None
         width, height = image.size if image else image_size(path)
         crop = random_crop(width, height, rng, scale=(self.min_crop, 1.0))
         styles = draw_styles(rng, self.copies, self.views) if self.views else np.empty(0, dtype=np.int64)
         views = []
         if self.stylized is not None:
             copies = [view_path(self.stylized, self.images.root, path, int(n), self.format) for n in styles]
-            views = [to_tensor(crop(load_rgb(copy), self.size)) for copy in copies]
+            views = [to_tensor(crop(self.decoded(copy), self.size)) for copy in copies]
             for n, view in enumerate(views[1:], 1):
                 if any(torch.equal(view, other) for other in views[:n]):
                     raise UserError(
