@@ -57,7 +57,8 @@ def train_together(configs: Sequence[TrainConfig], *, images: int, at_once: int 
                 for process, connection in [one for one in running if not one[0].is_alive()]:
                     running.remove((process, connection))
                     _refuse(process, connection)
-                bar.advance(_done(configs) - bar.done)
+                if (done := _done(configs)) > bar.done:
+                    bar.advance(done - bar.done)
         finally:
             for process, _ in running:
                 process.terminate()  # it writes a checkpoint
