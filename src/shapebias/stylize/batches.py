@@ -25,7 +25,7 @@ from shapebias.stylize.stylizer import Stylizer
 THREADS = 2  # for reading, and as many for writing
 IMAGES_AHEAD = 32
 BATCHES_WRITTEN = 2
-MOST_PIXELS = 12_600_000  # of one copy; the small AdaIN takes about 0.7 GB per million, VGG twice as much
+MOST_PIXELS = 12_600_000  # of one copy; the small AdaIN takes about 1 GB per million
 AT_ONCE = 4_000_000  # pixels of a batch's copies that are made together; of more, fewer views at a time
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
