@@ -6,8 +6,11 @@ import os
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from shapebias import allocator
 
 FAULTS_OF_LATER = """
 import resource, sys
@@ -47,3 +50,15 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
 def test_the_users_choice_of_allocator_stands(variable: str) -> None:
     value = {"GLIBC_TUNABLES": "glibc.malloc.perturb=0", "LD_PRELOAD": "/nowhere/libjemalloc.so"}.get(variable, "4096")
     assert _run("keep", **{variable: value})[0] == 0
+
+
+def test_kept_memory_is_returned_on_request(monkeypatch):
+    """Blocks that were freed are given back only where the thresholds were raised before."""
+    called = []
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: SimpleNamespace(malloc_trim=called.append))
+    monkeypatch.setattr(allocator, "_kept", False)
+    allocator.return_freed_memory()
+    assert called == []
+    monkeypatch.setattr(allocator, "_kept", True)
+    allocator.return_freed_memory()
+    assert called == [0]

@@ -13,6 +13,7 @@ import platform
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 KEPT = 1 << 30  # bytes; larger tensors are still mapped on their own
+_kept = False
 CHOSEN_BY_USER = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
@@ -25,5 +26,13 @@ def keep_freed_memory() -> bool:
     preloaded = "malloc" in os.environ.get("LD_PRELOAD", "")
     if preloaded or any(name in os.environ for name in CHOSEN_BY_USER) or platform.libc_ver()[0] != "glibc":
         return False
+    global _kept
     library = ctypes.CDLL(None)
-    return all(library.mallopt(name, KEPT) for name in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD))
+    _kept = all(library.mallopt(name, KEPT) for name in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD))
+    return _kept
+
+
+def return_freed_memory() -> None:
+    """Return what ``keep_freed_memory`` has kept: where tensors change their sizes, old blocks fit no new tensor."""
+    if _kept:
+        ctypes.CDLL(None).malloc_trim(0)

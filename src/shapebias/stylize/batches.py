@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from shapebias.allocator import return_freed_memory
 from shapebias.data.ahead import ahead
 from shapebias.data.decode import UnreadableImage, load_rgb
 from shapebias.data.encode import save_image
@@ -127,6 +128,7 @@ def stylize_batches(
         save_image(path, Image.fromarray(pixels.numpy()), settings.format, **_options(settings))
 
     written: deque[tuple[int, list[Future[None]]]] = deque()
+    shape: tuple[int, ...] | None = None
     with ThreadPoolExecutor(THREADS) as readers, ThreadPoolExecutor(THREADS) as writers:
         loaded = ahead(readers, load, chain.from_iterable(read), IMAGES_AHEAD)
         try:
@@ -137,7 +139,10 @@ def stylize_batches(
                         skip(content)
                     else:
                         groups.setdefault(content.shape, []).append((path, content))
-                for group in groups.values():
+                for found, group in groups.items():
+                    if found != shape:
+                        return_freed_memory()
+                    shape = found
                     views = stylizing.views(np.stack([c for _, c in group]), drawn([path for path, _ in group]))
                     saving = [
                         writers.submit(save, file, views[view, number])
