@@ -41,8 +41,16 @@ COLUMNS = (
 )
 
 
-def train(config: TrainConfig) -> Path:
+PhaseMaker = Callable[[TrainConfig, Phase, ImageSet, Views], TrainingPhase]
+
+
+def train(config: TrainConfig, *, make_phase: PhaseMaker | None = None) -> Path:
     """Train a model with the settings ``config``, resuming an interrupted run, and return the run folder.
+
+    Args:
+        config: the settings.
+        make_phase: makes the phases of the scheme in the place of ``scheme_phase``: for experiments with other samples
+            or another objective.
 
     Raises:
         UserError: the settings, data or folder cannot be used, or the loss is not finite.
@@ -59,7 +67,7 @@ def train(config: TrainConfig) -> Path:
     views = rank_zero_first(fabric, lambda: find_views(config.views, fabric, config.loop.out, images.root, most))
     if any(phase.mmsi for phase in phases):
         config.objective.check_images(config.loop, images.root, len(images))
-    parts = [scheme_phase(config, phase, images, views) for phase in phases]
+    parts = [(make_phase or scheme_phase)(config, phase, images, views) for phase in phases]
 
     def evaluate(
         model: Classifier, interruption: Interruption, note: Callable[[Sequence[str]], None]

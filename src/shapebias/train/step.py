@@ -17,6 +17,7 @@ from shapebias.train.schemes import Phase
 from shapebias.train.task import Schedule, StepOutput, TrainingPhase
 from shapebias.train.views import Stylizing, Views
 
+Output = tuple[Tensor, list[Tensor]]  # logits, and the latents of each stage
 RHO_NEAR_ONE = 0.98
 NEAR_CHANCE = 0.1  # fraction of the way from chance to perfect accuracy
 VANISHING_SPREAD = 1e-3  # standard deviation over samples, relative to the latents' mean absolute value
@@ -32,6 +33,33 @@ def loss_weights(phase: Phase, lambda_m: float, lambda_s: float) -> Weights:
 def ramp(epoch: float, over: float) -> float:
     """Return a factor that rises from 0 to 1 over the first ``over`` epochs, or 1 if ``over`` is 0."""
     return min(1.0, epoch / over) if over else 1.0
+
+
+def pass_through(
+    model: Callable[..., Any],
+    batch: Batch,
+    phase: Phase,
+    *,
+    stylizing: Stylizing | None = None,
+    joint: bool = True,
+    latents: bool = True,
+) -> list[Output]:
+    """Pass a batch's natural images, as far as the phase shows them, and its views through ``model``.
+
+    Returns:
+        Of each group, the natural images first: logits (N, classes), and the latents of each stage, (N, D) each, or
+        none without ``latents``. See ``forward_step`` for ``joint``.
+    """
+    count = len(batch.labels)
+    groups: list[Tensor] = []
+    if phase.natural:
+        assert batch.images is not None
+        groups.append(batch.images)
+    if phase.views:
+        views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
+        assert views is not None, "a phase with views needs stylized copies or a stylizer"
+        groups += list(views.split(count))
+    return _joint(model, groups, latents) if joint else [_outputs(model, group, latents) for group in groups]
 
 
 def forward_step(
@@ -52,17 +80,7 @@ def forward_step(
     passed to ``objective``. Accuracies are logged where images have one label, ``rho`` and ``spread`` for the last
     stage.
     """
-    count = len(batch.labels)
-    groups: list[Tensor] = []
-    if phase.natural:
-        assert batch.images is not None
-        groups.append(batch.images)
-    if phase.views:
-        views = batch.views if batch.views is not None else stylizing(batch) if stylizing else None
-        assert views is not None, "a phase with views needs stylized copies or a stylizer"
-        groups += list(views.split(count))
-    latents = phase.mmsi
-    outputs = _joint(model, groups, latents) if joint else [_outputs(model, group, latents) for group in groups]
+    outputs = pass_through(model, batch, phase, stylizing=stylizing, joint=joint, latents=phase.mmsi)
     logits = [output[0] for output in outputs]
     natural = logits[0] if phase.natural else None
     view_logits = logits[1:] if phase.natural else logits
@@ -134,11 +152,11 @@ def training_phase(
     return TrainingPhase(phase.name, samples, schedule, loop.batch_size, step, shown, warn)
 
 
-def _outputs(model: Callable[..., Any], images: Tensor, latents: bool) -> tuple[Tensor, list[Tensor]]:
+def _outputs(model: Callable[..., Any], images: Tensor, latents: bool) -> Output:
     return model(images, latents=True) if latents else (model(images), [])
 
 
-def _joint(model: Callable[..., Any], groups: list[Tensor], latents: bool) -> list[tuple[Tensor, list[Tensor]]]:
+def _joint(model: Callable[..., Any], groups: list[Tensor], latents: bool) -> list[Output]:
     images = groups[0] if len(groups) == 1 else torch.cat(groups)
     logits, stages = _outputs(model, images, latents)
     split = [stage.split(len(groups[0])) for stage in stages]

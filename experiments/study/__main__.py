@@ -1,0 +1,131 @@
+"""The study: every arm in every arena over several seeds, each cell computed once.
+
+    python experiments/study runs/study --arena shapes16 [--arms in mmsi-sin-in ...] [--seeds dev | fresh | 0 1 2]
+        [--quick] [--record]
+
+A cell is one arm with one seed: it is trained, measured and kept in OUT by the hash of its settings, the code's
+version and the kind of processor, so that the command resumes where it was killed. Start it twice, on one thread each
+(OMP_NUM_THREADS=1), and the two divide the cells among them. --record collects the cells into
+experiments/study/ARENA.json, from which the pages are drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from arena import Arena
+from arms import ALL, ARMS, Arm
+from cells import Cell, Place, cell_path, code_version, compute, kept, processor
+from shapes16 import make_arena as shapes16
+from training import reestimated, train_arm
+
+from shapebias.allocator import keep_freed_memory
+from shapebias.demo import FULL, QUICK
+from shapebias.environment import environment
+from shapebias.files import write_json
+from shapebias.train.settings import plain, update
+
+LOGGED = ("rho", "spread", "mmsi", "train_top1", "train_stylized_top1", "val_top1")
+OWN = Path(__file__).parent
+
+
+def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Place) -> Cell:
+    """Train and measure one arm with one seed; its run is removed afterwards."""
+    began, folder = time.monotonic(), out / str(seed)
+    arena.prepare(folder, seed)
+    run = folder / "runs" / name
+    config = update(arena.recipe(arm.scheme or "in", folder, seed), out=run)
+    ours = arm.views == "styles"
+    config = update(config, **arm.settings, stylized=config.views.stylized if ours else None)
+    train_arm(arm, config)
+    trained = time.monotonic() - began
+    if arm.reestimate:
+        run = reestimated(run, config.data, folder / "runs" / f"{name}-network")
+    cell = arena.measure(run, folder, seed)
+    about = {"arm": name, "seed": seed, "arena": arena.name, "settings": _changed(arm, config, place)}
+    made = {key: value for key, value in environment("cpu").items() if key not in ("command", "platform")}
+    seconds = {"train": round(trained), "all": round(time.monotonic() - began)}
+    log = _log(folder / "runs" / name / "metrics.csv")
+    for path in (folder / "runs").glob(f"{name}*"):
+        if path.name in (name, f"{name}-network"):
+            shutil.rmtree(path)
+    shutil.rmtree(folder / "results" / name, ignore_errors=True)
+    return about | cell | {"epochs": log, "seconds": seconds, "made": made}
+
+
+def _changed(arm: Arm, config: Any, place: Place) -> dict[str, Any]:
+    settings = {key: value for key, value in plain(config).items() if key not in ("out", "data", "stylized", "seed")}
+    return {"arm": asdict(arm), "train": settings, "code": place.code, "processor": place.processor}
+
+
+def _log(path: Path) -> list[dict[str, float]]:
+    """Return what the run logged of each epoch, as far as the study draws it."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: round(float(row[name]), 4) for name in LOGGED if row.get(name)} for row in rows]
+
+
+def run(arena: Arena, names: Sequence[str], seeds: Sequence[int], out: Path) -> int:
+    """Compute the cells that are missing, a seed at a time; return how many are still at work elsewhere."""
+    place = Place(arena.name, arena.settings, code_version(), processor())
+    todo = [(seed, name) for seed in seeds for name in names]
+    elsewhere = 0
+    for number, (seed, name) in enumerate(todo, 1):
+        arm = ALL[name]
+        path = cell_path(out, name, arm, seed, place)
+        known = path.is_file()
+        cell = compute(path, lambda a=arm, n=name, s=seed: run_cell(arena, n, a, s, out, place))
+        elsewhere += cell is None
+        if cell is not None and not known:
+            found = cell["measures"]
+            shown = ("top-1", "shape", "texture", "stylized", "silhouettes", "shape neurons")
+            text = "  ".join(f"{key} {100 * found[key]['value']:.1f}" for key in shown if key in found)
+            spent = cell["seconds"]["all"]
+            print(f"{number}/{len(todo)}  seed {seed}  {name}: {text}  ({spent} s)", file=sys.stderr, flush=True)
+    return elsewhere
+
+
+def record(arena: Arena, out: Path) -> Path:
+    """Write all cells of the arena as one file in this folder; return its path."""
+    cells = kept(out, list(ALL))
+    cells.sort(key=lambda cell: (list(ALL).index(cell["arm"]), cell["seed"]))
+    path = OWN / f"{arena.name}.json"
+    write_json(path, {"arena": arena.name, "settings": arena.settings, "cells": cells}, indent=None)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python experiments/study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--arena", choices=["shapes16"], default="shapes16")
+    parser.add_argument("--arms", nargs="+", choices=list(ALL), default=list(ARMS), metavar="ARM")
+    parser.add_argument("--seeds", nargs="+", default=["dev"])
+    parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
+    parser.add_argument("--record", action="store_true")
+    given = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(torch.get_num_threads())
+    arena = shapes16(QUICK if given.quick else FULL)
+    seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
+    folder = given.out / (arena.name + ("-quick" if given.quick else ""))
+    if elsewhere := run(arena, given.arms, seeds, folder):
+        print(f"{elsewhere} cells are at work in another process", file=sys.stderr)
+    if given.record:
+        print(f"wrote {record(arena, folder)}")
+
+
+if __name__ == "__main__":
+    main()

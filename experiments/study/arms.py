@@ -1,0 +1,93 @@
+"""The arms of the study: what each trains, and why it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A scheme with changed settings, another term, or other views.
+
+    Attributes:
+        title: what tables call it.
+        group: the question it belongs to.
+        scheme: a scheme of ``shapebias train``; empty for the untrained network.
+        settings: settings of ``shapebias train`` that differ from the arena's.
+        term: a key of ``terms.TERMS``; "mmsi views" is the paper's.
+        views: styles; "augmented", ordinary augmentations in their place; or "jitter", the natural image augmented.
+        reestimate: compute the statistics of batch norm anew from natural images when training has ended.
+    """
+
+    title: str
+    group: str
+    scheme: str = "mmsi-sin-in"
+    settings: dict[str, Any] = field(default_factory=dict)
+    term: str = "mmsi views"
+    views: Literal["styles", "augmented", "jitter"] = "styles"
+    reestimate: bool = False
+
+
+SEPARATE: dict[str, Any] = {"batchnorm": "separate"}
+CONTROL: dict[str, Any] = {"lambda_m": 0.0}
+
+ARMS: dict[str, Arm] = {
+    "untrained": Arm("untrained network", "reference", ""),
+    "in": Arm("`in`: natural images only", "schemes", "in"),
+    "shapenet-sin": Arm("`shapenet-sin`", "schemes", "shapenet-sin"),
+    "shapenet-sin-in": Arm("`shapenet-sin-in`: one stylized view", "schemes", "shapenet-sin-in"),
+    "shapenet": Arm("`shapenet`", "schemes", "shapenet"),
+    "mmsi-sin": Arm("`mmsi-sin`", "schemes", "mmsi-sin"),
+    "mmsi-sin-in": Arm("`mmsi-sin-in`: the paper's Eq. 4", "schemes"),
+    "mmsi": Arm("`mmsi`", "schemes", "mmsi"),
+    "control": Arm("Eq. 4 with lambda_m 0", "schemes", settings=CONTROL),
+    "channel": Arm("Eq. 4, channel axis", "schemes", settings={"axis": "channel"}),
+    # which pairs the term ties
+    "natural": Arm("term over natural-a and natural-b", "pairs", term="mmsi natural"),
+    "all": Arm("term over all three pairs", "pairs", term="mmsi all"),
+    "natural-2": Arm("natural pairs, lambda_m 2", "pairs", settings={"lambda_m": 2.0}, term="mmsi natural"),
+    "views-2": Arm("Eq. 4, lambda_m 2", "pairs", settings={"lambda_m": 2.0}),
+    # batch norm
+    "separate": Arm("Eq. 4, separate batch norm", "batch norm", settings=SEPARATE),
+    "separate-control": Arm("separate, lambda_m 0", "batch norm", settings=SEPARATE | CONTROL),
+    "separate-natural": Arm("separate, natural pairs", "batch norm", settings=SEPARATE, term="mmsi natural"),
+    "reestimated": Arm("Eq. 4, separate and re-estimated", "batch norm", settings=SEPARATE, reestimate=True),
+    "reestimated-control": Arm(
+        "separate and re-estimated, lambda_m 0", "batch norm", settings=SEPARATE | CONTROL, reestimate=True
+    ),
+    "reestimated-natural": Arm(
+        "separate and re-estimated, natural pairs",
+        "batch norm",
+        settings=SEPARATE,
+        term="mmsi natural",
+        reestimate=True,
+    ),
+    # what the views are
+    "augmented": Arm("two ordinary augmentations, Eq. 4", "views", views="augmented"),
+    "augmented-control": Arm("two ordinary augmentations, lambda_m 0", "views", settings=CONTROL, views="augmented"),
+    "augmented-natural": Arm(
+        "two ordinary augmentations, natural pairs", "views", term="mmsi natural", views="augmented"
+    ),
+    "jitter": Arm("natural images with strong colour jitter", "views", "in", views="jitter"),
+    # other objectives
+    "js": Arm("Jensen-Shannon consistency of the answers", "candidates", term="jensen-shannon"),
+    "js-12": Arm("the same, weight 12 (AugMix's)", "candidates", settings={"lambda_m": 12.0}, term="jensen-shannon"),
+    "natural-js": Arm("natural pairs and Jensen-Shannon", "candidates", term="natural and js"),
+    "detached": Arm("natural latents as a target without gradient", "candidates", term="detached"),
+    "detached-views": Arm("views' latents as targets without gradient", "candidates", term="detached views"),
+    "decorrelated": Arm("natural pairs and decorrelated neurons", "candidates", term="decorrelated"),
+    "infonce": Arm("InfoNCE over natural pairs", "candidates", term="infonce"),
+}
+# One setting at a time around the paper's term and around natural pairs.
+SCANS: dict[str, Arm] = {
+    f"{name}-{setting}-{value:g}": Arm(f"{title}, {setting} {value:g}", setting, settings={setting: value}, term=term)
+    for name, title, term in (("views", "Eq. 4", "mmsi views"), ("natural", "natural pairs", "mmsi natural"))
+    for setting, values in (
+        ("lambda_m", (0.2, 0.4, 1.6)),
+        ("lambda_s", (0.1, 0.25, 1.0)),
+        ("ramp_epochs", (2.0, 4.0)),
+    )
+    for value in values
+}
+ALL = {**ARMS, **SCANS}

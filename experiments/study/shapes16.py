@@ -1,0 +1,79 @@
+"""The first arena: shapes16 in the demonstration's setting, equal numbers of images through every network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from arena import Arena, decisions, measured, right
+
+from shapebias.data.readers.class_folders import evaluation_images, training_images
+from shapebias.demo import FULL, DemoSize, prepare, recipe
+from shapebias.evaluators.evaluate import evaluate_all
+from shapebias.files import locked
+from shapebias.models.checkpoint import MODEL_FILE, load_classifier
+from shapebias.train.config import TrainConfig
+from shapebias.train.run import train
+from shapebias.train.settings import update
+
+# Passes of each scheme's phases, so that 24 x 1920 images pass through the network: one, two or three per sample.
+EPOCHS: dict[str, dict[str, int]] = {
+    "in": {"epochs": 24},
+    "shapenet-sin": {"epochs": 24},
+    "shapenet-sin-in": {"epochs": 12},
+    "shapenet": {"epochs": 8, "finetune_epochs": 8},
+    "mmsi-sin": {"epochs": 12},
+    "mmsi-sin-in": {"epochs": 8},
+    "mmsi": {"epochs": 6, "finetune_epochs": 6},
+}
+FINETUNE_LR = 0.001
+EVALUATORS = ("accuracy", "stylized", "shape-bias", "silhouettes", "dimensionality", "corruptions")
+ATTACKS = {"white-box": ("pgd", 1.0), "transfer-attack": ("mim", 4.0)}  # with epsilon in units of 1/255
+LIMIT = 96  # test images of corruptions and attacks, six of each class
+SOURCE = "source"  # of transferred attacks: a network trained on natural images alone, the same for all arms
+
+
+def make_arena(size: DemoSize = FULL) -> Arena:
+    """Return the arena, ``size`` other than the demonstration's for a trial."""
+
+    def ready(folder: Path, seed: int) -> None:
+        with locked(folder, "data", wait=True):
+            prepare(folder, seed=seed, size=size)
+            if not (folder / SOURCE / MODEL_FILE).is_file():
+                train(update(training("in", folder, seed), out=folder / SOURCE))
+
+    def training(scheme: str, folder: Path, seed: int) -> TrainConfig:
+        known = scheme if scheme in size.epochs else "in"
+        config = recipe(known, folder, seed=seed, size=size)
+        views = None if scheme == "in" else folder / "stylized"
+        epochs = EPOCHS[scheme] if size is FULL else dict.fromkeys(EPOCHS[scheme], 1)
+        return update(config, scheme=scheme, stylized=views, finetune_lr=FINETUNE_LR, **epochs)
+
+    def measure(run: Path, folder: Path, seed: int) -> dict[str, Any]:
+        data, out = folder / "shapes16", folder / "results"
+        model, source = load_classifier(run / MODEL_FILE), load_classifier(folder / SOURCE / MODEL_FILE)
+        found = measured(
+            evaluate_all(
+                [model], evaluators=EVALUATORS, data={"": data}, out=out, seed=seed, limit=None, costly_limit=LIMIT
+            ).results[0]
+        )
+        for name, (attack, epsilon) in ATTACKS.items():
+            given = {"attacks": (attack,), "epsilons": (epsilon,), "limit": LIMIT, "source": source}
+            found |= measured(
+                evaluate_all([model], evaluators=name, data={"": data}, out=out, seed=seed, **given).results[0]
+            )
+        images = evaluation_images(data, training_images(data).classes)
+        assert images is not None
+        answers = {"decisions": decisions(out / model.identity.name / "decisions.json"), "right": right(model, images)}
+        return {"measures": found, "answers": answers}
+
+    settings = {
+        "size": asdict(size) | {"epochs": EPOCHS},
+        "finetune_lr": FINETUNE_LR,
+        "evaluators": EVALUATORS,
+        "attacks": ATTACKS,
+        "limit": LIMIT,
+    }
+    seeds = tuple(range(5)), tuple(range(100, 105))
+    return Arena("shapes16", "shapes16, the demonstration's setting", settings, ready, training, measure, *seeds)
