@@ -1,7 +1,7 @@
 """The study: every arm in every arena over several seeds, each cell computed once.
 
-    python experiments/study runs/study --arena shapes16 [--arms in mmsi-sin-in ...] [--seeds dev | fresh | 0 1 2]
-        [--quick] [--record]
+    python experiments/study runs/study --arena shapes16 [--data DIR] [--arms in mmsi-sin-in ...]
+        [--seeds dev | fresh | 0 1 2] [--quick] [--record]
 
 A cell is one arm with one seed: it is trained, measured and kept in OUT by the hash of its settings, the code's
 version and the kind of processor, so that the command resumes where it was killed. Start it twice, on one thread each
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import shutil
 import sys
 import time
@@ -21,17 +22,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from arena import Arena
 from arms import ALL, ARMS, Arm
 from cells import Cell, Place, cell_path, code_version, compute, kept, processor
+from imagenette import make_arena as imagenette
 from shapes16 import make_arena as shapes16
 from training import reestimated, train_arm
 
 from shapebias.allocator import keep_freed_memory
 from shapebias.demo import FULL, QUICK
 from shapebias.environment import environment
-from shapebias.files import write_json
+from shapebias.files import write_text
 from shapebias.train.settings import plain, update
 
 LOGGED = ("rho", "spread", "mmsi", "train_top1", "train_stylized_top1", "val_top1")
@@ -101,7 +102,9 @@ def record(arena: Arena, out: Path) -> Path:
     cells = kept(out, list(ALL))
     cells.sort(key=lambda cell: (list(ALL).index(cell["arm"]), cell["seed"]))
     path = OWN / f"{arena.name}.json"
-    write_json(path, {"arena": arena.name, "settings": arena.settings, "cells": cells}, indent=None)
+    lines = ",\n".join(json.dumps(cell, allow_nan=False, separators=(",", ":")) for cell in cells)
+    head = json.dumps({"arena": arena.name, "title": arena.title, "settings": arena.settings})
+    write_text(path, f'{head[:-1]}, "cells": [\n{lines}\n]}}\n')
     return path
 
 
@@ -110,15 +113,20 @@ def main() -> None:
         prog="python experiments/study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--arena", choices=["shapes16"], default="shapes16")
+    parser.add_argument("--arena", choices=["shapes16", "imagenette"], default="shapes16")
+    parser.add_argument("--data", type=Path, help="folder of Imagenette, with train/ and val/")
     parser.add_argument("--arms", nargs="+", choices=list(ALL), default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", default=["dev"])
     parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     keep_freed_memory()
-    torch.set_num_threads(torch.get_num_threads())
-    arena = shapes16(QUICK if given.quick else FULL)
+    if given.arena == "shapes16":
+        arena = shapes16(QUICK if given.quick else FULL)
+    elif given.data is None:
+        parser.error(f"--arena {given.arena} needs --data, the folder of Imagenette")
+    else:
+        arena = imagenette(given.data)
     seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
     folder = given.out / (arena.name + ("-quick" if given.quick else ""))
     if elsewhere := run(arena, given.arms, seeds, folder):

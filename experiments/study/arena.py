@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from shapebias.data.image_set import ImageSet
+from shapebias.data.readers.class_folders import evaluation_images, training_images
+from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.files import read_json
+from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.predict import Loading, PredictedBatches
 from shapebias.results.results import Results, without_nan
@@ -31,6 +34,8 @@ MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "shape neurons": ("dimensionality", "shape_neurons", {}),
     "texture neurons": ("dimensionality", "texture_neurons", {}),
 }
+
+ATTACKS = {"white-box": ("pgd", 1.0), "transfer-attack": ("mim", 4.0)}  # with epsilon in units of 1/255
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,41 @@ class Arena:
     measure: Callable[[Path, Path, int], dict[str, Any]]
     dev: tuple[int, ...]
     fresh: tuple[int, ...]
+
+
+def measured_all(
+    run: Path,
+    source: Path,
+    data: Path,
+    sets: dict[str, Path],
+    evaluators: Sequence[str],
+    out: Path,
+    *,
+    seed: int,
+    limit: int,
+) -> dict[str, Any]:
+    """Measure a network by ``evaluators`` and by attacks.
+
+    Args:
+        run: folder of the network.
+        source: folder of the network that transferred attacks are made on.
+        data: the data set, whose held-out images are answered one by one.
+        sets: folders by evaluator, as ``evaluate_all`` takes them.
+        evaluators: their names, attacks aside.
+        out: folder of the results.
+        seed: of everything random.
+        limit: images of corruptions and attacks.
+    """
+    model, attacked = load_classifier(run / MODEL_FILE), load_classifier(source / MODEL_FILE)
+    given: dict[str, Any] = {"out": out, "seed": seed, "batch_size": 128}
+    found = measured(evaluate_all([model], evaluators=evaluators, data=sets, costly_limit=limit, **given).results[0])
+    for name, (attack, epsilon) in ATTACKS.items():
+        told: dict[str, Any] = {"attacks": (attack,), "epsilons": (epsilon,), "limit": limit, "source": attacked}
+        found |= measured(evaluate_all([model], evaluators=name, data={"": data}, **told, **given).results[0])
+    images = evaluation_images(data, training_images(data).classes)
+    assert images is not None
+    made = out / model.identity.name / "decisions.json"
+    return {"measures": found, "answers": {"decisions": decisions(made), "right": right(model, images)}}
 
 
 def measured(results: Results) -> dict[str, Any]:

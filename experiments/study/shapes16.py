@@ -6,13 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import Arena, decisions, measured, right
+from arena import ATTACKS, Arena, measured_all
 
-from shapebias.data.readers.class_folders import evaluation_images, training_images
 from shapebias.demo import FULL, DemoSize, prepare, recipe
-from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.files import locked
-from shapebias.models.checkpoint import MODEL_FILE, load_classifier
+from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.train.config import TrainConfig
 from shapebias.train.run import train
 from shapebias.train.settings import update
@@ -29,7 +27,6 @@ EPOCHS: dict[str, dict[str, int]] = {
 }
 FINETUNE_LR = 0.001
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "silhouettes", "dimensionality", "corruptions")
-ATTACKS = {"white-box": ("pgd", 1.0), "transfer-attack": ("mim", 4.0)}  # with epsilon in units of 1/255
 LIMIT = 96  # test images of corruptions and attacks, six of each class
 SOURCE = "source"  # of transferred attacks: a network trained on natural images alone, the same for all arms
 
@@ -51,22 +48,9 @@ def make_arena(size: DemoSize = FULL) -> Arena:
         return update(config, scheme=scheme, stylized=views, finetune_lr=FINETUNE_LR, **epochs)
 
     def measure(run: Path, folder: Path, seed: int) -> dict[str, Any]:
-        data, out = folder / "shapes16", folder / "results"
-        model, source = load_classifier(run / MODEL_FILE), load_classifier(folder / SOURCE / MODEL_FILE)
-        found = measured(
-            evaluate_all(
-                [model], evaluators=EVALUATORS, data={"": data}, out=out, seed=seed, limit=None, costly_limit=LIMIT
-            ).results[0]
-        )
-        for name, (attack, epsilon) in ATTACKS.items():
-            given = {"attacks": (attack,), "epsilons": (epsilon,), "limit": LIMIT, "source": source}
-            found |= measured(
-                evaluate_all([model], evaluators=name, data={"": data}, out=out, seed=seed, **given).results[0]
-            )
-        images = evaluation_images(data, training_images(data).classes)
-        assert images is not None
-        answers = {"decisions": decisions(out / model.identity.name / "decisions.json"), "right": right(model, images)}
-        return {"measures": found, "answers": answers}
+        data = folder / "shapes16"
+        source, out = folder / SOURCE, folder / "results"
+        return measured_all(run, source, data, {"": data}, EVALUATORS, out, seed=seed, limit=LIMIT)
 
     settings = {
         "size": asdict(size) | {"epochs": EPOCHS},

@@ -1,0 +1,85 @@
+"""The second arena: Imagenette's photographs at 64 px, a small ResNet from random weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from arena import ATTACKS, Arena, measured_all
+
+from shapebias.files import locked
+from shapebias.models.checkpoint import MODEL_FILE
+from shapebias.stylize import load_styles, load_stylizer
+from shapebias.stylize.cue_conflict import make_cue_conflict
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import CueConflictSettings, StylizeSettings
+from shapebias.train.config import TrainConfig
+from shapebias.train.run import train
+from shapebias.train.settings import configure, update
+
+# Passes of each scheme's phases, so that 12 x 9,469 images pass through the network.
+EPOCHS: dict[str, dict[str, int]] = {
+    "in": {"epochs": 12},
+    "shapenet-sin": {"epochs": 12},
+    "shapenet-sin-in": {"epochs": 6},
+    "shapenet": {"epochs": 4, "finetune_epochs": 4},
+    "mmsi-sin": {"epochs": 6},
+    "mmsi-sin-in": {"epochs": 4},
+    "mmsi": {"epochs": 3, "finetune_epochs": 3},
+}
+RECIPE: dict[str, Any] = {
+    "model": "resnet10t",
+    "size": 64,
+    "batch_size": 64,
+    "optimizer": "adamw",
+    "lr": 0.003,
+    "weight_decay": 0.05,
+    "min_crop": 0.35,
+    "lambda_s": 0.5,
+    "finetune_lr": 0.0006,
+}
+STYLIZED = StylizeSettings(per_image=4, size=96, format="jpeg", quality=92)
+CONFLICTS = CueConflictSettings(size=128, same=False)
+EVALUATORS = ("accuracy", "stylized", "shape-bias", "dimensionality", "corruptions")
+LIMIT = 100  # photographs of corruptions and attacks, ten of each class
+SOURCE = "source"
+
+
+def make_arena(data: Path) -> Arena:
+    """Return the arena on Imagenette in ``data``: train/ and val/ with a folder of each class."""
+    bf16 = torch.cpu._is_avx512_bf16_supported()  # elsewhere a step in bf16 is slower
+    settings = RECIPE | {"precision": "bf16-mixed" if bf16 else "32-true"}
+
+    def prepare(folder: Path, seed: int) -> None:
+        shared = folder.parent / "data"
+        with locked(shared, "making", wait=True):
+            stylizer, digest = load_stylizer()
+            styles = load_styles(None, stylizer, digest).split("train")
+            stylize_folder(data / "train", shared / "stylized", stylizer, styles, STYLIZED)
+            make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
+        with locked(folder, "source", wait=True):
+            if not (folder / SOURCE / MODEL_FILE).is_file():
+                train(update(recipe("in", folder, seed), out=folder / SOURCE))
+
+    def recipe(scheme: str, folder: Path, seed: int) -> TrainConfig:
+        views = None if scheme == "in" else folder.parent / "data" / "stylized"
+        given = {**settings, **EPOCHS[scheme], "scheme": scheme, "seed": seed, "stylized": views}
+        return configure(TrainConfig, data=data, out=folder / scheme, **given)
+
+    def measure(run: Path, folder: Path, seed: int) -> dict[str, Any]:
+        sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
+        return measured_all(run, folder / SOURCE, data, sets, EVALUATORS, folder / "results", seed=seed, limit=LIMIT)
+
+    decides = {
+        "recipe": settings,
+        "epochs": EPOCHS,
+        "stylized": asdict(STYLIZED),
+        "conflicts": asdict(CONFLICTS),
+        "evaluators": EVALUATORS,
+        "attacks": ATTACKS,
+        "limit": LIMIT,
+    }
+    title = "Imagenette, 64 px, ResNet-10-T from random weights"
+    return Arena("imagenette", title, decides, prepare, recipe, measure, tuple(range(3)), tuple(range(100, 103)))
