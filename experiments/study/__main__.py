@@ -103,7 +103,9 @@ def record(arena: Arena, out: Path) -> Path:
     cells.sort(key=lambda cell: (list(ALL).index(cell["arm"]), cell["seed"]))
     path = OWN / f"{arena.name}.json"
     lines = ",\n".join(json.dumps(cell, allow_nan=False, separators=(",", ":")) for cell in cells)
-    head = json.dumps({"arena": arena.name, "title": arena.title, "settings": arena.settings})
+    seeds, images = {"dev": arena.dev, "fresh": arena.fresh}, arena.images and arena.images(out)
+    about = {"arena": arena.name, "title": arena.title, "seeds": seeds, "settings": arena.settings, "images": images}
+    head = json.dumps(about)
     write_text(path, f'{head[:-1]}, "cells": [\n{lines}\n]}}\n')
     return path
 

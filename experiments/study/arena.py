@@ -51,6 +51,8 @@ class Arena:
         measure: evaluates the network in a folder: the folder, folder of the seed, seed.
         dev: seeds to develop on.
         fresh: seeds to confirm with.
+        images: returns the names of the cue-conflict images, in the folder of the arena, where all seeds are measured
+            on the same; None where each seed has images of its own.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Arena:
     measure: Callable[[Path, Path, int], dict[str, Any]]
     dev: tuple[int, ...]
     fresh: tuple[int, ...]
+    images: Callable[[Path], list[str]] | None = None
 
 
 def measured_all(

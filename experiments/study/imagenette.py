@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from arena import ATTACKS, Arena, measured_all
 
+from shapebias.data.folders import list_images
 from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.stylize import load_styles, load_stylizer
@@ -72,6 +73,9 @@ def make_arena(data: Path) -> Arena:
         sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
         return measured_all(run, folder / SOURCE, data, sets, EVALUATORS, folder / "results", seed=seed, limit=LIMIT)
 
+    def images(folder: Path) -> list[str]:
+        return [one.name for one in list_images(folder / "data" / "cue-conflict")]
+
     decides = {
         "recipe": settings,
         "epochs": EPOCHS,
@@ -82,4 +86,6 @@ def make_arena(data: Path) -> Arena:
         "limit": LIMIT,
     }
     title = "Imagenette, 64 px, ResNet-10-T from random weights"
-    return Arena("imagenette", title, decides, prepare, recipe, measure, tuple(range(3)), tuple(range(100, 103)))
+    return Arena(
+        "imagenette", title, decides, prepare, recipe, measure, tuple(range(3)), tuple(range(100, 103)), images
+    )
