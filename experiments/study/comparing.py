@@ -32,7 +32,7 @@ def mean(cells: Cells, measure: str, images: Sequence[str] | None) -> tuple[floa
         images: the names of the cue-conflict images where all seeds are measured on the same; None where each seed has
             images of its own, so that the interval over seeds covers the images too.
     """
-    values = [_value(cell, measure) for cell in cells.values()]
+    values = [value_of(cell, measure) for cell in cells.values()]
     if not values or None in values:
         return None, None
     if len(values) == 1:
@@ -46,7 +46,7 @@ def difference(
 ) -> tuple[float | None, Ends, list[float]]:
     """Return the mean difference of two arms over the seeds of both, its interval, and that of each seed."""
     seeds = [seed for seed in a if seed in b]
-    pairs = [(_value(a[seed], measure), _value(b[seed], measure)) for seed in seeds]
+    pairs = [(value_of(a[seed], measure), value_of(b[seed], measure)) for seed in seeds]
     values = [first - second for first, second in pairs if first is not None and second is not None]
     if not values or len(values) < len(pairs):
         return None, None, values
@@ -58,7 +58,8 @@ def difference(
     return (*_combined(values, by_image, images, measure), values)
 
 
-def _value(cell: dict[str, Any], measure: str) -> float | None:
+def value_of(cell: dict[str, Any], measure: str) -> float | None:
+    """Return a measure of a cell, None where it has none."""
     found = cell["measures"].get(measure)
     return None if found is None else found["value"]
 

@@ -85,7 +85,7 @@ def make_arena(data: Path) -> Arena:
         "attacks": ATTACKS,
         "limit": LIMIT,
     }
-    title = "Imagenette, 64 px, ResNet-10-T from random weights"
+    title, seeds = "Imagenette, 64 px, ResNet-10-T from random weights", (tuple(range(3)), tuple(range(100, 103)))
     return Arena(
         "imagenette", title, decides, prepare, recipe, measure, tuple(range(3)), tuple(range(100, 103)), images
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from arms import ALL, ARMS, SCANS
-from comparing import Cells, cell_text, difference, markdown, mean, replaced
+from comparing import Cells, cell_text, difference, markdown, mean, replaced, value_of
 
 OWN = Path(__file__).parent
 ROOT = OWN.parent.parent
