@@ -85,7 +85,5 @@ def make_arena(data: Path) -> Arena:
         "attacks": ATTACKS,
         "limit": LIMIT,
     }
-    title, seeds = "Imagenette, 64 px, ResNet-10-T from random weights", (tuple(range(3)), tuple(range(100, 103)))
-    return Arena(
-        "imagenette", title, decides, prepare, recipe, measure, tuple(range(3)), tuple(range(100, 103)), images
-    )
+    title, dev, fresh = "Imagenette, 64 px, ResNet-10-T from random weights", (0, 1, 2), (100, 101, 102)
+    return Arena("imagenette", title, decides, prepare, recipe, measure, dev, fresh, images)

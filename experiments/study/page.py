@@ -73,9 +73,7 @@ class Record:
         for arm in arms:
             for kind, seeds in (("dev", self.dev), ("fresh", self.fresh)):
                 if cells := self.cells(arm, seeds):
-                    found = [
-                        [cell["measures"].get(one, {}).get("value") for cell in cells.values()] for one in measures
-                    ]
+                    found = [[value_of(cell, one) for cell in cells.values()] for one in measures]
                     text = [" / ".join("-" if v is None else f"{100 * v:.1f}" for v in values) for values in found]
                     lines.append([ALL[arm].title, f"{kind} {' '.join(map(str, cells))}", *text])
         return markdown(["arm", "seeds", *(TITLES.get(one, one) for one in measures)], lines)
