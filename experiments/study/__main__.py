@@ -25,6 +25,7 @@ from typing import Any
 from arena import Arena
 from arms import ALL, ARMS, Arm
 from cells import Cell, Place, cell_path, code_version, compute, kept, processor
+from finetuned import make_arena as finetuned
 from imagenette import make_arena as imagenette
 from shapes16 import make_arena as shapes16
 from training import reestimated, train_arm
@@ -110,25 +111,33 @@ def record(arena: Arena, out: Path) -> Path:
     return path
 
 
+def _arena(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Arena:
+    if given.arena == "shapes16":
+        return shapes16(QUICK if given.quick else FULL)
+    needed = ("data",) if given.arena == "imagenette" else ("data", "weights", "pacs", "voc")
+    if missing := [f"--{name}" for name in needed if getattr(given, name) is None]:
+        parser.error(f"--arena {given.arena} needs {', '.join(missing)}")
+    places = [getattr(given, name) for name in needed]
+    return imagenette(*places) if given.arena == "imagenette" else finetuned(*places)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python experiments/study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--arena", choices=["shapes16", "imagenette"], default="shapes16")
+    parser.add_argument("--arena", choices=["shapes16", "imagenette", "finetuned"], default="shapes16")
     parser.add_argument("--data", type=Path, help="folder of Imagenette, with train/ and val/")
+    parser.add_argument("--weights", type=Path, help="EfficientNet-Lite0's weights, for finetuned")
+    parser.add_argument("--pacs", type=Path, help="folder with PACS' photo/ and sketch/, for finetuned")
+    parser.add_argument("--voc", type=Path, help="VOCdevkit, for finetuned")
     parser.add_argument("--arms", nargs="+", choices=list(ALL), default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", default=["dev"])
     parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     keep_freed_memory()
-    if given.arena == "shapes16":
-        arena = shapes16(QUICK if given.quick else FULL)
-    elif given.data is None:
-        parser.error(f"--arena {given.arena} needs --data, the folder of Imagenette")
-    else:
-        arena = imagenette(given.data)
+    arena = _arena(parser, given)
     seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
     folder = given.out / (arena.name + ("-quick" if given.quick else ""))
     if elsewhere := run(arena, given.arms, seeds, folder):

@@ -16,7 +16,7 @@ from shapebias.files import read_json
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.predict import Loading, PredictedBatches
-from shapebias.results.results import Results, without_nan
+from shapebias.results.results import Result, Results, without_nan
 from shapebias.train.config import TrainConfig
 
 # What tables call a measure, and where a results file has it: evaluator, metric, condition.
@@ -109,10 +109,15 @@ def measured(results: Results) -> dict[str, Any]:
             one = results.get(evaluator, metric, **condition)
         except KeyError:
             continue
-        ends = one.ci95 and [round(float(end), 4) for end in one.ci95]
-        value = without_nan(one.value)
-        found[name] = {"value": None if value is None else round(value, 4), "ci95": ends, "n": one.n}
+        found[name] = compact(one)
     return found
+
+
+def compact(one: Result) -> dict[str, Any]:
+    """Return a result's value, interval over images and count, to four digits."""
+    ends = one.ci95 and [round(float(end), 4) for end in one.ci95]
+    value = without_nan(one.value)
+    return {"value": None if value is None else round(value, 4), "ci95": ends, "n": one.n}
 
 
 def decisions(file: Path) -> str:

@@ -19,9 +19,10 @@ from comparing import Cells, cell_text, difference, markdown, mean, replaced, va
 OWN = Path(__file__).parent
 ROOT = OWN.parent.parent
 PAGES = (ROOT / "README.md", ROOT / "docs" / "training.md", ROOT / "docs" / "study.md")
-ARENAS = ("shapes16", "imagenette")
+ARENAS = ("shapes16", "imagenette", "finetuned")
 DECISIONS = ("shape", "texture", "neither", "top-1", "stylized", "silhouettes")
 ROBUSTNESS = ("corruptions", "white-box", "transfer-attack", "shape bias", "shape neurons", "texture neurons")
+TRANSFER = ("pacs", "voc12")
 COMPARED = ("mmsi-sin-in", "control", "shapenet-sin-in", "in")
 TITLES = {
     "shape": "by shape",
@@ -30,6 +31,8 @@ TITLES = {
     "stylized": "stylized top-1",
     "white-box": "white-box attack",
     "transfer-attack": "transferred attack",
+    "pacs": "PACS, photo to sketch",
+    "voc12": "VOC2012, mean AP",
 }
 
 
@@ -84,6 +87,7 @@ def tables(arena: str, record: Record) -> dict[str, str]:
     made = {
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),
+        f"{arena} transfer": record.means(list(ARMS), TRANSFER, record.dev),
         f"{arena} scans": record.means(list(SCANS), (*DECISIONS, "shape neurons"), record.dev),
         f"{arena} seeds": record.by_seed(list(ARMS), ("shape", "texture", "top-1", "stylized", "shape neurons")),
     }
