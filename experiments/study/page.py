@@ -15,6 +15,7 @@ from typing import Any
 
 from arms import ALL, ARMS, SCANS
 from comparing import Cells, cell_text, difference, markdown, mean, replaced, value_of
+from paper import beside, verdicts
 
 OWN = Path(__file__).parent
 ROOT = OWN.parent.parent
@@ -91,6 +92,8 @@ def tables(arena: str, record: Record) -> dict[str, str]:
         f"{arena} scans": record.means(list(SCANS), (*DECISIONS, "shape neurons"), record.dev),
         f"{arena} seeds": record.by_seed(list(ARMS), ("shape", "texture", "top-1", "stylized", "shape neurons")),
     }
+    made[f"{arena} paper"] = beside(record.arms, record.dev, record.images)
+    made[f"{arena} claims"] = verdicts(record.arms, record.dev | record.fresh, record.images)
     for other in COMPARED:
         for kind, seeds in (("dev", record.dev), ("fresh", record.fresh)):
             measures = ("shape", "texture", "top-1", "stylized", "silhouettes", "corruptions", "shape neurons")
