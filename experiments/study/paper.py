@@ -12,7 +12,7 @@ PAPER: dict[str, dict[str, tuple[float, ...]]] = {
     "Table 1: shape bias": {"shape bias": (79.8, 83.1, 39.3, 51.9, 21.8, 22.9, 26.1)},
     "Table 1: shape neurons": {"shape neurons": (26.2, 36.0, 23.7, 32.7, 17.0, 18.4, 18.8)},
     "Table 2: transferred attack (MIM, epsilon 4)": {"transfer-attack": (51.7, 54.6, -1, -1, -1, 11.4, 47.3)},
-    "Table 3: white-box attack (PGD; the paper's epsilon .2, ours 1)": {"white-box": (20.0, 18.4, -1, -1, 39.2, 38.9, 41.0)},
+    "Table 3: white-box (PGD; their epsilon .2, ours 1)": {"white-box": (20.0, 18.4, -1, -1, 39.2, 38.9, 41.0)},
     "Table 4: corruptions": {"corruptions": (34.9, 36.4, -1, -1, 37.7, 40.1, 40.2)},
     "Table 4: stylized images": {"stylized": (50.6, 54.2, -1, -1, 7.1, 9.8, 9.6)},
     "Table 5: top-1": {"top-1": (53.2, 56.8, -1, -1, 75.8, 75.4, 76.2)},
