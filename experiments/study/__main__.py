@@ -28,7 +28,7 @@ from cells import Cell, Place, cell_path, code_version, compute, kept, processor
 from finetuned import make_arena as finetuned
 from imagenette import make_arena as imagenette
 from shapes16 import make_arena as shapes16
-from training import reestimated, train_arm
+from training import OVER_TIME, reestimated, train_arm
 
 from shapebias.allocator import keep_freed_memory
 from shapebias.demo import FULL, QUICK
@@ -53,6 +53,9 @@ def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Pla
     if arm.reestimate:
         run = reestimated(run, config.data, folder / "runs" / f"{name}-network")
     cell = arena.measure(run, folder, seed)
+    if arm.over_time:
+        moments = [*sorted((run / OVER_TIME).iterdir()), run]
+        cell["over_time"] = [arena.measure_briefly(moment, folder, seed) for moment in moments]
     about = {"arm": name, "seed": seed, "arena": arena.name, "settings": _changed(arm, config, place)}
     made = {key: value for key, value in environment("cpu").items() if key not in ("command", "platform")}
     seconds = {"train": round(trained), "all": round(time.monotonic() - began)}

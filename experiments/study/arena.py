@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "texture neurons": ("dimensionality", "texture_neurons", {}),
 }
 
+BRIEFLY = ("accuracy", "shape-bias", "dimensionality")
 ATTACKS = {"white-box": ("pgd", 1.0), "transfer-attack": ("mim", 4.0)}  # with epsilon in units of 1/255
 
 
@@ -49,6 +51,7 @@ class Arena:
         prepare: makes the data of a seed in a folder, and resumes.
         recipe: settings of a scheme's training on it: scheme, folder of the seed, seed.
         measure: evaluates the network in a folder: the folder, folder of the seed, seed.
+        measure_briefly: returns some of its measures alone.
         dev: seeds to develop on.
         fresh: seeds to confirm with.
         images: returns the names of the cue-conflict images, in the folder of the arena, where all seeds are measured
@@ -61,6 +64,7 @@ class Arena:
     prepare: Callable[[Path, int], None]
     recipe: Callable[[str, Path, int], TrainConfig]
     measure: Callable[[Path, Path, int], dict[str, Any]]
+    measure_briefly: Callable[[Path, Path, int], dict[str, Any]]
     dev: tuple[int, ...]
     fresh: tuple[int, ...]
     images: Callable[[Path], list[str]] | None = None
@@ -99,6 +103,15 @@ def measured_all(
     assert images is not None
     made = out / model.identity.name / "decisions.json"
     return {"measures": found, "answers": {"decisions": decisions(made), "right": right(model, images)}}
+
+
+def measured_briefly(run: Path, sets: dict[str, Path], out: Path, *, seed: int) -> dict[str, Any]:
+    """Return a network's accuracy, its decisions on cue-conflict images and its neurons."""
+    model = load_classifier(run / MODEL_FILE)
+    told: dict[str, Any] = {"out": out, "seed": seed, "batch_size": 128}
+    found = measured(evaluate_all([model], evaluators=BRIEFLY, data=sets, **told).results[0])
+    shutil.rmtree(out / model.identity.name)  # the next moment's network has the same name
+    return found
 
 
 def measured(results: Results) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 
@@ -18,6 +18,7 @@ class Arm:
         term: a key of ``terms.TERMS``; "mmsi views" is the paper's.
         views: styles; "augmented", ordinary augmentations in their place; or "jitter", the natural image augmented.
         reestimate: compute the statistics of batch norm anew from natural images when training has ended.
+        over_time: measure the network before every epoch too.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Arm:
     term: str = "mmsi views"
     views: Literal["styles", "augmented", "jitter"] = "styles"
     reestimate: bool = False
+    over_time: bool = False
 
 
 SEPARATE: dict[str, Any] = {"batchnorm": "separate"}
@@ -90,4 +92,8 @@ SCANS: dict[str, Arm] = {
     )
     for value in values
 }
-ALL = {**ARMS, **SCANS}
+OVER_TIME = {
+    f"{name}-over-time": replace(ARMS[name], group="over time", over_time=True)
+    for name in ("mmsi-sin-in", "control", "natural")
+}
+ALL = {**ARMS, **SCANS, **OVER_TIME}

@@ -74,9 +74,9 @@ def processor() -> str:
 
 
 def key(arm: Arm, seed: int, place: Place) -> str:
-    """Return the hash that names a cell: of the arm without its title, the seed, and the place."""
-    decides = asdict(arm)
-    del decides["title"], decides["group"]
+    """Return the hash that names a cell: of what the arm changes, the seed, and the place."""
+    plain = asdict(Arm(arm.title, arm.group))
+    decides = {name: value for name, value in asdict(arm).items() if value != plain[name]}
     text = json.dumps([decides, seed, asdict(place)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -38,7 +38,9 @@ def mean(cells: Cells, measure: str, images: Sequence[str] | None) -> tuple[floa
     if len(values) == 1:
         ends = next(iter(cells.values()))["measures"][measure]["ci95"]
         return values[0], ends and (ends[0], ends[1])
-    return _combined([value for value in values if value is not None], _by_image(cells, measure), images, measure)
+    known = [value for value in values if value is not None]
+    middle, found = _combined(known, _by_image(cells, measure), images, measure)
+    return middle, found and (max(0.0, found[0]), min(1.0, found[1]))
 
 
 def difference(

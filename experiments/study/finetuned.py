@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import ATTACKS, Arena, compact, measured_all
+from arena import ATTACKS, Arena, compact, measured_all, measured_briefly
 from imagenette import CONFLICTS
 
 from shapebias.data.folders import list_images
@@ -95,6 +95,10 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
             cell["measures"][name] = compact(one) | {"metric": one.metric, "condition": one.condition}
         return cell
 
+    def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
+        sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
+        return measured_briefly(run, sets, folder / "moments", seed=seed)
+
     def images(folder: Path) -> list[str]:
         return [one.name for one in list_images(folder / "data" / "cue-conflict")]
 
@@ -109,4 +113,4 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         "limit": LIMIT,
     }
     title, dev, fresh = "ImageNet weights, EfficientNet-Lite0 on Imagenette at 112 px", (0, 1, 2), (100, 101, 102)
-    return Arena("finetuned", title, decides, prepare, recipe, measure, dev, fresh, images)
+    return Arena("finetuned", title, decides, prepare, recipe, measure, measure_briefly, dev, fresh, images)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from arena import ATTACKS, Arena, measured_all
+from arena import ATTACKS, Arena, measured_all, measured_briefly
 
 from shapebias.data.folders import list_images
 from shapebias.files import locked
@@ -73,6 +73,10 @@ def make_arena(data: Path) -> Arena:
         sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
         return measured_all(run, folder / SOURCE, data, sets, EVALUATORS, folder / "results", seed=seed, limit=LIMIT)
 
+    def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
+        sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
+        return measured_briefly(run, sets, folder / "moments", seed=seed)
+
     def images(folder: Path) -> list[str]:
         return [one.name for one in list_images(folder / "data" / "cue-conflict")]
 
@@ -86,4 +90,4 @@ def make_arena(data: Path) -> Arena:
         "limit": LIMIT,
     }
     title, dev, fresh = "Imagenette, 64 px, ResNet-10-T from random weights", (0, 1, 2), (100, 101, 102)
-    return Arena("imagenette", title, decides, prepare, recipe, measure, dev, fresh, images)
+    return Arena("imagenette", title, decides, prepare, recipe, measure, measure_briefly, dev, fresh, images)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import ATTACKS, Arena, measured_all
+from arena import ATTACKS, Arena, measured_all, measured_briefly
 
 from shapebias.demo import FULL, DemoSize, prepare, recipe
 from shapebias.files import locked
@@ -52,6 +52,9 @@ def make_arena(size: DemoSize = FULL) -> Arena:
         source, out = folder / SOURCE, folder / "results"
         return measured_all(run, source, data, {"": data}, EVALUATORS, out, seed=seed, limit=LIMIT)
 
+    def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
+        return measured_briefly(run, {"": folder / "shapes16"}, folder / "moments", seed=seed)
+
     settings = {
         "size": asdict(size) | {"epochs": EPOCHS},
         "finetune_lr": FINETUNE_LR,
@@ -60,4 +63,6 @@ def make_arena(size: DemoSize = FULL) -> Arena:
         "limit": LIMIT,
     }
     seeds = tuple(range(5)), tuple(range(100, 105))
-    return Arena("shapes16", "shapes16, the demonstration's setting", settings, ready, training, measure, *seeds)
+    return Arena(
+        "shapes16", "shapes16, the demonstration's setting", settings, ready, training, measure, measure_briefly, *seeds
+    )

@@ -26,6 +26,7 @@ from shapebias.train.step import loss_weights, pass_through, ramp
 from shapebias.train.task import StepOutput, TrainingPhase
 from shapebias.train.views import Views
 
+OVER_TIME = "over-time"  # folder of the networks before every epoch, in that of the run
 FOR_STATISTICS = 2000  # training images that batch norm's statistics are re-estimated from
 
 
@@ -50,7 +51,21 @@ def arm_phase(arm: Arm, config: TrainConfig, phase: Phase, images: ImageSet, vie
         made = replace(made, samples=samples)
     if phase.mmsi and arm.term != "mmsi views":
         made = replace(made, loss=_step(arm, config, phase, views))
-    return made
+    return replace(made, loss=_keeping(made.loss, config.loop.out / OVER_TIME)) if arm.over_time else made
+
+
+def _keeping(loss: Callable[..., StepOutput], out: Path) -> Callable[..., StepOutput]:
+    """Return ``loss`` that also saves the network before the first step of every epoch, as ``out/EPOCH/``."""
+
+    def step(model: Callable[..., Any], batch: Batch, epoch: float) -> StepOutput:
+        path = out / f"{int(epoch):03}" / MODEL_FILE
+        if epoch == int(epoch) and not path.is_file():
+            classifier: Any = getattr(model, "module", model)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_classifier(path, classifier)
+        return loss(model, batch, epoch)
+
+    return step
 
 
 def _step(arm: Arm, config: TrainConfig, phase: Phase, views: Views) -> Callable[..., StepOutput]:

@@ -1,0 +1,177 @@
+"""The study's pictures as SVG: small multiples of lines, thin for each seed and thick for their mean.
+
+    python experiments/study/plots.py
+
+Draws docs/pictures/study-ARENA.svg from the records in this folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from arms import ALL
+from markupsafe import Markup
+from page import ARENAS, OWN, ROOT, Record
+
+from shapebias.report.svg import corners, tag
+
+COLOURS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7c3aed", "#6b7280", "#b45309", "#be185d", "#0f766e")
+WIDTH, HEIGHT, GAP, COLUMNS, TOP = 250, 150, 54, 3, 26
+STYLE = "text{font:11px system-ui,sans-serif;fill:#374151}.name{font-weight:600}.axis{stroke:#d1d5db}.thin{opacity:.3}"
+OVER_TIME = {
+    "mmsi-sin-in": "Eq. 4",
+    "control": "lambda_m 0",
+    "natural": "natural pairs",
+    "all": "all pairs",
+    "channel": "channel axis",
+}
+LOGGED = {
+    "rho": "rho of the two views (mean, absolute)",
+    "spread": "spread of the latents over images",
+    "val_top1": "top-1 on natural validation images",
+    "train_stylized_top1": "top-1 on stylized training images",
+}
+AGAINST = {
+    "lambda_m": (("views", "Eq. 4"), ("natural", "natural pairs")),
+    "lambda_s": (("views", "Eq. 4"), ("natural", "natural pairs")),
+    "ramp_epochs": (("views", "Eq. 4"), ("natural", "natural pairs")),
+}
+DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0}
+SHOWN = {"shape": "decisions by shape", "top-1": "top-1", "shape neurons": "shape neurons"}
+
+
+class Series(NamedTuple):
+    """A line of a panel: its name, the values of x, and one row of y for each seed."""
+
+    name: str
+    x: Sequence[float]
+    rows: Sequence[Sequence[float]]
+
+
+def panel(title: str, series: Sequence[Series], *, under: str) -> Markup:
+    """Return one panel with its axes, 0 to the largest value; shares as percentages."""
+    points = [(x, y) for one in series for row in one.rows for x, y in zip(one.x, row, strict=True)]
+    left, right = min(x for x, _ in points), max(x for x, _ in points)
+    bottom, top = min(0.0, *(y for _, y in points)), max(1e-9, *(y for _, y in points))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = WIDTH * (x - left) / ((right - left) or 1)
+        return across, TOP + (HEIGHT - TOP) * (1 - (y - bottom) / (top - bottom))
+
+    parts = [tag("text", title, x=0, y=12, class_="name")]
+    for value in (bottom, top):
+        _, height = place(left, value)
+        parts.append(tag("line", x1=0, x2=WIDTH, y1=height, y2=height, class_="axis"))
+        parts.append(tag("text", f"{value:.2g}", x=-6, y=height + 4, text_anchor="end"))
+    for value, anchor in ((left, "start"), (right, "end")):
+        parts.append(tag("text", f"{value:g}", x=place(value, bottom)[0], y=HEIGHT + 14, text_anchor=anchor))
+    parts.append(tag("text", under, x=WIDTH / 2, y=HEIGHT + 14, text_anchor="middle"))
+    for number, one in enumerate(series):
+        colour = COLOURS[number % len(COLOURS)]
+        for row in one.rows:
+            line = corners(place(x, y) for x, y in zip(one.x, row, strict=True))
+            parts.append(tag("polyline", points=line, fill="none", stroke=colour, stroke_width=1, class_="thin"))
+        line = corners(place(x, y) for x, y in zip(one.x, np.mean(one.rows, axis=0), strict=True))
+        parts.append(tag("polyline", tag("title", one.name), points=line, fill="none", stroke=colour, stroke_width=2))
+    return Markup("").join(parts)
+
+
+def multiples(panels: Sequence[tuple[str, str, Sequence[Series]]]) -> Markup:
+    """Return panels of (title, x axis, series) in rows of three, with one key of all names below."""
+    parts = []
+    for number, (title, under, series) in enumerate(panels):
+        across, down = GAP + number % COLUMNS * (WIDTH + GAP), 8 + number // COLUMNS * (HEIGHT + GAP)
+        parts.append(tag("g", panel(title, series, under=under), transform=f"translate({across} {down})"))
+    names = list(dict.fromkeys(one.name for _, _, series in panels for one in series))
+    rows = -(-len(panels) // COLUMNS)
+    height = 8 + rows * (HEIGHT + GAP)
+    for number, name in enumerate(names):
+        colour = COLOURS[number % len(COLOURS)]
+        across = GAP + 150 * number
+        parts.append(tag("line", x1=across, x2=across + 18, y1=height, y2=height, stroke=colour, stroke_width=3))
+        parts.append(tag("text", name, x=across + 24, y=height + 4))
+    size = {"width": COLUMNS * (WIDTH + GAP) + 20, "height": height + 16}
+    ground = tag("rect", width="100%", height="100%", fill="white")
+    return tag("svg", tag("style", Markup(STYLE)), ground, *parts, xmlns="http://www.w3.org/2000/svg", **size)
+
+
+def over_time(record: Record) -> list[tuple[str, str, list[Series]]]:
+    """Return the panels of what training logged, epoch by epoch."""
+    panels = []
+    for column, title in LOGGED.items():
+        series = []
+        for arm, name in OVER_TIME.items():
+            rows = [[e[column] for e in c["epochs"] if column in e] for c in record.cells(arm, record.dev).values()]
+            if rows and rows[0] and len({len(row) for row in rows}) == 1:
+                series.append(Series(name, range(1, len(rows[0]) + 1), rows))
+        if series:
+            panels.append((title, "epoch", series))
+    return panels
+
+
+def measured_over_time(record: Record) -> list[tuple[str, str, list[Series]]]:
+    """Return the panels of what was measured of the networks before every epoch and at the end."""
+    panels = []
+    for measure, title in SHOWN.items():
+        series = []
+        for arm, name in OVER_TIME.items():
+            rows = [[m[measure]["value"] for m in c["over_time"]] for c in _timed(record, arm)]
+            if rows:
+                series.append(Series(name, range(len(rows[0])), rows))
+        if series:
+            panels.append((title, "epochs done", series))
+    return panels
+
+
+def _timed(record: Record, arm: str) -> list[dict[str, Any]]:
+    return list(record.cells(f"{arm}-over-time", record.dev).values())
+
+
+def against(record: Record) -> list[tuple[str, str, list[Series]]]:
+    """Return the panels of shape decisions, accuracy and neurons against each setting."""
+    panels = []
+    for setting, families in AGAINST.items():
+        for measure, title in SHOWN.items():
+            made = [_family(record, setting, kind, name, measure) for kind, name in families]
+            if series := [one for one in made if one is not None]:
+                panels.append((f"{title} against {setting}", setting, series))
+    return panels
+
+
+def _family(record: Record, setting: str, kind: str, name: str, measure: str) -> Series | None:
+    base = "mmsi-sin-in" if kind == "views" else "natural"
+    arms = {DEFAULTS[setting]: base}
+    arms |= {arm.settings[setting]: key for key, arm in ALL.items() if key.startswith(f"{kind}-{setting}-")}
+    if setting == "lambda_m":
+        arms |= {0.0: "control", 2.0: f"{kind}-2"}
+    found = {x: record.cells(arm, record.dev) for x, arm in sorted(arms.items())}
+    found = {x: cells for x, cells in found.items() if cells}
+    seeds = set.intersection(*(set(cells) for cells in found.values())) if found else set[int]()
+    if len(found) < 2 or not seeds:
+        return None
+    rows: list[list[Any]] = [[c[seed]["measures"][measure]["value"] for c in found.values()] for seed in sorted(seeds)]
+    return Series(name, list(found), rows)
+
+
+def main() -> None:
+    for arena in ARENAS:
+        path = OWN / f"{arena}.json"
+        if not path.is_file():
+            continue
+        record = Record(json.loads(path.read_text(encoding="utf-8")))
+        for name, panels in (
+            ("training", over_time(record) + measured_over_time(record)),
+            ("settings", against(record)),
+        ):
+            if panels:
+                picture = Path(ROOT / "docs" / "pictures" / f"study-{arena}-{name}.svg")
+                picture.write_text(str(multiples(panels)) + "\n", encoding="utf-8")
+                print(f"wrote {picture}")
+
+
+if __name__ == "__main__":
+    main()
