@@ -137,15 +137,16 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ALL), default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", default=["dev"])
     parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
-    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--record", action="store_true", help="collect the cells when all are done")
+    parser.add_argument("--only-record", action="store_true", help="collect the cells that are there, train nothing")
     given = parser.parse_args()
     keep_freed_memory()
     arena = _arena(parser, given)
     seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
     folder = given.out / (arena.name + ("-quick" if given.quick else ""))
-    if elsewhere := run(arena, given.arms, seeds, folder):
+    if not given.only_record and (elsewhere := run(arena, given.arms, seeds, folder)):
         print(f"{elsewhere} cells are at work in another process", file=sys.stderr)
-    if given.record:
+    if given.record or given.only_record:
         print(f"wrote {record(arena, folder)}")
 
 

@@ -67,22 +67,33 @@ def value_of(cell: dict[str, Any], measure: str) -> float | None:
 
 
 def _by_image(cells: Cells, measure: str) -> np.ndarray | None:
-    """Return for each image the share of seeds for which it counts, (images,); None where that is not known."""
+    """Return 1 for each image that counts, else 0, (seeds, images); None where that is not known."""
     if measure not in ANSWERED:
         return None
     kind, what = ANSWERED[measure]
     rows = [[float(answer == what) for answer in cell["answers"][kind]] for cell in cells.values()]
-    return np.mean(rows, axis=0) if len({len(row) for row in rows}) == 1 else None
+    return np.array(rows) if len({len(row) for row in rows}) == 1 else None
 
 
 def _combined(
     values: Sequence[float], by_image: np.ndarray | None, images: Sequence[str] | None, measure: str
 ) -> tuple[float, Ends]:
-    """Return the mean of a value per seed, and Student's t over seeds joined with the normal interval over images."""
+    """Return the mean of a value per seed and its interval.
+
+    Where all seeds share their images, Student's t over seeds is joined with the normal interval over images. Where
+    each seed has its own, Student's t covers them; but as few seeds can agree by chance, it is no shorter than the
+    interval over the images of these seeds.
+    """
     middle = float(np.mean(values))
     half = t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    if images is not None and by_image is not None:
-        influence = (by_image - by_image.mean()) / len(by_image)
+    if by_image is None:
+        return middle, (middle - half, middle + half)
+    if images is None:
+        variance = float(by_image.var(axis=1, ddof=1).mean()) / by_image.size
+        half = max(half, Z95 * math.sqrt(variance))
+    else:
+        each = by_image.mean(axis=0)
+        influence = (each - each.mean()) / len(each)
         crossed = Crossed.of(photographs(images)) if ANSWERED[measure][0] == "decisions" else None
         variance = float((influence**2).sum()) if crossed is None else crossed.variance(influence)
         half = math.hypot(half, Z95 * math.sqrt(variance))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from comparing import Cells, Ends, cell_text, difference, markdown, mean
 
+LEAST_SEEDS = 3
 SCHEMES = ("shapenet-sin", "mmsi-sin", "shapenet-sin-in", "mmsi-sin-in", "in", "shapenet", "mmsi")
 # ResNet-50's figures, percent (BMVC 2022, Tables 1 to 5), by the measure of ours that stands beside them.
 PAPER: dict[str, dict[str, tuple[float, ...]]] = {
@@ -52,10 +53,10 @@ OWN = (
 )
 
 
-def verdict(ends: Ends) -> str:
+def verdict(ends: Ends, seeds: int) -> str:
     """Return what the interval of a difference says about the claim that it is above 0."""
-    if ends is None:
-        return "undecided (one seed)"
+    if ends is None or seeds < LEAST_SEEDS:
+        return f"undecided (fewer than {LEAST_SEEDS} seeds)"
     if ends[0] > 0:
         return "reproduced"
     return "contradicted" if ends[1] < 0 else "undecided at this scale"
@@ -86,5 +87,7 @@ def verdicts(arms: dict[str, Cells], seeds: set[int], images: list[str] | None) 
             continue
         value, ends, each = difference(more, less, claim.measure, images)
         about = f"{claim.measure}: `{claim.more}` minus `{claim.less}`"
-        lines.append([claim.table, claim.text, about, cell_text(value, ends, "+.1f"), str(len(each)), verdict(ends)])
+        lines.append(
+            [claim.table, claim.text, about, cell_text(value, ends, "+.1f"), str(len(each)), verdict(ends, len(each))]
+        )
     return markdown(["table", "claim", "measured", "difference", "seeds", "verdict"], lines)

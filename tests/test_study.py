@@ -1,0 +1,134 @@
+"""The study's terms against plain formulas, its intervals against plain ones, and its cells."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+ROOT = Path(__file__).resolve().parent.parent
+if not (ROOT / "experiments").is_dir():
+    pytest.skip("the experiments are not part of the source distribution", allow_module_level=True)
+sys.path.insert(0, str(ROOT / "experiments" / "study"))
+
+from arms import ALL, ARMS, Arm  # noqa: E402
+from cells import Place, code_version, compute, key  # noqa: E402
+from comparing import difference, mean, replaced  # noqa: E402
+from paper import verdict  # noqa: E402
+from terms import TERMS  # noqa: E402
+
+from shapebias.losses import MMSILoss, mmsi_loss  # noqa: E402
+
+
+@pytest.fixture
+def given() -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    latents = [torch.randn(12, 6, generator=generator, requires_grad=True) for _ in range(3)]
+    return latents, [torch.randn(12, 4, generator=generator) for _ in range(3)]
+
+
+def test_pairs_are_the_papers_bound_of_these_pairs(given: Any) -> None:
+    (n, a, b), logits = given
+    mmsi, latents = MMSILoss(), [n, a, b]
+    torch.testing.assert_close(TERMS["mmsi views"](latents, logits, mmsi), mmsi_loss(a, b))
+    natural = (mmsi_loss(n, a) + mmsi_loss(n, b)) / 2
+    torch.testing.assert_close(TERMS["mmsi natural"](latents, logits, mmsi), natural)
+    everything = (2 * natural + mmsi_loss(a, b)) / 3
+    torch.testing.assert_close(TERMS["mmsi all"](latents, logits, mmsi), everything)
+
+
+@pytest.mark.parametrize(
+    ("term", "moves"), [("detached", [False, True, True]), ("detached views", [True, False, False])]
+)
+def test_a_target_without_gradient_does_not_move(given: Any, term: str, moves: list[bool]) -> None:
+    latents, logits = given
+    value = TERMS[term](latents, logits, MMSILoss())
+    torch.testing.assert_close(value, TERMS["mmsi natural"](latents, logits, MMSILoss()))
+    value.backward()
+    assert [z.grad is not None and bool(z.grad.abs().sum() > 0) for z in latents] == moves
+
+
+def test_jensen_shannon_is_the_entropy_of_the_mean_less_the_mean_entropy(given: Any) -> None:
+    latents, logits = given
+    shares = torch.stack([F.softmax(one, dim=1) for one in logits])
+    entropy = -(shares * shares.log()).sum(-1)
+    middle = shares.mean(0)
+    wanted = (-(middle * middle.log()).sum(-1) - entropy.mean(0)).mean()
+    torch.testing.assert_close(TERMS["jensen-shannon"](latents, logits, MMSILoss()), wanted)
+    assert float(TERMS["jensen-shannon"](latents, [logits[0]] * 3, MMSILoss()).abs()) < 1e-6
+
+
+def test_infonce_falls_where_views_match_and_a_shared_shift_changes_nothing(given: Any) -> None:
+    (n, a, b), logits = given
+    term = TERMS["infonce"]
+    assert term([n, n, n], logits, MMSILoss()) < term([n, a, b], logits, MMSILoss())
+    torch.testing.assert_close(term([n + 3, a, b], logits, MMSILoss()), term([n, a, b], logits, MMSILoss()))
+
+
+def test_decorrelation_adds_the_mean_square_of_other_neurons_correlations(given: Any) -> None:
+    (n, a, b), logits = given
+    rho = np.corrcoef(n.detach().numpy().T)
+    extra = 0.05 * (np.square(rho).sum() - len(rho)) / (len(rho) - 1)
+    found = TERMS["decorrelated"]([n, a, b], logits, MMSILoss()) - TERMS["mmsi natural"]([n, a, b], logits, MMSILoss())
+    assert float(found.detach()) == pytest.approx(extra, rel=1e-4)
+
+
+def cells(values: list[float], decisions: list[str]) -> dict[int, Any]:
+    return {
+        seed: {"measures": {"shape": {"value": v, "ci95": [0.0, 1.0], "n": len(d)}}, "answers": {"decisions": d}}
+        for seed, (v, d) in enumerate(zip(values, decisions, strict=True))
+    }
+
+
+def test_means_and_differences_have_students_intervals_but_no_shorter_than_the_images() -> None:
+    spread = cells([0.2, 0.5, 0.8], ["stnnn" * 20, "ssnnt" * 20, "sssst" * 20])
+    value, ends = mean(spread, "shape", None)
+    half = 4.30265 * 0.3 / np.sqrt(3)
+    assert value == pytest.approx(0.5)
+    assert ends == pytest.approx((max(0, 0.5 - half), min(1, 0.5 + half)), abs=1e-4)
+    same = cells([0.5, 0.5], ["st" * 50, "ts" * 50])
+    value, ends = mean(same, "shape", None)
+    assert ends == pytest.approx((0.5 - 1.96 * np.sqrt(0.25 / 99 / 2), 0.5 + 1.96 * np.sqrt(0.25 / 99 / 2)), abs=1e-3)
+    found, ends, each = difference(spread, same, "shape", None)
+    assert each == pytest.approx([-0.3, 0.0])
+    assert found == pytest.approx(-0.15)
+    assert verdict(ends, 2) == "undecided (fewer than 3 seeds)"
+    assert [verdict(e, 3) for e in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))] == [
+        "reproduced",
+        "contradicted",
+        "undecided at this scale",
+    ]
+
+
+def test_a_cell_is_computed_once_and_its_key_is_what_decides_its_numbers(tmp_path: Path) -> None:
+    place = Place("shapes16", {"size": 48}, code_version(), "x86_64 AVX2")
+    arm = ARMS["natural"]
+    other = Arm("another title", "another group", term=arm.term)
+    assert key(arm, 0, place) == key(other, 0, place)
+    others = [key(ARMS["all"], 0, place), key(arm, 1, place), key(arm, 0, Place("shapes16", {}, "", ""))]
+    assert len({key(arm, 0, place), *others}) == 4
+    assert len({key(one, 0, place) for one in ALL.values()}) == len(ALL)
+    made = []
+    for _ in range(2):
+        assert compute(tmp_path / "cells" / "a.json", lambda: made.append(1) or {"arm": "natural"}) == {
+            "arm": "natural"
+        }
+    assert made == [1]
+
+
+def test_the_page_holds_the_tables_of_the_records() -> None:
+    page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+    from page import Record, tables
+
+    made: dict[str, str] = {}
+    for path in sorted((ROOT / "experiments" / "study").glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        made |= tables(record["arena"], Record(record))
+    assert made
+    assert replaced(page, made) == page
