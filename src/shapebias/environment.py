@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -44,3 +45,11 @@ def choose_device(name: str | None) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device '{name}' cannot be used here ({str(error).split('. ')[0][:120]}): try cpu") from error
     return name
+
+
+def device_of_process(name: str | None) -> str:
+    """Return ``choose_device(name)``; where that is any GPU, the one of this process of ``torchrun``."""
+    device = choose_device(name)
+    if device != "cuda" or "LOCAL_RANK" not in os.environ:
+        return device
+    return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
+from shapebias.ranks import rank_and_size
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -100,8 +102,11 @@ class _Live(Bar):
 
 @contextmanager
 def progress(title: str, *, total: int, done: int = 0, unit: str = "images", shown: bool = True) -> Iterator[Bar]:
-    """Show a bar for ``total`` units of which ``done`` are there already; one that is not ``shown`` only counts."""
-    if not shown:
+    """Show a bar for ``total`` units of which ``done`` are there already; one that is not ``shown`` only counts.
+
+    Of the processes of ``torchrun`` the first shows its own.
+    """
+    if not shown or rank_and_size()[0]:
         yield Bar(title, total, done, unit)
     elif sys.stderr.isatty() and not _Live.shown:
         with _Live(title, total, done, unit) as bar:

@@ -1,9 +1,14 @@
-"""The processes of a command under ``torchrun``: their number, and values gathered from all of them."""
+"""The processes of a command under ``torchrun``: their number, values gathered from all of them, and their end."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
+
+LONGEST_WAIT = timedelta(days=100)  # for a process that has more to do; torch's own limit is 30 minutes
 
 
 def rank_and_size() -> tuple[int, int]:
@@ -14,16 +19,37 @@ def rank_and_size() -> tuple[int, int]:
 def gather(value: Any) -> list[Any]:
     """Return every process's ``value``, in the order of the ranks; all of them must call it.
 
-    The first call connects the processes. A process that ends with an error never answers: ``torchrun`` then ends
-    the others.
+    The first call connects the processes.
+
+    Raises:
+        SystemExit: of status 2, another process has failed within ``ended_together``.
     """
-    _, size = rank_and_size()
-    if size == 1:
+    if rank_and_size()[1] == 1:
         return [value]
+    answers = _exchange((value, False))
+    if any(failed for _, failed in answers):
+        raise SystemExit(2)  # a process that failed prints the reason
+    return [answer for answer, _ in answers]
+
+
+@contextlib.contextmanager
+def ended_together() -> Iterator[None]:
+    """Run the work of a command in every process; when it fails in one, all end, and one of them raises the error."""
+    rank, size = rank_and_size()
+    try:
+        yield
+        gather(None)
+    except Exception:
+        if size > 1 and [failed for _, failed in _exchange((None, True))].index(True) != rank:
+            raise SystemExit(2) from None
+        raise
+
+
+def _exchange(value: tuple[Any, bool]) -> list[tuple[Any, bool]]:
     import torch.distributed
 
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo")
-    values: list[Any] = [None] * size
+        torch.distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
+    values: list[Any] = [None] * rank_and_size()[1]
     torch.distributed.all_gather_object(values, value)
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -26,3 +27,11 @@ def spawn_ranks(worker, folder, ranks=2, seconds=120):
             process.kill()
         pytest.fail("the ranks wait for each other")
     return [torch.load(folder / f"found-{rank}.pt", weights_only=True) for rank in range(ranks)]
+
+
+def torchrun(*arguments, **environment):
+    """The finished two processes of a command, started by ``torchrun`` on the CPU."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "shapebias"]
+    command = [*start, *map(str, arguments)]
+    given = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=given)

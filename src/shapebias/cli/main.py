@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from textwrap import wrap
 from types import FrameType
@@ -17,6 +18,7 @@ from shapebias.allocator import keep_freed_memory
 from shapebias.cli import make_data, measuring, showing, stylizing, training
 from shapebias.cli.parser import WIDTH, Parser, unknown
 from shapebias.errors import UserError, refused_by_system
+from shapebias.ranks import ended_together
 
 TERMINATED = 143
 PURPOSES: dict[str, dict[str, Callable[..., None]]] = {
@@ -46,6 +48,7 @@ PURPOSES: dict[str, dict[str, Callable[..., None]]] = {
     },
     "show": {"report": showing.report, "demo": showing.demo},
 }
+DIVIDED = ("stylize", "texture-grid", "corrupt", "evaluate", "audit")  # over the processes of torchrun
 COMMANDS = {name: command for commands in PURPOSES.values() for name, command in commands.items()}
 EXAMPLES = """examples:
   shapebias demo
@@ -114,7 +117,8 @@ def _run(arguments: list[str]) -> None:
         values = Parser(name, COMMANDS[name]).read(rest)
         keep_freed_memory()
         try:
-            COMMANDS[name](**values)
+            with ended_together() if name in DIVIDED else nullcontext():
+                COMMANDS[name](**values)
         except SystemExit as leaving:
             if isinstance(leaving.code, int) and leaving.code:
                 raise

@@ -83,7 +83,7 @@ def corrupt(
     keep their size. Needs the library imagecorruptions-imaug:
     pip install "shapebias[corruptions]". The same command resumes after an
     interruption, and more corruptions and severities can be added to the same OUT
-    later.
+    later. torchrun divides the images over its processes.
 
     Args:
         images: one folder of images per class, or a folder with train/ and val/ of which val/ is used.
@@ -112,9 +112,8 @@ def corrupt(
         check_at_least(1, limit=limit)
     check_at_least(0, seed=seed)
     drawn = class_images(images).subsample(limit, seed)
-    unreadable = corrupt_folder(
-        drawn, out, seed=seed, corruptions=names, severities=levels, workers=workers, strict=strict
-    )
+    how = {"seed": seed, "workers": workers, "strict": strict, "over_ranks": True}
+    unreadable = corrupt_folder(drawn, out, corruptions=names, severities=levels, **how)
     warn_unreadable(unreadable)
     count = len(drawn) - len(unreadable)
     say(f"wrote {out}: {count} images in {len(names)} corruptions at {len(levels)} severities, {MANIFEST}")

@@ -58,7 +58,7 @@ class EvalOptions:
 
     def settings(self) -> dict[str, Any]:
         """Return the keyword arguments of an evaluation, checked before any model is loaded."""
-        from shapebias.environment import choose_device
+        from shapebias.environment import device_of_process
         from shapebias.evaluators.base import EvalConfig
         from shapebias.evaluators.class_map import read_class_map
 
@@ -67,7 +67,7 @@ class EvalOptions:
         found = asdict(self)
         del found["source"], found["json"]
         found["epsilons"] = found.pop("epsilon") or ()
-        found["device"] = choose_device(self.device)
+        found["device"] = device_of_process(self.device)
         found["class_map"] = read_class_map(self.class_map) if self.class_map else None
         EvalConfig(Path(), Path(), **found)
         return found
@@ -100,7 +100,8 @@ def evaluate(
     The paper's "targeted" attacks are white-box, its "untargeted" ones
     transfer-attack. Writes OUT/NAME/results.json for each model, and
     OUT/comparison.json for several. A model that an evaluator cannot measure does
-    not stop the others; it is named, and the exit status is 2.
+    not stop the others; it is named, and the exit status is 2. torchrun divides the
+    pairs of a model and an evaluator over its processes.
 
     Args:
         models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
@@ -123,7 +124,7 @@ def evaluate(
     from shapebias.evaluators.evaluate import evaluate_all
 
     measured, settings = _prepare(models, evaluators, data, loading, evaluation)
-    found = evaluate_all(measured, out=out, **settings)
+    found = evaluate_all(measured, out=out, over_ranks=True, **settings)
     show_results(found.results, out, json=evaluation.json)
     say_skipped(found.skipped)
     if refused := {skipped.model for skipped in found.skipped}:
@@ -146,7 +147,8 @@ def audit(
     cue-conflict, nips17, imagenet-c, edges and so on; 'shapebias evaluate --help'
     lists the evaluators. Attacks and corruptions are measured on at most 1000
     images unless --limit is given. The same command resumes: existing results are
-    reused.
+    reused. torchrun divides the pairs of a model and an evaluator over its
+    processes.
 
     Args:
         models: resnet50 or timm:resnet50, torchvision:NAME, a run folder, a checkpoint or package.module:callable;
@@ -168,15 +170,18 @@ def audit(
     from shapebias.evaluators.evaluate import audit as measure
     from shapebias.evaluators.names import EVALUATORS
     from shapebias.files import check_replaceable
+    from shapebias.ranks import rank_and_size
     from shapebias.report import MARK, build_report
 
     page = out / "report.html"
     check_replaceable(page, MARK)
     names = tuple(EVALUATORS) if evaluators is None else evaluators
     measured, settings = _prepare(models, names, data, loading, evaluation)
-    found = measure(measured, out=out, **settings)
+    found = measure(measured, out=out, over_ranks=True, **settings)
     show_results(found.results, out, json=evaluation.json)
     say_skipped(found.skipped)
+    if rank_and_size()[0]:
+        return
     for warning in build_report([out, *run_folders(models)], page):
         say(f"warning: {warning}")
     say(f"wrote {page}: open it in a browser")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,10 @@ class StylizerOptions:
 
     def load(self) -> tuple[Stylizer, str, str]:
         """Return the stylizer, the hash of its weights, and the device."""
-        from shapebias.environment import choose_device
+        from shapebias.environment import device_of_process
         from shapebias.stylize import load_stylizer
 
-        device = choose_device(self.device)
+        device = device_of_process(self.device)
         return (*load_stylizer(self.stylizer), device)
 
 
@@ -93,7 +94,7 @@ def stylize(
         drawn_from = StyleFolder(styles, network, digest, out, rank=rank_and_size()[0], strict=work.strict)
     else:
         drawn_from = load_styles(styles, network, digest).split("train" if styles is None else "all")
-    stylize_all = stylize_shards if shards else stylize_folder
+    stylize_all = stylize_shards if shards else partial(stylize_folder, over_ranks=True)
     unreadable = stylize_all(
         images, out, network, drawn_from, settings, batch_size=work.batch_size, device=device, strict=work.strict
     )
@@ -158,7 +159,8 @@ def texture_grid(
 
     One image is drawn from each texture's folder. The evaluator dimensionality
     takes the class of an image from its folder in IMAGES; without class folders,
-    every image is its own class. The same command resumes after an interruption.
+    every image is its own class. The same command resumes after an interruption;
+    torchrun divides the images over its processes.
 
     Args:
         images: folder of images, or of one folder per class.

@@ -51,13 +51,15 @@ def corrupt_folder(
     workers: int = 0,
     strict: bool = False,
     wait: bool = False,
+    over_ranks: bool = False,
 ) -> list[str]:
     """Write the corrupted copies of every image of ``source`` to ``out``.
 
     Existing copies are kept, so that a killed run resumes, and other corruptions and severities can be added by another
     call. The bytes depend on the image, its path in ``source`` and ``seed``, not on the number of ``workers``. Images
     of one name that differ in their suffixes keep these: ``a.png.JPEG``. With ``wait`` another process in ``out`` is
-    waited for.
+    waited for. With ``over_ranks`` the images are divided over the processes of ``torchrun``, each of which makes this
+    call.
 
     Returns:
         The unreadable images, one "path: reason" each.
@@ -110,6 +112,7 @@ def corrupt_folder(
         each=len(cells),
         strict=strict,
         wait=wait,
+        over_ranks=over_ranks,
     )
 
 

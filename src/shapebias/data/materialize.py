@@ -99,9 +99,7 @@ def materialize(
         missing = [item for item in own if not all(is_there(file) for file in files(item))]
         if missing and listing:
             (out / listing).unlink(missing_ok=True)
-        with progress(
-            title, total=len(own) * each, done=(len(own) - len(missing)) * each, unit=unit, shown=rank == 0
-        ) as bar:
+        with progress(title, total=len(own) * each, done=(len(own) - len(missing)) * each, unit=unit) as bar:
             for count in make(missing, skip) if missing else ():
                 bar.advance(count * each)
         if ranks > 1:

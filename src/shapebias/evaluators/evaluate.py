@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from shapebias.environment import choose_device, environment
+from shapebias.environment import device_of_process, environment
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig, Evaluator
 from shapebias.evaluators.class_map import read_class_map
@@ -20,6 +20,7 @@ from shapebias.evaluators.resume import load_or_run
 from shapebias.evaluators.seen_images import holdouts_of, note_seen, tell_held_out
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.load import load_model, wrap
+from shapebias.ranks import gather, rank_and_size
 from shapebias.results.audit import FILE as AUDIT_FILE
 from shapebias.results.audit import Skipped, read_audit, write_audit
 from shapebias.results.pairing import paired
@@ -85,6 +86,7 @@ def evaluate_all(
     costly_limit: int | None = None,
     device: str | None = None,
     batch_size: int | None = None,
+    over_ranks: bool = False,
     **options: Any,
 ) -> Evaluation:
     """Evaluate models on the same data, and write ``out/NAME/results.json`` and, for several, a comparison.
@@ -106,6 +108,8 @@ def evaluate_all(
         costly_limit: ``limit`` of attacks and corruptions, where none is given.
         device: "cpu", "cuda" or "mps"; by default cuda if there, else cpu.
         batch_size: images per forward pass.
+        over_ranks: divide the pairs of a model and an evaluator over the processes of ``torchrun``, each of which makes
+            this call; the first writes the results when all are measured, and all return the same.
         options: any other field of ``EvalConfig``: seed, workers, strict, mapping, stage, pairs, limit, attacks,
             epsilons, targeted, source, class_map (or a file of it).
 
@@ -119,7 +123,7 @@ def evaluate_all(
         options["class_map"] = read_class_map(Path(table))
     check_evaluators(evaluators)
     check_data(evaluators, data)
-    store, where, skip = ResultStore(out), choose_device(device), missing == "skip"
+    store, where, skip = ResultStore(out), device_of_process(device), missing == "skip"
     store.claim([model.describe() for model in models])
     if skip and (out / AUDIT_FILE).is_file():
         read_audit(out / AUDIT_FILE)  # nothing but an audit is replaced
@@ -135,24 +139,36 @@ def evaluate_all(
     skipped += _refused(models, chosen, skip=skip)
     tell_held_out(chosen, models)
     alone = len(models) == 1 and not skip
+    rank, ranks = rank_and_size() if over_ranks else (0, 1)
+    cells = [
+        (m, e)
+        for m in models
+        for e in chosen
+        if not any((s.evaluator, s.model) == (e, m.identity.name) for s in skipped)
+    ]
+
+    def measure(model: Classifier, name: str) -> EvalResult:
+        with frozen_eval(model, where):
+            return load_or_run(_kept(out, model, name, done), chosen[name], model)
+
+    answer = measure if ranks == 1 else _divided(cells, measure)
+    if rank:
+        return gather(None)[0]
     seed, measured = options.get("seed", 0), list[tuple[Results, dict[str, EvalResult]]]()
     for model in models:
         about, made_with = model.describe(), {**environment(where), "seed": seed}
         given: dict[str, EvalResult] = {}
         results = Results(about, made_with, [])
         try:
-            for name, evaluator in chosen.items():
-                if any((s.evaluator, s.model) == (name, model.identity.name) for s in skipped):
-                    continue
+            for name in (name for one, name in cells if one is model):
                 try:
-                    with frozen_eval(model, where):
-                        given[name] = load_or_run(_kept(out, model, name, done), evaluator, model)
+                    given[name] = answer(model, name)
                 except UserError as error:
                     if alone or options.get("strict"):
                         raise
                     skipped.append(Skipped(name, str(error), model=model.identity.name))
                     continue
-                note_seen(given[name], evaluator, model)
+                note_seen(given[name], chosen[name], model)
                 print_warnings(given[name].results)
         finally:  # also what was measured before an interruption
             if given:
@@ -165,7 +181,8 @@ def evaluate_all(
     found = Evaluation([results for results, _ in measured if results.results], skipped)
     if not skip and not found.results:
         raise UserError(skipped[0].reason)
-    return _audited(found, out) if skip else found
+    found = _audited(found, out) if skip else found
+    return gather(found)[0] if ranks > 1 else found
 
 
 def audit(
@@ -202,6 +219,28 @@ def _refused(models: Sequence[Classifier], evaluators: Mapping[str, Evaluator], 
             raise next(iter(errors.values()))
         found += [Skipped(name, str(error), model=model) for model, error in errors.items()]
     return found
+
+
+def _divided(
+    cells: Sequence[tuple[Classifier, str]], measure: Callable[[Classifier, str], EvalResult]
+) -> Callable[[Classifier, str], EvalResult]:
+    """Measure this process's part of ``cells``, and return what gives or raises the outcome of each of them."""
+    rank, ranks = rank_and_size()
+    own: dict[tuple[str, str], EvalResult | UserError] = {}
+    for model, name in cells[rank::ranks]:
+        try:
+            own[model.identity.name, name] = measure(model, name)
+        except UserError as error:
+            own[model.identity.name, name] = error
+    outcomes = {cell: outcome for part in gather(own) for cell, outcome in part.items()}
+
+    def answer(model: Classifier, name: str) -> EvalResult:
+        outcome = outcomes[model.identity.name, name]
+        if isinstance(outcome, UserError):
+            raise outcome
+        return outcome
+
+    return answer
 
 
 def _kept(out: Path, model: Classifier, evaluator: str, done: str) -> Path:

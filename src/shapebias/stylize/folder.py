@@ -111,12 +111,14 @@ def stylize_folder(
     device: torch.device | str = "cpu",
     strict: bool = False,
     wait: bool = False,
+    over_ranks: bool = False,
 ) -> list[str]:
     """Write ``settings.per_image`` stylized copies of every image below ``source``, or of ``images``, to ``out``.
 
     Each image's styles are drawn from (seed, its relative path); with ``same_styles`` every image gets the
-    same ones. Copies that are already there are kept, so that a killed run resumes. Under ``torchrun`` the
-    images are divided over the processes. With ``wait`` another process in ``out`` is waited for.
+    same ones. Copies that are already there are kept, so that a killed run resumes. With ``over_ranks``
+    the images are divided over the processes of ``torchrun``, each of which makes this call. With ``wait`` another
+    process in ``out`` is waited for.
 
     Returns:
         The unreadable images, one "path: reason" each.
@@ -135,7 +137,7 @@ def stylize_folder(
         "stylizer_sha256": styles.stylizer_sha256,
         "styles_sha256": styles.sha256,
     }
-    rank, ranks = rank_and_size()
+    rank, ranks = rank_and_size() if over_ranks else (0, 1)
     own = images[rank::ranks]
 
     def copies(image: Path) -> list[Path]:
@@ -170,7 +172,7 @@ def stylize_folder(
         strict=strict,
         wait=wait,
         finish=finish,
-        over_ranks=True,
+        over_ranks=over_ranks,
     )
 
 

@@ -87,9 +87,8 @@ def texture_grid(
     """
     chosen = choose_textures(textures, settings.count, seed=settings.seed)
     bank = texture_bank(chosen, textures, stylizer.to(device), stylizer_sha256)
-    unreadable = stylize_folder(
-        source, out, stylizer, bank, settings.stylize(), batch_size=batch_size, device=device, strict=strict
-    )
+    how = {"batch_size": batch_size, "device": device, "strict": strict, "over_ranks": True}
+    unreadable = stylize_folder(source, out, stylizer, bank, settings.stylize(), **how)
     return bank, unreadable
 
 
