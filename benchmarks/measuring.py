@@ -32,7 +32,7 @@ from shapebias.allocator import keep_freed_memory
 from shapebias.data.readers.voc import VOC_CLASSES
 from shapebias.data.readers.voc_masks import save_mask
 from shapebias.data.transforms import pad_to_multiple, to_tensor
-from shapebias.evaluators.evaluate import evaluate_all
+from shapebias.evaluators.run import evaluate_all
 from shapebias.models import Classifier
 from shapebias.models.build import build_classifier
 from shapebias.models.classifier import Identity

@@ -115,6 +115,6 @@ def test_without_pandas_it_is_said_what_to_install(monkeypatch):
 
 
 def test_evaluate_is_the_function_whatever_was_imported_before() -> None:
-    program = "import shapebias.evaluators.evaluate, shapebias.cli.main, shapebias; print(callable(shapebias.evaluate))"
+    program = "import shapebias.evaluators.run, shapebias.cli.main, shapebias; print(callable(shapebias.evaluate))"
     made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert made.stdout.strip() == "True"

@@ -12,7 +12,7 @@ import numpy as np
 
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import evaluation_images, training_images
-from shapebias.evaluators.evaluate import evaluate_all
+from shapebias.evaluators.run import evaluate_all
 from shapebias.files import read_json
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classifier import Classifier, frozen_eval

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shapebias.data.shapes16 import CATEGORIES, count, generate
-from shapebias.evaluators.evaluate import evaluate_all
+from shapebias.evaluators.run import evaluate_all
 from shapebias.files import check_replaceable
 from shapebias.models import load_model
 from shapebias.progress import progress

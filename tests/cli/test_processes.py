@@ -38,6 +38,25 @@ def test_help_imports_no_torch(command):
     assert not modules & {"torch", "torchvision", "timm", "matplotlib", "lightning_fabric", "numpy"}
 
 
+@pytest.mark.parametrize(
+    ("command", "used"),
+    [
+        ("report none", set()),
+        ("shapes16 --size 4", set()),
+        ("corrupt none", {"torch"}),
+        ("cue-conflict none", {"torch"}),
+        ("stylize none", {"torch"}),
+        ("score-responses none.csv", {"torch"}),
+    ],
+)
+def test_a_command_imports_no_library_that_it_does_not_use(command, used, tmp_path):
+    program = RUN.replace("sys.exit(main(sys.argv[1:]))", "main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)")
+    done = run(program, *command.split(), "--out", str(tmp_path / "out"))
+    modules = set(done.stderr.split())
+    assert "shapebias.errors" in modules
+    assert modules & {"torch", "torchvision", "timm", "scipy", "lightning_fabric", "torchmetrics"} == used
+
+
 def test_a_mistake_as_a_process(tmp_path):
     script = Path(sys.executable).with_name("shapebias")
     if not script.exists():

@@ -173,16 +173,16 @@ def test_a_list_of_indices_without_training_classes_counts_the_names_that_are_gi
     (flat / "train").rename(flat / "elsewhere")
     (flat / "train").mkdir()  # an empty one says nothing either
     (flat / "val.txt").write_text(TXT.replace(".JPEG 1", ".JPEG 01"))
-    test = layouts.evaluation_images(flat, numbered=NUMBERED[::-1])
+    test = layouts.evaluation_images(flat, numbered=lambda: NUMBERED[::-1])
     assert test and dict(zip((path.stem for path in test.paths), test.labels, strict=True)) == {
         name: NUMBERED[c] for name, c in CLASS_OF.items()
     }
-    test = layouts.evaluation_images(flat, WNIDS, numbered=NUMBERED)
+    test = layouts.evaluation_images(flat, WNIDS, numbered=lambda: NUMBERED)
     assert test and test.classes == WNIDS
-    text = message(lambda: layouts.evaluation_images(flat, numbered=("n0", "n1")))
+    text = message(lambda: layouts.evaluation_images(flat, numbered=lambda: ("n0", "n1")))
     assert "has not each of 0 to 1, which would be ImageNet's" in text and "LOC_val_solution.csv" in text
     (flat / "val.txt").write_text(TXT.replace(" 2", f" {'9' * 5000}"))
-    assert "expected 'filename index'" in message(lambda: layouts.evaluation_images(flat, numbered=NUMBERED))
+    assert "expected 'filename index'" in message(lambda: layouts.evaluation_images(flat, numbered=lambda: NUMBERED))
 
 
 @pytest.mark.parametrize(

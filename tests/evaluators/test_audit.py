@@ -10,8 +10,8 @@ import pytest
 from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.evaluators.accuracy import Accuracy
-from shapebias.evaluators.evaluate import audit, evaluate_all
 from shapebias.evaluators.names import EVALUATORS
+from shapebias.evaluators.run import audit, evaluate_all
 from shapebias.models.load import load_model
 from testkit.fixed_networks import by_colour, killed_at_second_run
 from testkit.images import class_folder, noise_image

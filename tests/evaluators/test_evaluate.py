@@ -14,8 +14,8 @@ from shapebias.cli.main import main
 from shapebias.errors import UserError
 from shapebias.evaluators import Results, evaluate
 from shapebias.evaluators.accuracy import Accuracy
-from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.evaluators.names import check_evaluators
+from shapebias.evaluators.run import evaluate_all
 from shapebias.libraries import timm
 from shapebias.models import wrap
 from shapebias.stats.intervals import wilson

@@ -12,8 +12,8 @@ import torch
 from shapebias.data.categories16 import CATEGORIES, MEMBERS
 from shapebias.errors import UserError
 from shapebias.evaluators.base import EvalConfig
-from shapebias.evaluators.evaluate import evaluate_all
 from shapebias.evaluators.names import EVALUATORS
+from shapebias.evaluators.run import evaluate_all
 from shapebias.evaluators.texture_free import SKETCHY, Edges, Silhouettes, Sketches
 from shapebias.stats.intervals import wilson
 from testkit.fixed_networks import WNIDS, fixed

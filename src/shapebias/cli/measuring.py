@@ -121,7 +121,7 @@ def evaluate(
         shapebias evaluate runs/mmsi --evaluators transfer-attack \\
             --source resnet50 --data nips17 --out results
     """
-    from shapebias.evaluators.evaluate import evaluate_all
+    from shapebias.evaluators.run import evaluate_all
 
     measured, settings = _prepare(models, evaluators, data, loading, evaluation)
     found = evaluate_all(measured, out=out, over_ranks=True, **settings)
@@ -167,8 +167,8 @@ def audit(
         shapebias audit resnet50 --data shape-bias=cue-conflict \\
             --data corruptions=imagenet-c --out audit
     """
-    from shapebias.evaluators.evaluate import audit as measure
     from shapebias.evaluators.names import EVALUATORS
+    from shapebias.evaluators.run import audit as measure
     from shapebias.files import check_replaceable
     from shapebias.ranks import rank_and_size
     from shapebias.report import MARK, build_report

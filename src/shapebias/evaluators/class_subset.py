@@ -37,7 +37,7 @@ def class_images(root: Path, holdouts: Mapping[str, float] | None = None) -> Ima
     Raises:
         UserError: none of these layouts, or labels that do not fit.
     """
-    return unseen(evaluation_images(root, numbered=wordnet_ids()) or read_class_folders(root), holdouts or {})
+    return unseen(evaluation_images(root, numbered=wordnet_ids) or read_class_folders(root), holdouts or {})
 
 
 def find_imagenet(root: Path) -> Path | None:
@@ -48,7 +48,7 @@ def find_imagenet(root: Path) -> Path | None:
     if named := part(root, IMAGENET):
         return named
     try:
-        found = evaluation_images(root, numbered=wordnet_ids())
+        found = evaluation_images(root, numbered=wordnet_ids)
     except (UserError, OSError):
         return None
     if found is None:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from shapebias.libraries import timm
-
 COUNT = 1000
 
 
@@ -85,11 +83,15 @@ def _plain(name: str) -> str:
 
 @cache
 def _lemmas() -> frozenset[str]:
-    library: Any = timm
-    return frozenset(library.data.ImageNetInfo("imagenet-22k").label_names())
+    return frozenset(_timm().data.ImageNetInfo("imagenet-22k").label_names())
 
 
 @cache
 def _info() -> Any:
-    library: Any = timm
-    return library.data.ImageNetInfo("imagenet-1k")
+    return _timm().data.ImageNetInfo("imagenet-1k")
+
+
+def _timm() -> Any:
+    from shapebias.libraries import timm  # seconds, and few folders need its lists
+
+    return timm

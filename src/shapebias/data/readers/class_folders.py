@@ -8,7 +8,7 @@ loose in ``val/`` and their classes in a file (see ``imagenet``). Such a ``val/`
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def training_images(root: Path) -> ImageSet:
 
 
 def evaluation_images(
-    root: Path, classes: Sequence[str] | None = None, numbered: Sequence[str] = ()
+    root: Path, classes: Sequence[str] | None = None, numbered: Callable[[], Sequence[str]] = tuple
 ) -> ImageSet | None:
     """Read the images to evaluate on: those of the validation split, else of the test split; None without either.
 
@@ -104,7 +104,7 @@ def evaluation_images(
         root: the folder that ``training_images`` takes, or one whose loose images a file in it or beside it labels.
         classes: the class names of the training images, which labels of loose images must be among. Without
             them the names of the folders in the training split are taken.
-        numbered: the names that a list of indices counts where neither is there and it has each of them:
+        numbered: returns the names that a list of indices counts where neither is there and it has each of them:
             ImageNet's.
 
     Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from shapebias.data.image_set import ImageSet, composed, fingerprint, from_label
 from shapebias.data.tables import read_table
 from shapebias.errors import UserError, some
 
+Numbered = Callable[[], Sequence[str]]  # the names that indices count, read only where they are needed
 SOLUTION = "LOC_val_solution.csv"
 SOLUTION_COLUMNS = ("ImageId", "PredictionString")
 INDEXED = ("val.txt", "ILSVRC2012_val.txt")
@@ -40,11 +41,11 @@ def labels_file(base: Path, folder: Path) -> Path | None:
 
 
 def read_labels(
-    base: Path, folder: Path, classes: Sequence[str] | None, numbered: Sequence[str]
+    base: Path, folder: Path, classes: Sequence[str] | None, numbered: Numbered
 ) -> tuple[Path, dict[str, str]]:
     """The file of labels for the images in ``folder``, and the class of each image by its name without ending.
 
-    ``classes`` are those that indices count; where they are None, ``numbered`` if just these indices occur.
+    ``classes`` are those that indices count; where they are None, those of ``numbered()`` if just these indices occur.
 
     Raises:
         UserError: no file, or one that cannot be read or understood.
@@ -68,7 +69,11 @@ def read_labels(
 
 
 def read_loose(
-    base: Path, folder: Path, names: Collection[str], classes: Sequence[str] | None, numbered: Sequence[str]
+    base: Path,
+    folder: Path,
+    names: Collection[str],
+    classes: Sequence[str] | None,
+    numbered: Numbered,
 ) -> ImageSet:
     """Return the images ``names`` that lie loose in ``folder``, sorted by class, then name.
 
@@ -120,7 +125,7 @@ def _read_solution(path: Path) -> dict[str, str]:
     return labels
 
 
-def _read_indexed(path: Path, classes: Sequence[str] | None, numbered: Sequence[str], base: Path) -> dict[str, str]:
+def _read_indexed(path: Path, classes: Sequence[str] | None, numbered: Numbered, base: Path) -> dict[str, str]:
     indices: dict[str, str] = {}
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
@@ -130,7 +135,7 @@ def _read_indexed(path: Path, classes: Sequence[str] | None, numbered: Sequence[
             raise UserError(f"{path}, line {number}: expected 'filename index', found '{line.strip()[:80]}'")
         _add(indices, path, number, name, index.lstrip("0") or "0")
     used = {int(index) for index in indices.values()}
-    names = sorted(map(composed, numbered if classes is None else classes))
+    names = sorted(map(composed, numbered() if classes is None else classes))
     if used == set(range(len(names))):
         return {key: names[int(index)] for key, index in indices.items()}
     if classes is None:
