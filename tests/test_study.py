@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from shapebias.losses import MMSILoss, mmsi_loss
+
 ROOT = Path(__file__).resolve().parent.parent
 if not (ROOT / "experiments").is_dir():
     pytest.skip("the experiments are not part of the source distribution", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "experiments" / "study"))
 
-from arms import ALL, ARMS, Arm  # noqa: E402
-from cells import Place, code_version, compute, key  # noqa: E402
-from comparing import difference, mean, replaced  # noqa: E402
-from paper import verdict  # noqa: E402
-from terms import TERMS  # noqa: E402
-
-from shapebias.losses import MMSILoss, mmsi_loss  # noqa: E402
+arms, cells_of_the_study, comparing, paper, terms = map(import_module, ("arms", "cells", "comparing", "paper", "terms"))
+ALL, ARMS, Arm, TERMS = arms.ALL, arms.ARMS, arms.Arm, terms.TERMS
+Place, code_version, compute, key = (
+    getattr(cells_of_the_study, name) for name in ("Place", "code_version", "compute", "key")
+)
+difference, mean, replaced, verdict = comparing.difference, comparing.mean, comparing.replaced, paper.verdict
 
 
 @pytest.fixture
@@ -124,11 +126,10 @@ def test_a_cell_is_computed_once_and_its_key_is_what_decides_its_numbers(tmp_pat
 
 def test_the_page_holds_the_tables_of_the_records() -> None:
     page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
-    from page import Record, tables
-
+    of_page = import_module("page")
     made: dict[str, str] = {}
     for path in sorted((ROOT / "experiments" / "study").glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        made |= tables(record["arena"], Record(record))
+        made |= of_page.tables(record["arena"], of_page.Record(record))
     assert made
     assert replaced(page, made) == page

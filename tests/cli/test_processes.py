@@ -19,9 +19,9 @@ from testkit.processes import run
 RUN = "import sys; from shapebias.cli.main import main; sys.exit(main(sys.argv[1:]))"
 SLOWLY = """
 import sys, time
-import shapebias.data.materialize as module
-to_image = module.to_image
-module.to_image = lambda view: (time.sleep(0.05), to_image(view))[1]
+import shapebias.stylize.batches as module
+save_image = module.save_image
+module.save_image = lambda *image, **options: (time.sleep(0.1), save_image(*image, **options))[1]
 from shapebias.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
