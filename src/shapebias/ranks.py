@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -43,6 +44,17 @@ def ended_together() -> Iterator[None]:
         if size > 1 and [failed for _, failed in _exchange((None, True))].index(True) != rank:
             raise SystemExit(2) from None
         raise
+    finally:
+        _disconnect()
+
+
+def _disconnect() -> None:
+    """End the connection while Python still runs: its threads abort a process that ends with them."""
+    if rank_and_size()[1] > 1 and "torch.distributed" in sys.modules:
+        import torch.distributed
+
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def _exchange(value: tuple[Any, bool]) -> list[tuple[Any, bool]]:
