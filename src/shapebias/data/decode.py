@@ -75,7 +75,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
 
 
 def has_frames(path: Path | str) -> bool:
-    """Whether a readable image file holds several frames or pages, of which only the first is decoded."""
+    """Return whether a readable image file holds several frames or pages; only the first is ever decoded."""
     try:
         return _read(Path(path), lambda image: bool(getattr(image, "is_animated", False)))
     except UnreadableImage:
