@@ -74,13 +74,12 @@ def test_same_styles_are_the_same_for_every_image(images, out, stylizer, bank):
 
 
 def test_a_killed_run_resumes_and_keeps_what_is_there(images, out, stylizer, bank, monkeypatch):
-    saved = killed_at_image(5, monkeypatch)
+    killed_at_image(5, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         stylize_folder(images, out, stylizer, bank, StylizeSettings(), batch_size=1)
     monkeypatch.undo()
     there = copies(out)
-    assert 4 <= len(there) < 8
-    assert len(saved) < 8
+    assert 4 <= len(there) < 8  # how many after the first image's depends on the threads that were writing
     assert not list(out.rglob(".*"))
     for name in there:
         load_rgb(out / name)
