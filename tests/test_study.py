@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from shapebias.files import write_json
 from shapebias.losses import MMSILoss, mmsi_loss
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,12 +127,29 @@ def test_a_cell_is_computed_once_and_its_key_is_what_decides_its_numbers(tmp_pat
     assert made == [1]
 
 
-def test_the_page_holds_the_tables_of_the_records() -> None:
-    page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+def test_of_twin_cells_the_latest_is_kept(tmp_path: Path) -> None:
+    for number, name in enumerate(("b", "a")):
+        write_json(tmp_path / "cells" / f"{name}.json", {"arm": "natural", "seed": 0, "number": number})
+        os.utime(tmp_path / "cells" / f"{name}.json", (number, number))
+    assert [cell["number"] for cell in cells_of_the_study.kept(tmp_path, ["natural"])] == [1]
+    assert cells_of_the_study.kept(tmp_path, ["all"]) == []
+
+
+def test_tables_replace_the_text_between_their_markers_alone() -> None:
+    page = "a\n<!-- table: x -->\nold\n| 1 |\n<!-- end: x -->\nb\n<!-- table: y -->\nkept\n<!-- end: y -->\n"
+    once = replaced(page, {"x": r"| \1 new |", "z": "no such marker"})
+    assert once == page.replace("old\n| 1 |", r"| \1 new |")
+    assert replaced(once, {"x": r"| \1 new |"}) == once
+
+
+def test_the_pages_hold_the_tables_of_the_records() -> None:
     of_page = import_module("page")
+    pages = [page.read_text(encoding="utf-8") for page in of_page.PAGES]
     made: dict[str, str] = {}
     for path in sorted((ROOT / "experiments" / "study").glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         made |= of_page.tables(record["arena"], of_page.Record(record))
     assert made
-    assert replaced(page, made) == page
+    for text in pages:
+        assert replaced(text, made) == text
+        assert set(re.findall("<!-- table: (.*) -->", text)) <= set(made)

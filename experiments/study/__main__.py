@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import Arena
+from arena import SOURCE, Arena
 from arms import ALL, ARMS, Arm
 from cells import Cell, Place, cell_path, code_version, compute, kept, processor
 from finetuned import make_arena as finetuned
@@ -34,6 +34,7 @@ from shapebias.allocator import keep_freed_memory
 from shapebias.demo import FULL, QUICK
 from shapebias.environment import environment
 from shapebias.files import write_text
+from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.train.settings import plain, update
 
 LOGGED = ("rho", "spread", "mmsi", "train_top1", "train_stylized_top1", "val_top1")
@@ -48,7 +49,10 @@ def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Pla
     config = update(arena.recipe(arm.scheme or "in", folder, seed), out=run)
     ours = arm.views == "styles"
     config = update(config, **arm.settings, stylized=config.views.stylized if ours else None)
-    train_arm(arm, config)
+    if name == "in" and (folder / SOURCE / MODEL_FILE).is_file():
+        shutil.copytree(folder / SOURCE, run, dirs_exist_ok=True)  # the same training
+    else:
+        train_arm(arm, config)
     trained = time.monotonic() - began
     if arm.reestimate:
         run = reestimated(run, config.data, folder / "runs" / f"{name}-network")

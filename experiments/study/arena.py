@@ -36,6 +36,7 @@ MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "texture neurons": ("dimensionality", "texture_neurons", {}),
 }
 
+SOURCE = "source"  # of transferred attacks: a network trained on natural images alone, the same for all arms
 BRIEFLY = ("accuracy", "shape-bias", "dimensionality")
 ATTACKS = {"white-box": ("pgd", 1.0), "transfer-attack": ("mim", 4.0)}  # with epsilon in units of 1/255
 

@@ -102,6 +102,7 @@ def compute(path: Path, work: Callable[[], Cell]) -> Cell | None:
 
 
 def kept(folder: Path, names: Sequence[str]) -> list[Cell]:
-    """Return every cell of these arms in ``folder``, whatever code and processor made it."""
-    cells = [read_json(path) for path in sorted((folder / "cells").glob("*.json"))]
-    return [cell for cell in cells if cell["arm"] in names]
+    """Return the cells of these arms in ``folder``, whatever code and processor made them; of twins the latest."""
+    paths = sorted((folder / "cells").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    cells = [read_json(path) for path in paths]
+    return list({(cell["arm"], cell["seed"]): cell for cell in cells if cell["arm"] in names}.values())

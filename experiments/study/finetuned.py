@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import ATTACKS, Arena, compact, measured_all, measured_briefly
+from arena import ATTACKS, SOURCE, Arena, compact, measured_all, measured_briefly
 from imagenette import CONFLICTS
 
 from shapebias.data.folders import list_images
@@ -24,11 +24,12 @@ from shapebias.train.run import train
 from shapebias.train.settings import configure, update
 
 MODEL = "tf_efficientnet_lite0"
-# Passes of each scheme's phases, so that 3 x 9,469 images pass through the network.
+PART = {"train": 470, "val": 100}  # photographs of each class, of about 947 and 393
+# Passes of each scheme's phases, so that 6 x 4,700 images pass through the network.
 EPOCHS: dict[str, dict[str, int]] = {
-    "in": {"epochs": 3},
-    "shapenet-sin": {"epochs": 3},
-    "mmsi-sin-in": {"epochs": 1},
+    "in": {"epochs": 6},
+    "shapenet-sin-in": {"epochs": 3},
+    "mmsi-sin-in": {"epochs": 2},
 }
 RECIPE: dict[str, Any] = {
     "model": MODEL,
@@ -44,7 +45,18 @@ STYLIZED = StylizeSettings(per_image=2, size=128, format="jpeg", quality=92)
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "dimensionality", "corruptions")
 TASKS = {"pacs": "folder", "voc12": "voc12"}
 LIMIT = 60
-SOURCE = "source"
+
+
+def link_part(data: Path, out: Path) -> None:
+    """Link PART's number of images of every class of ``data``, evenly spaced by name, into ``out``."""
+    for split, number in PART.items():
+        for folder in sorted(one for one in (data / split).iterdir() if one.is_dir()):
+            paths = list_images(folder)
+            (out / split / folder.name).mkdir(parents=True, exist_ok=True)
+            for path in paths[:: max(1, len(paths) // number)][:number]:
+                link = out / split / folder.name / path.name
+                if not link.is_symlink():
+                    link.symlink_to(path.resolve())
 
 
 def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
@@ -62,7 +74,8 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         with locked(shared, "making", wait=True):
             stylizer, digest = load_stylizer()
             styles = load_styles(None, stylizer, digest).split("train")
-            stylize_folder(data / "train", shared / "stylized", stylizer, styles, STYLIZED)
+            link_part(data, shared / "imagenette")
+            stylize_folder(shared / "imagenette" / "train", shared / "stylized", stylizer, styles, STYLIZED)
             make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
             if not (shared / MODEL_FILE).is_file():
                 save_classifier(
@@ -81,12 +94,14 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         shared = folder.parent / "data"
         views = None if scheme == "in" else shared / "stylized"
         given = {**RECIPE, **EPOCHS[scheme], "scheme": scheme, "seed": seed, "stylized": views}
+        data = shared / "imagenette"
         return configure(TrainConfig, data=data, out=folder / scheme, init=str(shared / MODEL_FILE), **given)
 
     def measure(run: Path, folder: Path, seed: int) -> dict[str, Any]:
-        sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
+        part = folder.parent / "data" / "imagenette"
+        sets = {"": part, "shape-bias": folder.parent / "data" / "cue-conflict"}
         out = folder / "results"
-        cell = measured_all(run, folder / SOURCE, data, sets, EVALUATORS, out, seed=seed, limit=LIMIT)
+        cell = measured_all(run, folder / SOURCE, part, sets, EVALUATORS, out, seed=seed, limit=LIMIT)
         model = load_classifier(run / MODEL_FILE)
         places = {"pacs": folder.parent / "data" / "pacs", "voc12": voc}
         for name, task in TASKS.items():
@@ -96,7 +111,8 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         return cell
 
     def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
-        sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
+        part = folder.parent / "data" / "imagenette"
+        sets = {"": part, "shape-bias": folder.parent / "data" / "cue-conflict"}
         return measured_briefly(run, sets, folder / "moments", seed=seed)
 
     def images(folder: Path) -> list[str]:
@@ -104,6 +120,7 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
 
     decides = {
         "recipe": RECIPE,
+        "part": PART,
         "epochs": EPOCHS,
         "stylized": asdict(STYLIZED),
         "conflicts": asdict(CONFLICTS),

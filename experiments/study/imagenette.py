@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from arena import ATTACKS, Arena, measured_all, measured_briefly
+from arena import ATTACKS, SOURCE, Arena, measured_all, measured_briefly
 
 from shapebias.data.folders import list_images
 from shapebias.files import locked
@@ -45,7 +45,6 @@ STYLIZED = StylizeSettings(per_image=4, size=96, format="jpeg", quality=92)
 CONFLICTS = CueConflictSettings(size=128, same=False)
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "dimensionality", "corruptions")
 LIMIT = 100  # photographs of corruptions and attacks, ten of each class
-SOURCE = "source"
 
 
 def make_arena(data: Path) -> Arena:

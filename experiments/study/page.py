@@ -25,6 +25,8 @@ DECISIONS = ("shape", "texture", "neither", "top-1", "stylized", "silhouettes")
 ROBUSTNESS = ("corruptions", "white-box", "transfer-attack", "shape bias", "shape neurons", "texture neurons")
 TRANSFER = ("pacs", "voc12")
 COMPARED = ("mmsi-sin-in", "control", "shapenet-sin-in", "in")
+SHORT = ("untrained", "in", "shapenet-sin-in", "control", "mmsi-sin-in", "natural-2")  # those that README.md shows
+BATCHNORM = ("control", "separate-control", "mmsi-sin-in", "separate", "natural", "separate-natural")
 TITLES = {
     "shape": "by shape",
     "texture": "by texture",
@@ -86,6 +88,8 @@ class Record:
 def tables(arena: str, record: Record) -> dict[str, str]:
     """Return the tables of an arena by the names of their markers."""
     made = {
+        f"{arena} short": record.means(SHORT, (*DECISIONS[:5], "shape neurons"), record.dev),
+        f"{arena} batch norm": record.means(BATCHNORM, (*DECISIONS[:5], "shape neurons"), record.dev),
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),
         f"{arena} transfer": record.means(list(ARMS), TRANSFER, record.dev),

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import ATTACKS, Arena, measured_all, measured_briefly
+from arena import ATTACKS, SOURCE, Arena, measured_all, measured_briefly
 
 from shapebias.demo import FULL, DemoSize, prepare, recipe
 from shapebias.files import locked
@@ -28,7 +28,6 @@ EPOCHS: dict[str, dict[str, int]] = {
 FINETUNE_LR = 0.001
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "silhouettes", "dimensionality", "corruptions")
 LIMIT = 96  # test images of corruptions and attacks, six of each class
-SOURCE = "source"  # of transferred attacks: a network trained on natural images alone, the same for all arms
 
 
 def make_arena(size: DemoSize = FULL) -> Arena:
