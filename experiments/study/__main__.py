@@ -33,6 +33,7 @@ from training import OVER_TIME, reestimated, train_arm
 from shapebias.allocator import keep_freed_memory
 from shapebias.demo import FULL, QUICK
 from shapebias.environment import environment
+from shapebias.errors import UserError
 from shapebias.files import write_text
 from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.train.settings import plain, update
@@ -49,6 +50,10 @@ def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Pla
     config = update(arena.recipe(arm.scheme or "in", folder, seed), out=run)
     ours = arm.views == "styles"
     config = update(config, **arm.settings, stylized=config.views.stylized if ours else None)
+    if arm.alpha != 1.0:
+        if arena.restyle is None:
+            raise UserError(f"the arena {arena.name} has no views of another alpha than 1: leave out {name}")
+        config = update(config, stylized=arena.restyle(folder, seed, arm.alpha))
     if name == "in" and (folder / SOURCE / MODEL_FILE).is_file():
         shutil.copytree(folder / SOURCE, run, dirs_exist_ok=True)  # the same training
     else:

@@ -57,6 +57,7 @@ class Arena:
         fresh: seeds to confirm with.
         images: returns the names of the cue-conflict images, in the folder of the arena, where all seeds are measured
             on the same; None where each seed has images of its own.
+        restyle: makes views of another alpha in the folder of a seed, and returns theirs; None where there are none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Arena:
     dev: tuple[int, ...]
     fresh: tuple[int, ...]
     images: Callable[[Path], list[str]] | None = None
+    restyle: Callable[[Path, int, float], Path] | None = None
 
 
 def measured_all(

@@ -19,6 +19,7 @@ class Arm:
         views: styles; "augmented", ordinary augmentations in their place; or "jitter", the natural image augmented.
         reestimate: compute the statistics of batch norm anew from natural images when training has ended.
         over_time: measure the network before every epoch too.
+        alpha: strength of the stylization, where the arena can make views of another than 1.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Arm:
     views: Literal["styles", "augmented", "jitter"] = "styles"
     reestimate: bool = False
     over_time: bool = False
+    alpha: float = 1.0
 
 
 SEPARATE: dict[str, Any] = {"batchnorm": "separate"}
@@ -81,16 +83,21 @@ ARMS: dict[str, Arm] = {
     "decorrelated": Arm("natural pairs and decorrelated neurons", "candidates", term="decorrelated"),
     "infonce": Arm("InfoNCE over natural pairs", "candidates", term="infonce"),
 }
+FAMILIES = (("views", "Eq. 4", "mmsi views"), ("natural", "natural pairs", "mmsi natural"))
 # One setting at a time around the paper's term and around natural pairs.
 SCANS: dict[str, Arm] = {
     f"{name}-{setting}-{value:g}": Arm(f"{title}, {setting} {value:g}", setting, settings={setting: value}, term=term)
-    for name, title, term in (("views", "Eq. 4", "mmsi views"), ("natural", "natural pairs", "mmsi natural"))
+    for name, title, term in FAMILIES
     for setting, values in (
         ("lambda_m", (0.2, 0.4, 1.6)),
         ("lambda_s", (0.1, 0.25, 1.0)),
         ("ramp_epochs", (2.0, 4.0)),
     )
     for value in values
+} | {
+    f"{name}-alpha-{value:g}": Arm(f"{title}, alpha {value:g}", "alpha", term=term, alpha=value)
+    for name, title, term in FAMILIES
+    for value in (0.25, 0.5, 0.75)
 }
 OVER_TIME = {
     f"{name}-over-time": replace(ARMS[name], group="over time", over_time=True)

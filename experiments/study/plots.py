@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from arms import ALL
+from arms import FAMILIES, SCANS
 from markupsafe import Markup
 from page import ARENAS, OWN, ROOT, Record
 
@@ -35,12 +35,7 @@ LOGGED = {
     "val_top1": "top-1 on natural validation images",
     "train_stylized_top1": "top-1 on stylized training images",
 }
-AGAINST = {
-    "lambda_m": (("views", "Eq. 4"), ("natural", "natural pairs")),
-    "lambda_s": (("views", "Eq. 4"), ("natural", "natural pairs")),
-    "ramp_epochs": (("views", "Eq. 4"), ("natural", "natural pairs")),
-}
-DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0}
+DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0, "alpha": 1.0}  # of the settings that are scanned
 SHOWN = {"shape": "decisions by shape", "top-1": "top-1", "shape neurons": "shape neurons"}
 
 
@@ -134,9 +129,9 @@ def _timed(record: Record, arm: str) -> list[dict[str, Any]]:
 def against(record: Record) -> list[tuple[str, str, list[Series]]]:
     """Return the panels of shape decisions, accuracy and neurons against each setting."""
     panels = []
-    for setting, families in AGAINST.items():
+    for setting in DEFAULTS:
         for measure, title in SHOWN.items():
-            made = [_family(record, setting, kind, name, measure) for kind, name in families]
+            made = [_family(record, setting, kind, name, measure) for kind, name, _ in FAMILIES]
             if series := [one for one in made if one is not None]:
                 panels.append((f"{title} against {setting}", setting, series))
     return panels
@@ -145,7 +140,8 @@ def against(record: Record) -> list[tuple[str, str, list[Series]]]:
 def _family(record: Record, setting: str, kind: str, name: str, measure: str) -> Series | None:
     base = "mmsi-sin-in" if kind == "views" else "natural"
     arms = {DEFAULTS[setting]: base}
-    arms |= {arm.settings[setting]: key for key, arm in ALL.items() if key.startswith(f"{kind}-{setting}-")}
+    scanned = {key: arm for key, arm in SCANS.items() if key.startswith(f"{kind}-{setting}-")}
+    arms |= {arm.settings.get(setting, arm.alpha): key for key, arm in scanned.items()}
     if setting == "lambda_m":
         arms |= {0.0: "control", 2.0: f"{kind}-2"}
     found = {x: record.cells(arm, record.dev) for x, arm in sorted(arms.items())}

@@ -11,6 +11,9 @@ from arena import ATTACKS, SOURCE, Arena, measured_all, measured_briefly
 from shapebias.demo import FULL, DemoSize, prepare, recipe
 from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE
+from shapebias.stylize import load_styles, load_stylizer
+from shapebias.stylize.folder import stylize_folder
+from shapebias.stylize.settings import StylizeSettings
 from shapebias.train.config import TrainConfig
 from shapebias.train.run import train
 from shapebias.train.settings import update
@@ -54,6 +57,16 @@ def make_arena(size: DemoSize = FULL) -> Arena:
     def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
         return measured_briefly(run, {"": folder / "shapes16"}, folder / "moments", seed=seed)
 
+    def restyle(folder: Path, seed: int, alpha: float) -> Path:
+        out = folder / f"stylized-{alpha:g}"
+        with locked(folder, "data", wait=True):
+            stylizer, digest = load_stylizer()
+            told = StylizeSettings(per_image=size.styles_per_image, seed=seed, alpha=alpha)
+            stylize_folder(
+                folder / "shapes16" / "train", out, stylizer, load_styles(None, stylizer, digest).split("train"), told
+            )
+        return out
+
     settings = {
         "size": asdict(size) | {"epochs": EPOCHS},
         "finetune_lr": FINETUNE_LR,
@@ -62,6 +75,7 @@ def make_arena(size: DemoSize = FULL) -> Arena:
         "limit": LIMIT,
     }
     seeds = tuple(range(5)), tuple(range(100, 105))
+    made = (ready, training, measure, measure_briefly)
     return Arena(
-        "shapes16", "shapes16, the demonstration's setting", settings, ready, training, measure, measure_briefly, *seeds
+        "shapes16", "shapes16, the demonstration's setting", settings, *made, *seeds, images=None, restyle=restyle
     )
