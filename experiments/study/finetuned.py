@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import ATTACKS, SOURCE, Arena, compact, measured_all, measured_briefly
-from imagenette import CONFLICTS
+from imagenette import CONFLICTS, link_part
 
 from shapebias.data.folders import list_images
 from shapebias.files import locked
@@ -47,18 +47,6 @@ TASKS = {"pacs": "folder", "voc12": "voc12"}
 LIMIT = 60
 
 
-def link_part(data: Path, out: Path) -> None:
-    """Link PART's number of images of every class of ``data``, evenly spaced by name, into ``out``."""
-    for split, number in PART.items():
-        for folder in sorted(one for one in (data / split).iterdir() if one.is_dir()):
-            paths = list_images(folder)
-            (out / split / folder.name).mkdir(parents=True, exist_ok=True)
-            for path in paths[:: max(1, len(paths) // number)][:number]:
-                link = out / split / folder.name / path.name
-                if not link.is_symlink():
-                    link.symlink_to(path.resolve())
-
-
 def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
     """Return the arena.
 
@@ -74,7 +62,7 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         with locked(shared, "making", wait=True):
             stylizer, digest = load_stylizer()
             styles = load_styles(None, stylizer, digest).split("train")
-            link_part(data, shared / "imagenette")
+            link_part(data, shared / "imagenette", PART)
             stylize_folder(shared / "imagenette" / "train", shared / "stylized", stylizer, styles, STYLIZED)
             make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
             if not (shared / MODEL_FILE).is_file():

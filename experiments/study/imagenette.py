@@ -44,7 +44,20 @@ RECIPE: dict[str, Any] = {
 STYLIZED = StylizeSettings(per_image=4, size=96, format="jpeg", quality=92)
 CONFLICTS = CueConflictSettings(size=128, same=False)
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "dimensionality", "corruptions")
+PART = {"val": 100}  # photographs of each class, of about 393, that neurons are measured with
 LIMIT = 100  # photographs of corruptions and attacks, ten of each class
+
+
+def link_part(data: Path, out: Path, part: dict[str, int]) -> None:
+    """Link a number of images of every class of each split of ``data``, evenly spaced by name, into ``out``."""
+    for split, number in part.items():
+        for folder in sorted(one for one in (data / split).iterdir() if one.is_dir()):
+            paths = list_images(folder)
+            (out / split / folder.name).mkdir(parents=True, exist_ok=True)
+            for path in paths[:: max(1, len(paths) // number)][:number]:
+                link = out / split / folder.name / path.name
+                if not link.is_symlink():
+                    link.symlink_to(path.resolve())
 
 
 def make_arena(data: Path) -> Arena:
@@ -59,6 +72,7 @@ def make_arena(data: Path) -> Arena:
             styles = load_styles(None, stylizer, digest).split("train")
             stylize_folder(data / "train", shared / "stylized", stylizer, styles, STYLIZED)
             make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
+            link_part(data, shared / "part", PART)
         with locked(folder, "source", wait=True):
             if not (folder / SOURCE / MODEL_FILE).is_file():
                 train(update(recipe("in", folder, seed), out=folder / SOURCE))
@@ -68,13 +82,16 @@ def make_arena(data: Path) -> Arena:
         given = {**settings, **EPOCHS[scheme], "scheme": scheme, "seed": seed, "stylized": views}
         return configure(TrainConfig, data=data, out=folder / scheme, **given)
 
+    def sets(folder: Path) -> dict[str, Path]:
+        shared = folder.parent / "data"
+        return {"": data, "shape-bias": shared / "cue-conflict", "dimensionality": shared / "part"}
+
     def measure(run: Path, folder: Path, seed: int) -> dict[str, Any]:
-        sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
-        return measured_all(run, folder / SOURCE, data, sets, EVALUATORS, folder / "results", seed=seed, limit=LIMIT)
+        out = folder / "results"
+        return measured_all(run, folder / SOURCE, data, sets(folder), EVALUATORS, out, seed=seed, limit=LIMIT)
 
     def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
-        sets = {"": data, "shape-bias": folder.parent / "data" / "cue-conflict"}
-        return measured_briefly(run, sets, folder / "moments", seed=seed)
+        return measured_briefly(run, sets(folder), folder / "moments", seed=seed)
 
     def images(folder: Path) -> list[str]:
         return [one.name for one in list_images(folder / "data" / "cue-conflict")]
@@ -85,6 +102,7 @@ def make_arena(data: Path) -> Arena:
         "stylized": asdict(STYLIZED),
         "conflicts": asdict(CONFLICTS),
         "evaluators": EVALUATORS,
+        "part": PART,
         "attacks": ATTACKS,
         "limit": LIMIT,
     }
