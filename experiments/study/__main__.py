@@ -90,14 +90,19 @@ def _log(path: Path) -> list[dict[str, float]]:
     return [{name: round(float(row[name]), 4) for name in LOGGED if row.get(name)} for row in rows]
 
 
-def run(arena: Arena, names: Sequence[str], seeds: Sequence[int], out: Path) -> int:
-    """Compute the cells that are missing, a seed at a time; return how many are still at work elsewhere."""
+def run(arena: Arena, names: Sequence[str], seeds: Sequence[int], out: Path, *, any_code: bool = False) -> int:
+    """Compute the cells that are missing, a seed at a time; return how many are still at work elsewhere.
+
+    With ``any_code`` a cell that other code or another processor made is not computed again.
+    """
     place = Place(arena.name, arena.settings, code_version(), processor())
     todo = [(seed, name) for seed in seeds for name in names]
-    elsewhere = 0
+    elsewhere, made = 0, {path.stem.rpartition("-")[0] for path in (out / "cells").glob("*.json")}
     for number, (seed, name) in enumerate(todo, 1):
         arm = ALL[name]
         path = cell_path(out, name, arm, seed, place)
+        if any_code and f"{name}-{seed}" in made:
+            continue
         known = path.is_file()
         cell = compute(path, lambda a=arm, n=name, s=seed: run_cell(arena, n, a, s, out, place))
         elsewhere += cell is None
@@ -146,6 +151,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ALL), default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", default=["dev"])
     parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
+    parser.add_argument("--any-code", action="store_true", help="keep cells that other code or processors made")
     parser.add_argument("--record", action="store_true", help="collect the cells when all are done")
     parser.add_argument("--only-record", action="store_true", help="collect the cells that are there, train nothing")
     given = parser.parse_args()
@@ -153,7 +159,7 @@ def main() -> None:
     arena = _arena(parser, given)
     seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
     folder = given.out / (arena.name + ("-quick" if given.quick else ""))
-    if not given.only_record and (elsewhere := run(arena, given.arms, seeds, folder)):
+    if not given.only_record and (elsewhere := run(arena, given.arms, seeds, folder, any_code=given.any_code)):
         print(f"{elsewhere} cells are at work in another process", file=sys.stderr)
     if given.record or given.only_record:
         print(f"wrote {record(arena, folder)}")

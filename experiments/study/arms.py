@@ -81,6 +81,20 @@ ARMS: dict[str, Arm] = {
     "detached": Arm("natural latents as a target without gradient", "candidates", term="detached"),
     "detached-views": Arm("views' latents as targets without gradient", "candidates", term="detached views"),
     "decorrelated": Arm("natural pairs and decorrelated neurons", "candidates", term="decorrelated"),
+    "one-view-natural": Arm(
+        "one stylized view, term over natural and view, lambda_m .4",
+        "candidates",
+        "shapenet-sin-in",
+        {"lambda_m": 0.4},
+        "mmsi natural",
+    ),
+    "one-view-js": Arm(
+        "one stylized view, Jensen-Shannon of both answers, weight 6",
+        "candidates",
+        "shapenet-sin-in",
+        {"lambda_m": 6.0},
+        "jensen-shannon",
+    ),
     "infonce": Arm("InfoNCE over natural pairs", "candidates", term="infonce"),
 }
 FAMILIES = (("views", "Eq. 4", "mmsi views"), ("natural", "natural pairs", "mmsi natural"))

@@ -1,12 +1,13 @@
-"""The terms that are compared in the place of the paper's: what each asks of a sample's natural image and two views.
+"""The terms that are compared in the place of the paper's: what each asks of a sample's natural image and views.
 
-A term takes the latents (N, D) and the logits (N, classes) of the natural images and of both stylized views, in this
-order, and returns the scalar that lambda_m multiplies. Lower is better.
+A term takes the latents (N, D) and the logits (N, classes) of the natural images and of their one or two stylized
+views, in this order, and returns the scalar that lambda_m multiplies. Lower is better.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,11 @@ from torch import Tensor
 from shapebias.losses import MMSILoss
 
 Term = Callable[[Sequence[Tensor], Sequence[Tensor], MMSILoss], Tensor]
-PAIRS = {"views": ((1, 2),), "natural": ((0, 1), (0, 2)), "all": ((0, 1), (0, 2), (1, 2))}
+PAIRS: dict[str, Callable[[int, int], bool]] = {  # whether two of them, natural 0 before views 1 and 2, are a pair
+    "views": lambda a, _: a > 0,
+    "natural": lambda a, _: a == 0,
+    "all": lambda a, b: a < b,
+}
 TEMPERATURE = 0.1
 OFF_DIAGONAL = 0.05
 
@@ -24,7 +29,8 @@ def mmsi_of(pairs: str) -> Term:
     """Return the paper's bound (Eq. 1), averaged over the ``pairs`` of PAIRS; "views" is the paper's term."""
 
     def term(latents: Sequence[Tensor], _logits: Sequence[Tensor], mmsi: MMSILoss) -> Tensor:
-        return torch.stack([mmsi(latents[a], latents[b]) for a, b in PAIRS[pairs]]).mean()
+        numbers = [pair for pair in combinations(range(len(latents)), 2) if PAIRS[pairs](*pair)]
+        return torch.stack([mmsi(latents[a], latents[b]) for a, b in numbers]).mean()
 
     return term
 
@@ -42,7 +48,7 @@ def detached_views(latents: Sequence[Tensor], _logits: Sequence[Tensor], mmsi: M
 
 
 def jensen_shannon(_latents: Sequence[Tensor], logits: Sequence[Tensor], _mmsi: MMSILoss) -> Tensor:
-    """Jensen-Shannon divergence of the three answers (AugMix, Hendrycks et al. 2020), in nats."""
+    """Jensen-Shannon divergence of the answers (AugMix, Hendrycks et al. 2020), in nats."""
     log = torch.stack([F.log_softmax(one.float(), dim=1) for one in logits])
     mixed = log.exp().mean(0).clamp(min=1e-7).log()
     return torch.stack([F.kl_div(mixed, one, reduction="batchmean", log_target=True) for one in log]).mean()

@@ -49,8 +49,8 @@ def arm_phase(arm: Arm, config: TrainConfig, phase: Phase, images: ImageSet, vie
             images, size=config.size, views=phase.views, min_crop=config.min_crop, seed=config.loop.seed, what=what
         )
         made = replace(made, samples=samples)
-    if phase.mmsi and arm.term != "mmsi views":
-        made = replace(made, loss=_step(arm, config, phase, views))
+    if arm.term != "mmsi views" and phase.natural and phase.views:
+        made = replace(made, loss=_step(arm, config, replace(phase, mmsi=True), views))
     return replace(made, loss=_keeping(made.loss, config.loop.out / OVER_TIME)) if arm.over_time else made
 
 
@@ -86,8 +86,9 @@ def _step(arm: Arm, config: TrainConfig, phase: Phase, views: Views) -> Callable
             values["train_top1"] = (logits[0].argmax(1) == batch.labels).float().mean()
             right = [(one.argmax(1) == batch.labels).float().mean() for one in logits[1:]]
             values["train_stylized_top1"] = torch.stack(right).mean()
-            values["rho"] = correlation(latents[1], latents[2], axis=mmsi.axis).abs().mean()
-            values["spread"] = latents[2].float().std(0).mean() / latents[2].float().abs().mean().clamp(min=1e-12)
+            first, second = latents[-2:]  # the two views, or the natural image and its only one
+            values["rho"] = correlation(first, second, axis=mmsi.axis).abs().mean()
+            values["spread"] = second.float().std(0).mean() / second.float().abs().mean().clamp(min=1e-12)
         return StepOutput(total, values)
 
     return step

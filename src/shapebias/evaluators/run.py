@@ -224,10 +224,13 @@ def _refused(models: Sequence[Classifier], evaluators: Mapping[str, Evaluator], 
 def _divided(
     cells: Sequence[tuple[Classifier, str]], measure: Callable[[Classifier, str], EvalResult]
 ) -> Callable[[Classifier, str], EvalResult]:
-    """Measure this process's part of ``cells``, and return what gives or raises the outcome of each of them."""
+    """Measure this process's part of ``cells``, and return what gives or raises the outcome of each of them.
+
+    The models of one evaluator go to different processes, as they cost about the same.
+    """
     rank, ranks = rank_and_size()
     own: dict[tuple[str, str], EvalResult | UserError] = {}
-    for model, name in cells[rank::ranks]:
+    for model, name in sorted(cells, key=lambda cell: cell[1])[rank::ranks]:
         try:
             own[model.identity.name, name] = measure(model, name)
         except UserError as error:
