@@ -99,20 +99,34 @@ ARMS: dict[str, Arm] = {
 }
 FAMILIES = (("views", "Eq. 4", "mmsi views"), ("natural", "natural pairs", "mmsi natural"))
 # One setting at a time around the paper's term and around natural pairs.
-SCANS: dict[str, Arm] = {
-    f"{name}-{setting}-{value:g}": Arm(f"{title}, {setting} {value:g}", setting, settings={setting: value}, term=term)
-    for name, title, term in FAMILIES
-    for setting, values in (
-        ("lambda_m", (0.2, 0.4, 1.6)),
-        ("lambda_s", (0.1, 0.25, 1.0)),
-        ("ramp_epochs", (2.0, 4.0)),
-    )
-    for value in values
-} | {
-    f"{name}-alpha-{value:g}": Arm(f"{title}, alpha {value:g}", "alpha", term=term, alpha=value)
-    for name, title, term in FAMILIES
-    for value in (0.25, 0.5, 0.75)
-}
+SCANS: dict[str, Arm] = (
+    {
+        f"{name}-{setting}-{value:g}": Arm(
+            f"{title}, {setting} {value:g}", setting, settings={setting: value}, term=term
+        )
+        for name, title, term in FAMILIES
+        for setting, values in (
+            ("lambda_m", (0.2, 0.4, 1.6)),
+            ("lambda_s", (0.1, 0.25, 1.0)),
+            ("ramp_epochs", (2.0, 4.0)),
+        )
+        for value in values
+    }
+    | {
+        f"{name}-alpha-{value:g}": Arm(f"{title}, alpha {value:g}", "alpha", term=term, alpha=value)
+        for name, title, term in FAMILIES
+        for value in (0.25, 0.5, 0.75)
+    }
+    | {
+        f"one-view-lambda_m-{value:g}": replace(
+            ARMS["one-view-natural"],
+            title=f"one stylized view, lambda_m {value:g}",
+            group="lambda_m",
+            settings={"lambda_m": value},
+        )
+        for value in (0.1, 0.2, 0.8, 1.6)
+    }
+)
 OVER_TIME = {
     f"{name}-over-time": replace(ARMS[name], group="over time", over_time=True)
     for name in ("mmsi-sin-in", "control", "natural")
