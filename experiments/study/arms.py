@@ -129,6 +129,6 @@ SCANS: dict[str, Arm] = (
 )
 OVER_TIME = {
     f"{name}-over-time": replace(ARMS[name], group="over time", over_time=True)
-    for name in ("mmsi-sin-in", "control", "natural")
+    for name in ("mmsi-sin-in", "control", "natural", "one-view-natural", "shapenet-sin-in")
 }
 ALL = {**ARMS, **SCANS, **OVER_TIME}

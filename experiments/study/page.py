@@ -25,7 +25,7 @@ DECISIONS = ("shape", "texture", "neither", "top-1", "stylized", "silhouettes")
 ROBUSTNESS = ("corruptions", "white-box", "transfer-attack", "shape bias", "shape neurons", "texture neurons")
 TRANSFER = ("pacs", "voc12")
 COMPARED = ("mmsi-sin-in", "control", "shapenet-sin-in", "in")
-SHORT = ("untrained", "in", "shapenet-sin-in", "control", "mmsi-sin-in", "natural-2")  # those that README.md shows
+SHORT = ("untrained", "in", "shapenet-sin-in", "control", "mmsi-sin-in", "one-view-natural")  # README.md's
 BATCHNORM = ("control", "separate-control", "mmsi-sin-in", "separate", "natural", "separate-natural")
 TITLES = {
     "shape": "by shape",
@@ -87,8 +87,9 @@ class Record:
 
 def tables(arena: str, record: Record) -> dict[str, str]:
     """Return the tables of an arena by the names of their markers."""
+    untouched = record.fresh if record.cells("mmsi-sin-in", record.fresh) else record.dev
     made = {
-        f"{arena} short": record.means(SHORT, (*DECISIONS[:5], "shape neurons"), record.dev),
+        f"{arena} short": record.means(SHORT, (*DECISIONS[:5], "shape neurons"), untouched),
         f"{arena} batch norm": record.means(BATCHNORM, (*DECISIONS[:5], "shape neurons"), record.dev),
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from arms import FAMILIES, SCANS
+from arms import SCANS
 from markupsafe import Markup
 from page import ARENAS, OWN, ROOT, Record
 
@@ -21,6 +21,7 @@ from shapebias.report.svg import corners, tag
 
 COLOURS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7c3aed", "#6b7280", "#b45309", "#be185d", "#0f766e")
 WIDTH, HEIGHT, GAP, COLUMNS, TOP = 250, 150, 54, 3, 26
+HIGH = 0.6  # of the largest value: where the lowest is above, the axis begins there
 STYLE = "text{font:11px system-ui,sans-serif;fill:#374151}.name{font-weight:600}.axis{stroke:#d1d5db}.thin{opacity:.3}"
 OVER_TIME = {
     "mmsi-sin-in": "Eq. 4",
@@ -28,6 +29,7 @@ OVER_TIME = {
     "natural": "natural pairs",
     "all": "all pairs",
     "channel": "channel axis",
+    "one-view-natural": "one view",
 }
 LOGGED = {
     "rho": "rho of the two views (mean, absolute)",
@@ -39,6 +41,31 @@ DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0, "alpha": 1.0} 
 SHOWN = {"shape": "decisions by shape", "top-1": "top-1", "shape neurons": "shape neurons"}
 
 
+class Family(NamedTuple):
+    """Arms that differ in one setting.
+
+    Attributes:
+        name: that their names begin with.
+        title: what the key calls them.
+        base: the arm with the default setting.
+        control: the arm with lambda_m 0.
+        scale: that lambda_m counts, so that all are relative to cross entropies of weight 2 in all, as in Eq. 4.
+    """
+
+    name: str
+    title: str
+    base: str
+    control: str
+    scale: float = 1.0
+
+
+LINES = (
+    Family("views", "Eq. 4", "mmsi-sin-in", "control"),
+    Family("natural", "natural pairs", "natural", "control"),
+    Family("one-view", "one view", "one-view-natural", "shapenet-sin-in", scale=2.0),
+)
+
+
 class Series(NamedTuple):
     """A line of a panel: its name, the values of x, and one row of y for each seed."""
 
@@ -47,11 +74,12 @@ class Series(NamedTuple):
     rows: Sequence[Sequence[float]]
 
 
-def panel(title: str, series: Sequence[Series], *, under: str) -> Markup:
-    """Return one panel with its axes, 0 to the largest value; shares as percentages."""
+def panel(title: str, series: Sequence[Series], *, under: str, colours: dict[str, str]) -> Markup:
+    """Return one panel with its axes, from 0 to the largest value, or from the lowest where all are high."""
     points = [(x, y) for one in series for row in one.rows for x, y in zip(one.x, row, strict=True)]
     left, right = min(x for x, _ in points), max(x for x, _ in points)
-    bottom, top = min(0.0, *(y for _, y in points)), max(1e-9, *(y for _, y in points))
+    bottom, top = min(y for _, y in points), max(1e-9, *(y for _, y in points))
+    bottom = bottom if bottom < 0 or bottom > HIGH * top else 0.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = WIDTH * (x - left) / ((right - left) or 1)
@@ -61,12 +89,12 @@ def panel(title: str, series: Sequence[Series], *, under: str) -> Markup:
     for value in (bottom, top):
         _, height = place(left, value)
         parts.append(tag("line", x1=0, x2=WIDTH, y1=height, y2=height, class_="axis"))
-        parts.append(tag("text", f"{value:.2g}", x=-6, y=height + 4, text_anchor="end"))
+        parts.append(tag("text", f"{value:.3g}", x=-6, y=height + 4, text_anchor="end"))
     for value, anchor in ((left, "start"), (right, "end")):
         parts.append(tag("text", f"{value:g}", x=place(value, bottom)[0], y=HEIGHT + 14, text_anchor=anchor))
     parts.append(tag("text", under, x=WIDTH / 2, y=HEIGHT + 14, text_anchor="middle"))
-    for number, one in enumerate(series):
-        colour = COLOURS[number % len(COLOURS)]
+    for one in series:
+        colour = colours[one.name]
         for row in one.rows:
             line = corners(place(x, y) for x, y in zip(one.x, row, strict=True))
             parts.append(tag("polyline", points=line, fill="none", stroke=colour, stroke_width=1, class_="thin"))
@@ -77,15 +105,18 @@ def panel(title: str, series: Sequence[Series], *, under: str) -> Markup:
 
 def multiples(panels: Sequence[tuple[str, str, Sequence[Series]]]) -> Markup:
     """Return panels of (title, x axis, series) in rows of three, with one key of all names below."""
+    names = list(dict.fromkeys(one.name for _, _, series in panels for one in series))
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
     parts = []
     for number, (title, under, series) in enumerate(panels):
         across, down = GAP + number % COLUMNS * (WIDTH + GAP), 8 + number // COLUMNS * (HEIGHT + GAP)
-        parts.append(tag("g", panel(title, series, under=under), transform=f"translate({across} {down})"))
-    names = list(dict.fromkeys(one.name for _, _, series in panels for one in series))
+        parts.append(
+            tag("g", panel(title, series, under=under, colours=colours), transform=f"translate({across} {down})")
+        )
     rows = -(-len(panels) // COLUMNS)
     height = 8 + rows * (HEIGHT + GAP)
     for number, name in enumerate(names):
-        colour = COLOURS[number % len(COLOURS)]
+        colour = colours[name]
         across = GAP + 150 * number
         parts.append(tag("line", x1=across, x2=across + 18, y1=height, y2=height, stroke=colour, stroke_width=3))
         parts.append(tag("text", name, x=across + 24, y=height + 4))
@@ -131,26 +162,25 @@ def against(record: Record) -> list[tuple[str, str, list[Series]]]:
     panels = []
     for setting in DEFAULTS:
         for measure, title in SHOWN.items():
-            made = [_family(record, setting, kind, name, measure) for kind, name, _ in FAMILIES]
+            made = [_family(record, setting, family, measure) for family in LINES]
             if series := [one for one in made if one is not None]:
                 panels.append((f"{title} against {setting}", setting, series))
     return panels
 
 
-def _family(record: Record, setting: str, kind: str, name: str, measure: str) -> Series | None:
-    base = "mmsi-sin-in" if kind == "views" else "natural"
-    arms = {DEFAULTS[setting]: base}
-    scanned = {key: arm for key, arm in SCANS.items() if key.startswith(f"{kind}-{setting}-")}
-    arms |= {arm.settings.get(setting, arm.alpha): key for key, arm in scanned.items()}
+def _family(record: Record, setting: str, family: Family, measure: str) -> Series | None:
+    scanned = {key: arm for key, arm in SCANS.items() if key.startswith(f"{family.name}-{setting}-")}
+    arms = {arm.settings.get(setting, arm.alpha) * family.scale: key for key, arm in scanned.items()}
+    arms[DEFAULTS[setting]] = family.base
     if setting == "lambda_m":
-        arms |= {0.0: "control", 2.0: f"{kind}-2"}
+        arms |= {0.0: family.control, 2.0: f"{family.name}-2"}
     found = {x: record.cells(arm, record.dev) for x, arm in sorted(arms.items())}
     found = {x: cells for x, cells in found.items() if cells}
     seeds = set.intersection(*(set(cells) for cells in found.values())) if found else set[int]()
     if len(found) < 2 or not seeds:
         return None
     rows: list[list[Any]] = [[c[seed]["measures"][measure]["value"] for c in found.values()] for seed in sorted(seeds)]
-    return Series(name, list(found), rows)
+    return Series(family.title, list(found), rows)
 
 
 def main() -> None:
