@@ -76,7 +76,12 @@ ARMS: dict[str, Arm] = {
     "jitter": Arm("natural images with strong colour jitter", "views", "in", views="jitter"),
     # other objectives
     "js": Arm("Jensen-Shannon consistency of the answers", "candidates", term="jensen-shannon"),
-    "js-12": Arm("the same, weight 12 (AugMix's)", "candidates", settings={"lambda_m": 12.0}, term="jensen-shannon"),
+    "js-12": Arm(
+        "Jensen-Shannon consistency, weight 12 (AugMix's)",
+        "candidates",
+        settings={"lambda_m": 12.0},
+        term="jensen-shannon",
+    ),
     "natural-js": Arm("natural pairs and Jensen-Shannon", "candidates", term="natural and js"),
     "detached": Arm("natural latents as a target without gradient", "candidates", term="detached"),
     "detached-views": Arm("views' latents as targets without gradient", "candidates", term="detached views"),
