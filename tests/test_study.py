@@ -17,13 +17,16 @@ import torch.nn.functional as F
 
 from shapebias.files import write_json
 from shapebias.losses import MMSILoss, mmsi_loss
+from shapebias.train.run import train
+from testkit.runs import config, furthest, weights
 
 ROOT = Path(__file__).resolve().parent.parent
 if not (ROOT / "experiments").is_dir():
     pytest.skip("the experiments are not part of the source distribution", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "experiments" / "study"))
 
-arms, cells_of_the_study, comparing, paper, terms = map(import_module, ("arms", "cells", "comparing", "paper", "terms"))
+NAMES = ("arms", "cells", "comparing", "paper", "terms", "training")
+arms, cells_of_the_study, comparing, paper, terms, training = map(import_module, NAMES)
 ALL, ARMS, Arm, TERMS = arms.ALL, arms.ARMS, arms.Arm, terms.TERMS
 Place, code_version, compute, key = (
     getattr(cells_of_the_study, name) for name in ("Place", "code_version", "compute", "key")
@@ -46,6 +49,7 @@ def test_pairs_are_the_papers_bound_of_these_pairs(given: Any) -> None:
     torch.testing.assert_close(TERMS["mmsi natural"](latents, logits, mmsi), natural)
     everything = (2 * natural + mmsi_loss(a, b)) / 3
     torch.testing.assert_close(TERMS["mmsi all"](latents, logits, mmsi), everything)
+    torch.testing.assert_close(TERMS["mmsi natural"]([n, a], logits[:2], mmsi), mmsi_loss(n, a))  # of one view
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,18 @@ def test_decorrelation_adds_the_mean_square_of_other_neurons_correlations(given:
     extra = 0.05 * (np.square(rho).sum() - len(rho)) / (len(rho) - 1)
     found = TERMS["decorrelated"]([n, a, b], logits, MMSILoss()) - TERMS["mmsi natural"]([n, a, b], logits, MMSILoss())
     assert float(found.detach()) == pytest.approx(extra, rel=1e-4)
+
+
+@pytest.mark.parametrize(("scheme", "term"), [("mmsi-sin-in", "mmsi all"), ("shapenet-sin-in", "jensen-shannon")])
+def test_an_arm_with_its_term_at_weight_0_trains_as_its_scheme_does(
+    images: Path, tmp_path: Path, scheme: str, term: str
+) -> None:
+    plain = train(config(images, tmp_path / "plain", scheme=scheme, lambda_m=0.0))
+    arm = Arm("", "", scheme, {"lambda_m": 0.0}, term)
+    ours = training.train_arm(arm, config(images, tmp_path / "arm", scheme=scheme, lambda_m=0.0))
+    assert furthest(weights(plain), weights(ours)) < 1e-5
+    other = training.train_arm(arm, config(images, tmp_path / "other", scheme=scheme, lambda_m=5.0))
+    assert furthest(weights(plain), weights(other)) > 1e-3
 
 
 def cells(values: list[float], decisions: list[str]) -> dict[int, Any]:
