@@ -98,7 +98,7 @@ def recipe(scheme: str, out: Path, *, seed: int = 0, size: DemoSize = FULL) -> T
     """Return the demonstration's training settings for one scheme.
 
     lambda_s is 0.5, not the paper's 0.1: starting from random weights and with so few steps, 0.1 is too small for the
-    model to learn stylized images, so the MMSI term has no effect (docs/study.md has results).
+    model to learn stylized images, so the MMSI term has no effect.
     """
     return configure(
         TrainConfig,
