@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -161,10 +160,7 @@ def test_tables_replace_the_text_between_their_markers_alone() -> None:
 def test_the_pages_hold_the_tables_of_the_records() -> None:
     of_page = import_module("page")
     pages = [page.read_text(encoding="utf-8") for page in of_page.PAGES]
-    made: dict[str, str] = {}
-    for path in sorted((ROOT / "experiments" / "study").glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        made |= of_page.tables(record["arena"], of_page.Record(record))
+    made = of_page.every_table()
     assert made
     for text in pages:
         assert replaced(text, made) == text

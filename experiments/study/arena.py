@@ -37,6 +37,7 @@ MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 SOURCE = "source"  # of transferred attacks: a network trained on natural images alone, the same for all arms
+FULL = "full"  # in the names of decisions on conflict images with textures of full strength
 BRIEFLY = ("accuracy", "shape-bias", "dimensionality")
 ATTACKS = {"white-box": ("pgd", 1.0), "transfer-attack": ("mim", 4.0)}  # with epsilon in units of 1/255
 
@@ -83,6 +84,7 @@ def measured_all(
     *,
     seed: int,
     limit: int,
+    full: Path | None = None,
 ) -> dict[str, Any]:
     """Measure a network by ``evaluators`` and by attacks.
 
@@ -95,6 +97,7 @@ def measured_all(
         out: folder of the results.
         seed: of everything random.
         limit: images of corruptions and attacks.
+        full: the same cue-conflict images with textures of full strength.
     """
     model, attacked = load_classifier(run / MODEL_FILE), load_classifier(source / MODEL_FILE)
     given: dict[str, Any] = {"out": out, "seed": seed, "batch_size": 128}
@@ -104,8 +107,14 @@ def measured_all(
         found |= measured(evaluate_all([model], evaluators=name, data={"": data}, **told, **given).results[0])
     images = evaluation_images(data, training_images(data).classes)
     assert images is not None
-    made = out / model.identity.name / "decisions.json"
-    return {"measures": found, "answers": {"decisions": decisions(made), "right": right(model, images)}}
+    answers = {"decisions": decisions(out / model.identity.name / "decisions.json"), "right": right(model, images)}
+    if full is not None:
+        place = out / model.identity.name / FULL
+        told = {**given, "out": place}
+        decided = measured(evaluate_all([model], evaluators="shape-bias", data={"": full}, **told).results[0])
+        found |= {f"{name} {FULL}": value for name, value in decided.items()}
+        answers[f"decisions {FULL}"] = decisions(place / model.identity.name / "decisions.json")
+    return {"measures": found, "answers": answers}
 
 
 def measured_briefly(run: Path, sets: dict[str, Path], out: Path, *, seed: int) -> dict[str, Any]:

@@ -19,6 +19,9 @@ ANSWERED: dict[str, tuple[str, str]] = {
     "shape": ("decisions", "s"),
     "texture": ("decisions", "t"),
     "neither": ("decisions", "n"),
+    "shape full": ("decisions full", "s"),
+    "texture full": ("decisions full", "t"),
+    "neither full": ("decisions full", "n"),
     "top-1": ("right", "1"),
 }
 
@@ -94,7 +97,7 @@ def _combined(
     else:
         each = by_image.mean(axis=0)
         influence = (each - each.mean()) / len(each)
-        crossed = Crossed.of(photographs(images)) if ANSWERED[measure][0] == "decisions" else None
+        crossed = Crossed.of(photographs(images)) if ANSWERED[measure][0].startswith("decisions") else None
         variance = float((influence**2).sum()) if crossed is None else crossed.variance(influence)
         half = math.hypot(half, Z95 * math.sqrt(variance))
     return middle, (middle - half, middle + half)

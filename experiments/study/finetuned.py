@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import ATTACKS, SOURCE, Arena, compact, measured_all, measured_briefly
-from imagenette import CONFLICTS, link_part
+from imagenette import CONFLICTS, FULL_CONFLICTS, link_part
 
 from shapebias.data.folders import list_images
 from shapebias.files import locked
@@ -65,6 +65,7 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
             link_part(data, shared / "imagenette", PART)
             stylize_folder(shared / "imagenette" / "train", shared / "stylized", stylizer, styles, STYLIZED)
             make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
+            make_cue_conflict(data / "val", shared / "cue-conflict-full", stylizer, digest, FULL_CONFLICTS)
             if not (shared / MODEL_FILE).is_file():
                 save_classifier(
                     shared / MODEL_FILE, load_model(f"timm:{MODEL}", checkpoint=weights, remap_by_order=True)
@@ -88,8 +89,8 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
     def measure(run: Path, folder: Path, seed: int) -> dict[str, Any]:
         part = folder.parent / "data" / "imagenette"
         sets = {"": part, "shape-bias": folder.parent / "data" / "cue-conflict"}
-        out = folder / "results"
-        cell = measured_all(run, folder / SOURCE, part, sets, EVALUATORS, out, seed=seed, limit=LIMIT)
+        given: dict[str, Any] = {"seed": seed, "limit": LIMIT, "full": folder.parent / "data" / "cue-conflict-full"}
+        cell = measured_all(run, folder / SOURCE, part, sets, EVALUATORS, folder / "results", **given)
         model = load_classifier(run / MODEL_FILE)
         places = {"pacs": folder.parent / "data" / "pacs", "voc12": voc}
         for name, task in TASKS.items():
@@ -112,6 +113,7 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         "epochs": EPOCHS,
         "stylized": asdict(STYLIZED),
         "conflicts": asdict(CONFLICTS),
+        "full conflicts": asdict(FULL_CONFLICTS),
         "evaluators": EVALUATORS,
         "attacks": ATTACKS,
         "tasks": TASKS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ RECIPE: dict[str, Any] = {
 }
 STYLIZED = StylizeSettings(per_image=4, size=96, format="jpeg", quality=92)
 CONFLICTS = CueConflictSettings(size=128, same=False)
+FULL_CONFLICTS = replace(CONFLICTS, alpha=1.0)  # the same pairs with textures of full strength
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "dimensionality", "corruptions")
 PART = {"val": 100}  # photographs of each class, of about 393, that neurons are measured with
 LIMIT = 100  # photographs of corruptions and attacks, ten of each class
@@ -72,6 +73,7 @@ def make_arena(data: Path) -> Arena:
             styles = load_styles(None, stylizer, digest).split("train")
             stylize_folder(data / "train", shared / "stylized", stylizer, styles, STYLIZED)
             make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
+            make_cue_conflict(data / "val", shared / "cue-conflict-full", stylizer, digest, FULL_CONFLICTS)
             link_part(data, shared / "part", PART)
         with locked(folder, "source", wait=True):
             if not (folder / SOURCE / MODEL_FILE).is_file():
@@ -87,8 +89,8 @@ def make_arena(data: Path) -> Arena:
         return {"": data, "shape-bias": shared / "cue-conflict", "dimensionality": shared / "part"}
 
     def measure(run: Path, folder: Path, seed: int) -> dict[str, Any]:
-        out = folder / "results"
-        return measured_all(run, folder / SOURCE, data, sets(folder), EVALUATORS, out, seed=seed, limit=LIMIT)
+        given: dict[str, Any] = {"seed": seed, "limit": LIMIT, "full": folder.parent / "data" / "cue-conflict-full"}
+        return measured_all(run, folder / SOURCE, data, sets(folder), EVALUATORS, folder / "results", **given)
 
     def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
         return measured_briefly(run, sets(folder), folder / "moments", seed=seed)
@@ -101,6 +103,7 @@ def make_arena(data: Path) -> Arena:
         "epochs": EPOCHS,
         "stylized": asdict(STYLIZED),
         "conflicts": asdict(CONFLICTS),
+        "full conflicts": asdict(FULL_CONFLICTS),
         "evaluators": EVALUATORS,
         "part": PART,
         "attacks": ATTACKS,

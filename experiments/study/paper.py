@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from comparing import Cells, Ends, cell_text, difference, markdown, mean
+from comparing import Ends, cell_text, difference, markdown, mean
+from record import Record
 
 LEAST_SEEDS = 3
-SCHEMES = ("shapenet-sin", "mmsi-sin", "shapenet-sin-in", "mmsi-sin-in", "in", "shapenet", "mmsi")
-# ResNet-50's figures, percent (BMVC 2022, Tables 1 to 5), by the measure of ours that stands beside them.
-PAPER: dict[str, dict[str, tuple[float, ...]]] = {
-    "Table 1: shape bias": {"shape bias": (79.8, 83.1, 39.3, 51.9, 21.8, 22.9, 26.1)},
-    "Table 1: shape neurons": {"shape neurons": (26.2, 36.0, 23.7, 32.7, 17.0, 18.4, 18.8)},
-    "Table 2: transferred attack (MIM, epsilon 4)": {"transfer-attack": (51.7, 54.6, -1, -1, -1, 11.4, 47.3)},
-    "Table 3: white-box (PGD; their epsilon .2, ours 1)": {"white-box": (20.0, 18.4, -1, -1, 39.2, 38.9, 41.0)},
-    "Table 4: corruptions": {"corruptions": (34.9, 36.4, -1, -1, 37.7, 40.1, 40.2)},
-    "Table 4: stylized images": {"stylized": (50.6, 54.2, -1, -1, 7.1, 9.8, 9.6)},
-    "Table 5: top-1": {"top-1": (53.2, 56.8, -1, -1, 75.8, 75.4, 76.2)},
-}  # fmt: skip
+SCHEMES = ("in", "shapenet-sin", "mmsi-sin", "shapenet-sin-in", "mmsi-sin-in", "shapenet", "mmsi")
+# ResNet-50's figures, percent (BMVC 2022, Tables 1 to 5), in the order of SCHEMES, None where the paper has none: by
+# table, what is measured there, and the measure of ours that stands beside it.
+PAPER: dict[int, dict[tuple[str, str], tuple[float | None, ...]]] = {
+    1: {
+        ("shape bias", "shape bias"): (21.8, 79.8, 83.1, 39.3, 51.9, 22.9, 26.1),
+        ("shape neurons", "shape neurons"): (17.0, 26.2, 36.0, 23.7, 32.7, 18.4, 18.8),
+    },
+    2: {("MIM, epsilon 4, transferred", "transfer-attack"): (None, 51.7, 54.6, None, None, 11.4, 47.3)},
+    3: {("PGD, epsilon .2 (ours 1)", "white-box"): (39.2, 20.0, 18.4, None, None, 38.9, 41.0)},
+    4: {
+        ("corruptions", "corruptions"): (37.7, 34.9, 36.4, None, None, 40.1, 40.2),
+        ("stylized images", "stylized"): (7.1, 50.6, 54.2, None, None, 9.8, 9.6),
+    },
+    5: {("top-1", "top-1"): (75.8, 53.2, 56.8, None, None, 75.4, 76.2)},
+}
+# Table 7: mean AP of ResNet-50 on VOC2012, by row of our ablation; the paper lacks the control.
+ABLATION: dict[str, float | None] = {
+    "baseline": 91.8,
+    "style": None,
+    "mmsi": 92.5,
+    "mmsi-style": 93.4,
+    "stages-2": 93.2,
+    "stages-4": 93.3,
+}
 
 
 class Claim(NamedTuple):
@@ -50,7 +66,10 @@ CLAIMS = (
 OWN = (
     Claim("-", "the term alone (lambda_m .8 against 0) raises decisions by shape", "mmsi-sin-in", "control", "shape"),
     Claim("-", "the term alone raises shape neurons", "mmsi-sin-in", "control", "shape neurons"),
+    Claim("-", "the term alone raises stylized accuracy", "mmsi-sin-in", "control", "stylized"),
+    Claim("-", "the term alone raises accuracy", "mmsi-sin-in", "control", "top-1"),
 )
+NOT_THE_PAPERS = {"reproduced": "yes", "contradicted": "no, the opposite"}
 
 
 def verdict(ends: Ends, seeds: int) -> str:
@@ -62,32 +81,58 @@ def verdict(ends: Ends, seeds: int) -> str:
     return "contradicted" if ends[1] < 0 else "undecided at this scale"
 
 
-def beside(arms: dict[str, Cells], seeds: set[int], images: list[str] | None) -> str:
-    """Return the paper's tables beside ours, a row per scheme and measure."""
-    lines = []
-    for table, measures in PAPER.items():
-        for measure, figures in measures.items():
-            for scheme, figure in zip(SCHEMES, figures, strict=True):
-                cells = {seed: cell for seed, cell in arms.get(scheme, {}).items() if seed in seeds}
-                if cells:
-                    theirs = "-" if figure < 0 else f"{figure:.1f}"
-                    lines.append([table, f"`{scheme}`", theirs, cell_text(*mean(cells, measure, images))])
-    return markdown(["table", "scheme", "paper, ResNet-50 on ImageNet", "ours"], lines)
+def beside(records: Mapping[str, Record]) -> dict[str, str]:
+    """Return the paper's Tables 1 to 5 by their markers: its figure, and ours in each arena, a row per scheme."""
+    made = {}
+    for table, columns in PAPER.items():
+        headings = ["scheme", *(f"{what}: {one}" for what, _ in columns for one in ("paper", *records))]
+        lines = []
+        for number, scheme in enumerate(SCHEMES):
+            line = [f"`{scheme}`"]
+            for (_, measure), figures in columns.items():
+                figure = figures[number]
+                line.append("-" if figure is None else f"{figure:.1f}")
+                for record in records.values():
+                    cells = record.cells(scheme, record.seeds)
+                    line.append(cell_text(*mean(cells, measure, record.images)) if cells else "-")
+            lines.append(line)
+        made[f"paper table {table}"] = markdown(headings, lines)
+    return made
 
 
-def verdicts(arms: dict[str, Cells], seeds: set[int], images: list[str] | None) -> str:
-    """Return the table of claims: the difference, its interval over seeds and images, and the verdict."""
+def verdicts(records: Mapping[str, Record]) -> str:
+    """Return the table of claims: in each arena the difference, its interval over seeds and images, and the verdict."""
     lines = []
     for claim in (*CLAIMS, *OWN):
-        more, less = (
-            {seed: cell for seed, cell in arms.get(arm, {}).items() if seed in seeds}
-            for arm in (claim.more, claim.less)
-        )
-        if not set(more) & set(less):
-            continue
-        value, ends, each = difference(more, less, claim.measure, images)
         about = f"{claim.measure}: `{claim.more}` minus `{claim.less}`"
+        lines.append([claim.table, claim.text, about, *(_verdict(claim, one) for one in records.values())])
+    return markdown(["table", "claim", "measured", *records], lines)
+
+
+def _verdict(claim: Claim, record: Record) -> str:
+    more, less = (record.cells(arm, record.seeds) for arm in (claim.more, claim.less))
+    if not set(more) & set(less):
+        return "not measured"
+    value, ends, each = difference(more, less, claim.measure, record.images)
+    seeds, found = f"{len(each)} seed{'s' * (len(each) > 1)}", verdict(ends, len(each))
+    found = found if claim in CLAIMS else NOT_THE_PAPERS.get(found, found)
+    return f"{cell_text(value, ends, '+.1f')}, {seeds}: **{found}**"
+
+
+def ablation(rows: Mapping[str, dict[str, Any]]) -> str:
+    """Return the paper's Table 7 beside ours, from the rows that ``ablation.py`` collected."""
+    lines = []
+    for name, figure in ABLATION.items():
+        row = rows[name]
+        ends, away = row["ci95"], row["minus_baseline"]
         lines.append(
-            [claim.table, claim.text, about, cell_text(value, ends, "+.1f"), str(len(each)), verdict(ends, len(each))]
+            [
+                f"`{name}`: {row['description']}",
+                "-" if figure is None else f"{figure:.1f}",
+                cell_text(row["value"], (ends[0], ends[1])),
+                " / ".join(f"{100 * value:.1f}" for value in row["seeds"]),
+                "-" if away is None else cell_text(away["value"], (away["ci95"][0], away["ci95"][1]), "+.1f"),
+                f"{row['images_seen']:,}",
+            ]
         )
-    return markdown(["table", "claim", "measured", "difference", "seeds", "verdict"], lines)
+    return markdown(["row", "paper", "ours", "seeds", "minus `baseline`", "images through the network"], lines)

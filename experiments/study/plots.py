@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from arms import SCANS
 from markupsafe import Markup
-from page import ARENAS, OWN, ROOT, Record
+from page import ARENAS, OWN, ROOT
+from record import Record
 
 from shapebias.report.svg import corners, tag
 
@@ -38,7 +39,7 @@ LOGGED = {
     "train_stylized_top1": "top-1 on stylized training images",
 }
 DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0, "alpha": 1.0}  # of the settings that are scanned
-SHOWN = {"shape": "decisions by shape", "top-1": "top-1", "shape neurons": "shape neurons"}
+SHOWN = {"shape": "decisions by shape, %", "top-1": "top-1, %", "shape neurons": "shape neurons, %"}
 
 
 class Family(NamedTuple):
@@ -145,7 +146,7 @@ def measured_over_time(record: Record) -> list[tuple[str, str, list[Series]]]:
     for measure, title in SHOWN.items():
         series = []
         for arm, name in OVER_TIME.items():
-            rows = [[m[measure]["value"] for m in c["over_time"]] for c in _timed(record, arm)]
+            rows = [[100 * m[measure]["value"] for m in c["over_time"]] for c in _timed(record, arm)]
             if rows:
                 series.append(Series(name, range(len(rows[0])), rows))
         if series:
@@ -164,7 +165,7 @@ def against(record: Record) -> list[tuple[str, str, list[Series]]]:
         for measure, title in SHOWN.items():
             made = [_family(record, setting, family, measure) for family in LINES]
             if series := [one for one in made if one is not None]:
-                panels.append((f"{title} against {setting}", setting, series))
+                panels.append((title, setting, series))
     return panels
 
 
@@ -179,7 +180,9 @@ def _family(record: Record, setting: str, family: Family, measure: str) -> Serie
     seeds = set.intersection(*(set(cells) for cells in found.values())) if found else set[int]()
     if len(found) < 2 or not seeds:
         return None
-    rows: list[list[Any]] = [[c[seed]["measures"][measure]["value"] for c in found.values()] for seed in sorted(seeds)]
+    rows: list[list[Any]] = [
+        [100 * c[seed]["measures"][measure]["value"] for c in found.values()] for seed in sorted(seeds)
+    ]
     return Series(family.title, list(found), rows)
 
 
