@@ -16,6 +16,10 @@ import torch.nn.functional as F
 
 from shapebias.files import write_json
 from shapebias.losses import MMSILoss, mmsi_loss
+from shapebias.results.comparison import Difference
+from shapebias.results.results import Result, Results
+from shapebias.results.store import ResultStore
+from shapebias.tasks.ablation.rows import ROWS
 from shapebias.train.run import train
 from testkit.runs import config, furthest, weights
 
@@ -24,8 +28,8 @@ if not (ROOT / "experiments").is_dir():
     pytest.skip("the experiments are not part of the source distribution", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "experiments" / "study"))
 
-NAMES = ("arms", "cells", "comparing", "paper", "terms", "training")
-arms, cells_of_the_study, comparing, paper, terms, training = map(import_module, NAMES)
+NAMES = ("ablation", "arms", "cells", "comparing", "paper", "record", "terms", "training")
+ablation, arms, cells_of_the_study, comparing, paper, record, terms, training = map(import_module, NAMES)
 ALL, ARMS, Arm, TERMS = arms.ALL, arms.ARMS, arms.Arm, terms.TERMS
 Place, code_version, compute, key = (
     getattr(cells_of_the_study, name) for name in ("Place", "code_version", "compute", "key")
@@ -124,6 +128,69 @@ def test_means_and_differences_have_students_intervals_but_no_shorter_than_the_i
         "contradicted",
         "undecided at this scale",
     ]
+
+
+def test_decisions_at_full_strength_are_their_own_answers() -> None:
+    weak = cells([1.0, 1.0, 1.0], ["s" * 4] * 3)
+    names = {kind: [f"cat/cat{n}-dog{n}.png" for n in range(4)] for kind in ("decisions", "decisions full")}
+    for cell, found in zip(weak.values(), ("sstt", "sttn", "ssst"), strict=True):
+        cell["answers"]["decisions full"] = found
+        cell["measures"]["shape full"] = {"value": found.count("s") / 4, "ci95": None, "n": 4}
+    value, ends = mean(weak, "shape full", names)
+    assert value == pytest.approx(0.5)
+    assert ends is not None and ends[0] < 0.5 < ends[1]
+    assert mean(weak, "shape", names)[1] == (1.0, 1.0)
+
+
+def given_record(shares: dict[str, list[float]], measure: str = "shape neurons") -> Any:
+    made = [
+        {"arm": arm, "seed": seed, "measures": {measure: {"value": value, "ci95": None, "n": 9}}, "answers": {}}
+        for arm, values in shares.items()
+        for seed, value in enumerate(values)
+    ]
+    return record.Record({"images": None, "seeds": {"dev": [0, 1, 2], "fresh": [100]}, "cells": made})
+
+
+def test_claims_have_a_verdict_for_each_arena() -> None:
+    clear = given_record(
+        {"mmsi-sin-in": [0.4, 0.5, 0.6], "shapenet-sin-in": [0.1, 0.2, 0.3], "control": [0.6, 0.7, 0.8]}
+    )
+    table = paper.verdicts({"clear": clear, "few": given_record({"mmsi-sin-in": [0.4], "shapenet-sin-in": [0.1]})})
+    row = next(line for line in table.splitlines() if "raises shape neurons, with natural images" in line)
+    assert row.split(" | ")[3:] == [
+        "+30.0 [+30.0, +30.0], 3 seeds: **reproduced**",
+        "+30.0, 1 seed: **undecided (fewer than 3 seeds)** |",
+    ]
+    own = next(line for line in table.splitlines() if "the term alone raises shape neurons" in line)
+    assert own.split(" | ")[3:] == ["-20.0 [-20.0, -20.0], 3 seeds: **no, the opposite**", "not measured |"]
+
+
+def test_the_papers_tables_stand_beside_every_arena() -> None:
+    table = paper.beside({"ours": given_record({"mmsi-sin-in": [0.4, 0.5, 0.6]})})["paper table 1"].splitlines()
+    neurons = [line.split(" | ")[3:] for line in table]
+    assert neurons[0] == ["shape neurons: paper", "shape neurons: ours |"]
+    assert neurons[2:][paper.SCHEMES.index("mmsi-sin-in")] == ["32.7", "50.0 [25.2, 74.8] |"]
+    assert neurons[2:][paper.SCHEMES.index("in")] == ["17.0", "- |"]
+
+
+def test_an_ablation_is_collected_by_row(tmp_path: Path) -> None:
+    every = []
+    for number, name in enumerate(ROWS):
+        details = {"seeds": [{"seed": s, "value": 0.1 * s} for s in (0, 1)], "images_seen": [7200, 7200]}
+        model = {"name": name, "weights_sha256": name}
+        every.append(
+            Results(model, {}, [Result("ablation-voc12", "map", number / 10, 9, (0.0, 0.9), {"kind": "ap"}, details)])
+        )
+        ResultStore(tmp_path).replace(every[-1])
+    told = {"evaluator": "ablation-voc12", "metric": "map", "n": 9, "condition": {"kind": "ap"}}
+    pair = Difference(a="baseline", b="mmsi", value=-0.2, ci95=(-0.3, -0.1), **told)
+    ResultStore(tmp_path).compare([pair], every)
+    rows = ablation.collected(tmp_path)
+    assert list(rows) == list(paper.ABLATION) == list(ROWS)
+    assert rows["mmsi"]["minus_baseline"] == {"value": 0.2, "ci95": (0.1, 0.3)}
+    assert rows["mmsi"]["minus_style"] is None
+    line = next(text for text in paper.ablation(rows).splitlines() if "`mmsi`" in text)
+    assert line.split(" | ")[1:] == ["92.5", "20.0 [0.0, 90.0]", "0.0 / 10.0", "+20.0 [+10.0, +30.0]", "7,200 |"]
 
 
 def test_a_cell_is_computed_once_and_its_key_is_what_decides_its_numbers(tmp_path: Path) -> None:

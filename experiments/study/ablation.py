@@ -37,7 +37,7 @@ def collected(folder: Path) -> dict[str, Any]:
             "value": found.value,
             "ci95": found.ci95,
             "n": found.n,
-            "seeds": found.details["seeds"],
+            "seeds": [one["value"] for one in found.details["seeds"]],
             "images_seen": found.details["images_seen"][0],
             "made": results.environment,
         }

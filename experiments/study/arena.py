@@ -56,8 +56,8 @@ class Arena:
         measure_briefly: returns some of its measures alone.
         dev: seeds to develop on.
         fresh: seeds to confirm with.
-        images: returns the names of the cue-conflict images, in the folder of the arena, where all seeds are measured
-            on the same; None where each seed has images of its own.
+        images: returns the names of the cue-conflict images by the answers on them, in the folder of the arena, where
+            all seeds are measured on the same; None where each seed has images of its own.
         restyle: makes views of another alpha in the folder of a seed, and returns theirs; None where there are none.
     """
 
@@ -70,7 +70,7 @@ class Arena:
     measure_briefly: Callable[[Path, Path, int], dict[str, Any]]
     dev: tuple[int, ...]
     fresh: tuple[int, ...]
-    images: Callable[[Path], list[str]] | None = None
+    images: Callable[[Path], dict[str, list[str]]] | None = None
     restyle: Callable[[Path, int, float], Path] | None = None
 
 
@@ -97,7 +97,7 @@ def measured_all(
         out: folder of the results.
         seed: of everything random.
         limit: images of corruptions and attacks.
-        full: the same cue-conflict images with textures of full strength.
+        full: cue-conflict images with textures of full strength.
     """
     model, attacked = load_classifier(run / MODEL_FILE), load_classifier(source / MODEL_FILE)
     given: dict[str, Any] = {"out": out, "seed": seed, "batch_size": 128}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from shapebias.data.readers.cue_conflict import photographs
 from shapebias.stats.crossed import Crossed
 from shapebias.stats.intervals import Z95, t_quantile
 
+Images = Mapping[str, Sequence[str]] | None
 Cells = dict[int, dict[str, Any]]  # of one arm, by seed
 Ends = tuple[float, float] | None
 # The measures that are also known image by image: which answers, and what counts as one.
@@ -26,14 +27,14 @@ ANSWERED: dict[str, tuple[str, str]] = {
 }
 
 
-def mean(cells: Cells, measure: str, images: Sequence[str] | None) -> tuple[float | None, Ends]:
+def mean(cells: Cells, measure: str, images: Images) -> tuple[float | None, Ends]:
     """Return the mean of a measure over seeds and its interval.
 
     Args:
         cells: those of one arm.
         measure: a key of ``arena.MEASURES``.
-        images: the names of the cue-conflict images where all seeds are measured on the same; None where each seed has
-            images of its own, so that the interval over seeds covers the images too.
+        images: the names of the cue-conflict images by the answers on them, where all seeds are measured on the same;
+            None where each seed has images of its own, so that the interval over seeds covers the images too.
     """
     values = [value_of(cell, measure) for cell in cells.values()]
     if not values or None in values:
@@ -47,7 +48,7 @@ def mean(cells: Cells, measure: str, images: Sequence[str] | None) -> tuple[floa
 
 
 def difference(
-    a: Cells, b: Cells, measure: str, images: Sequence[str] | None
+    a: Cells, b: Cells, measure: str, images: Images
 ) -> tuple[float | None, Ends, list[float]]:
     """Return the mean difference of two arms over the seeds of both, its interval, and that of each seed."""
     seeds = [seed for seed in a if seed in b]
@@ -79,7 +80,7 @@ def _by_image(cells: Cells, measure: str) -> np.ndarray | None:
 
 
 def _combined(
-    values: Sequence[float], by_image: np.ndarray | None, images: Sequence[str] | None, measure: str
+    values: Sequence[float], by_image: np.ndarray | None, images: Images, measure: str
 ) -> tuple[float, Ends]:
     """Return the mean of a value per seed and its interval.
 
@@ -97,7 +98,8 @@ def _combined(
     else:
         each = by_image.mean(axis=0)
         influence = (each - each.mean()) / len(each)
-        crossed = Crossed.of(photographs(images)) if ANSWERED[measure][0].startswith("decisions") else None
+        kind = ANSWERED[measure][0]
+        crossed = Crossed.of(photographs(images[kind])) if kind in images else None
         variance = float((influence**2).sum()) if crossed is None else crossed.variance(influence)
         half = math.hypot(half, Z95 * math.sqrt(variance))
     return middle, (middle - half, middle + half)

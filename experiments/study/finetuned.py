@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from arena import ATTACKS, SOURCE, Arena, compact, measured_all, measured_briefly
-from imagenette import CONFLICTS, FULL_CONFLICTS, link_part
+from imagenette import CONFLICTS, FULL_CONFLICTS, conflict_images, link_part
 
-from shapebias.data.folders import list_images
 from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier, save_classifier
 from shapebias.models.load import load_model
@@ -94,7 +93,8 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         model = load_classifier(run / MODEL_FILE)
         places = {"pacs": folder.parent / "data" / "pacs", "voc12": voc}
         for name, task in TASKS.items():
-            config = TransferConfig(task, places[name], loop=LoopConfig(out=folder / "transfer" / name), size=112)
+            loop = LoopConfig(out=folder / "transfer" / run.name / name)
+            config = TransferConfig(task, places[name], loop=loop, size=112)
             one = transfer([model], config, method="linear")[0].results[0]
             cell["measures"][name] = compact(one) | {"metric": one.metric, "condition": one.condition}
         return cell
@@ -103,9 +103,6 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         part = folder.parent / "data" / "imagenette"
         sets = {"": part, "shape-bias": folder.parent / "data" / "cue-conflict"}
         return measured_briefly(run, sets, folder / "moments", seed=seed)
-
-    def images(folder: Path) -> list[str]:
-        return [one.name for one in list_images(folder / "data" / "cue-conflict")]
 
     decides = {
         "recipe": RECIPE,
@@ -120,4 +117,4 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
         "limit": LIMIT,
     }
     title, dev, fresh = "ImageNet weights, EfficientNet-Lite0 on Imagenette at 112 px", (0, 1, 2), (100, 101, 102)
-    return Arena("finetuned", title, decides, prepare, recipe, measure, measure_briefly, dev, fresh, images)
+    return Arena("finetuned", title, decides, prepare, recipe, measure, measure_briefly, dev, fresh, conflict_images)

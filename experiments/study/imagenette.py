@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from arena import ATTACKS, SOURCE, Arena, measured_all, measured_briefly
+from arena import ATTACKS, FULL, SOURCE, Arena, measured_all, measured_briefly
 
 from shapebias.data.folders import list_images
 from shapebias.files import locked
@@ -43,7 +43,7 @@ RECIPE: dict[str, Any] = {
 }
 STYLIZED = StylizeSettings(per_image=4, size=96, format="jpeg", quality=92)
 CONFLICTS = CueConflictSettings(size=128, same=False)
-FULL_CONFLICTS = replace(CONFLICTS, alpha=1.0)  # the same pairs with textures of full strength
+FULL_CONFLICTS = replace(CONFLICTS, alpha=1.0, per_pair=20)  # textures of full strength
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "dimensionality", "corruptions")
 PART = {"val": 100}  # photographs of each class, of about 393, that neurons are measured with
 LIMIT = 100  # photographs of corruptions and attacks, ten of each class
@@ -59,6 +59,12 @@ def link_part(data: Path, out: Path, part: dict[str, int]) -> None:
                 link = out / split / folder.name / path.name
                 if not link.is_symlink():
                     link.symlink_to(path.resolve())
+
+
+def conflict_images(folder: Path) -> dict[str, list[str]]:
+    """Return the names of both sets of cue-conflict images in the folder of an arena, by the answers on them."""
+    sets = {"decisions": "cue-conflict", f"decisions {FULL}": "cue-conflict-full"}
+    return {kind: [one.name for one in list_images(folder / "data" / name)] for kind, name in sets.items()}
 
 
 def make_arena(data: Path) -> Arena:
@@ -95,9 +101,6 @@ def make_arena(data: Path) -> Arena:
     def measure_briefly(run: Path, folder: Path, seed: int) -> dict[str, Any]:
         return measured_briefly(run, sets(folder), folder / "moments", seed=seed)
 
-    def images(folder: Path) -> list[str]:
-        return [one.name for one in list_images(folder / "data" / "cue-conflict")]
-
     decides = {
         "recipe": settings,
         "epochs": EPOCHS,
@@ -110,4 +113,4 @@ def make_arena(data: Path) -> Arena:
         "limit": LIMIT,
     }
     title, dev, fresh = "Imagenette, 64 px, ResNet-10-T from random weights", (0, 1, 2), (100, 101, 102)
-    return Arena("imagenette", title, decides, prepare, recipe, measure, measure_briefly, dev, fresh, images)
+    return Arena("imagenette", title, decides, prepare, recipe, measure, measure_briefly, dev, fresh, conflict_images)

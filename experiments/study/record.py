@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from arms import ALL
-from comparing import Cells, cell_text, difference, markdown, mean, value_of
+from comparing import Cells, Images, cell_text, difference, markdown, mean, value_of
 
 TITLES = {
     "shape": "by shape",
@@ -27,7 +27,7 @@ class Record:
     """The cells of an arena, by arm and seed."""
 
     def __init__(self, content: dict[str, Any]) -> None:
-        self.images: list[str] | None = content["images"]
+        self.images: Images = content["images"]
         self.dev, self.fresh = ({*content["seeds"][kind]} for kind in ("dev", "fresh"))
         self.arms: dict[str, Cells] = {}
         for cell in content["cells"]:
