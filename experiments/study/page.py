@@ -40,6 +40,7 @@ def tables(arena: str, record: Record) -> dict[str, str]:
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),
         f"{arena} transfer": record.means(list(ARMS), TRANSFER, record.dev),
+        f"{arena} transfer short": record.means(SHORT, TRANSFER, record.dev),
         f"{arena} scans": record.means(list(SCANS), (*DECISIONS, "shape neurons"), record.dev),
         f"{arena} seeds": record.by_seed(list(ARMS), (*DECISIONS[:2], *DECISIONS[3:7], "shape neurons")),
     }
