@@ -47,9 +47,7 @@ def mean(cells: Cells, measure: str, images: Images) -> tuple[float | None, Ends
     return middle, found and (max(0.0, found[0]), min(1.0, found[1]))
 
 
-def difference(
-    a: Cells, b: Cells, measure: str, images: Images
-) -> tuple[float | None, Ends, list[float]]:
+def difference(a: Cells, b: Cells, measure: str, images: Images) -> tuple[float | None, Ends, list[float]]:
     """Return the mean difference of two arms over the seeds of both, its interval, and that of each seed."""
     seeds = [seed for seed in a if seed in b]
     pairs = [(value_of(a[seed], measure), value_of(b[seed], measure)) for seed in seeds]
@@ -79,9 +77,7 @@ def _by_image(cells: Cells, measure: str) -> np.ndarray | None:
     return np.array(rows) if len({len(row) for row in rows}) == 1 else None
 
 
-def _combined(
-    values: Sequence[float], by_image: np.ndarray | None, images: Images, measure: str
-) -> tuple[float, Ends]:
+def _combined(values: Sequence[float], by_image: np.ndarray | None, images: Images, measure: str) -> tuple[float, Ends]:
     """Return the mean of a value per seed and its interval.
 
     Where all seeds share their images, Student's t over seeds is joined with the normal interval over images. Where
