@@ -40,6 +40,7 @@ from shapebias.train.settings import plain, update
 
 LOGGED = ("rho", "spread", "mmsi", "train_top1", "train_stylized_top1", "val_top1")
 OWN = Path(__file__).parent
+PLACES = ("out", "data", "stylized", "init", "seed")  # settings that differ from machine to machine, and the seed
 
 
 def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Place) -> Cell:
@@ -77,7 +78,7 @@ def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Pla
 
 
 def _changed(arm: Arm, config: Any, place: Place) -> dict[str, Any]:
-    settings = {key: value for key, value in plain(config).items() if key not in ("out", "data", "stylized", "seed")}
+    settings = {key: value for key, value in plain(config).items() if key not in PLACES}
     return {"arm": asdict(arm), "train": settings, "code": place.code, "processor": place.processor}
 
 
