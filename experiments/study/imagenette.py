@@ -64,7 +64,8 @@ def link_part(data: Path, out: Path, part: dict[str, int]) -> None:
 def conflict_images(folder: Path) -> dict[str, list[str]]:
     """Return the names of both sets of cue-conflict images in the folder of an arena, by the answers on them."""
     sets = {"decisions": "cue-conflict", f"decisions {FULL}": "cue-conflict-full"}
-    return {kind: [one.name for one in list_images(folder / "data" / name)] for kind, name in sets.items()}
+    there = {kind: folder / "data" / name for kind, name in sets.items() if (folder / "data" / name).is_dir()}
+    return {kind: [one.name for one in list_images(place)] for kind, place in there.items()}
 
 
 def make_arena(data: Path) -> Arena:
