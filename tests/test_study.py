@@ -21,7 +21,7 @@ from shapebias.results.results import Result, Results
 from shapebias.results.store import ResultStore
 from shapebias.tasks.ablation.rows import ROWS
 from shapebias.train.run import train
-from testkit.runs import config, furthest, weights
+from testkit.runs import config, furthest, numbers, weights
 
 ROOT = Path(__file__).resolve().parent.parent
 if not (ROOT / "experiments").is_dir():
@@ -101,6 +101,13 @@ def test_an_arm_with_its_term_at_weight_0_trains_as_its_scheme_does(
     assert furthest(weights(plain), weights(ours)) < 1e-5
     other = training.train_arm(arm, config(images, tmp_path / "other", scheme=scheme, lambda_m=5.0))
     assert furthest(weights(plain), weights(other)) > 1e-3
+
+
+def test_a_share_weighs_the_views_cross_entropy_and_leaves_the_rest_to_the_image(images: Path, tmp_path: Path) -> None:
+    arm = Arm("", "", "shapenet-sin-in", share=0.75)
+    run = training.train_arm(arm, config(images, tmp_path / "arm", scheme=arm.scheme))
+    for row in numbers(run):
+        assert row["loss"] == pytest.approx(0.25 * row["natural"] + 0.75 * row["stylized"], rel=1e-3)
 
 
 def cells(values: list[float], decisions: list[str]) -> dict[int, Any]:

@@ -20,6 +20,8 @@ class Arm:
         reestimate: compute the statistics of batch norm anew from natural images when training has ended.
         over_time: measure the network before every epoch too.
         alpha: strength of the stylization, where the arena can make views of another than 1.
+        share: share of the view's cross entropy with one stylized view, the rest being the natural image's; the
+            scheme's is .5.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Arm:
     reestimate: bool = False
     over_time: bool = False
     alpha: float = 1.0
+    share: float | None = None
 
 
 SEPARATE: dict[str, Any] = {"batchnorm": "separate"}
@@ -130,6 +133,16 @@ SCANS: dict[str, Arm] = (
             settings={"lambda_m": value},
         )
         for value in (0.1, 0.2, 0.8, 1.6)
+    }
+    | {
+        f"{name}-share-{value:g}": replace(
+            ARMS[name], title=f"{title}, {value:.0%} of the cross entropy", group="share", share=value
+        )
+        for name, title in (
+            ("shapenet-sin-in", "one stylized view"),
+            ("one-view-natural", "one stylized view and term"),
+        )
+        for value in (0.25, 0.75)
     }
 )
 OVER_TIME = {

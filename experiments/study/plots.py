@@ -38,7 +38,8 @@ LOGGED = {
     "val_top1": "top-1 on natural validation images",
     "train_stylized_top1": "top-1 on stylized training images",
 }
-DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0, "alpha": 1.0}  # of the settings that are scanned
+# What is scanned, and its default.
+DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0, "alpha": 1.0, "share": 0.5}
 SHOWN = {"shape": "decisions by shape, %", "top-1": "top-1, %", "shape neurons": "shape neurons, %"}
 
 
@@ -64,6 +65,8 @@ LINES = (
     Family("views", "Eq. 4", "mmsi-sin-in", "control"),
     Family("natural", "natural pairs", "natural", "control"),
     Family("one-view", "one view", "one-view-natural", "shapenet-sin-in", scale=2.0),
+    Family("one-view-natural", "one view", "one-view-natural", "shapenet-sin-in"),
+    Family("shapenet-sin-in", "one view, no term", "shapenet-sin-in", "shapenet-sin-in"),
 )
 
 
@@ -171,7 +174,12 @@ def against(record: Record) -> list[tuple[str, str, list[Series]]]:
 
 def _family(record: Record, setting: str, family: Family, measure: str) -> Series | None:
     scanned = {key: arm for key, arm in SCANS.items() if key.startswith(f"{family.name}-{setting}-")}
-    arms = {arm.settings.get(setting, arm.alpha) * family.scale: key for key, arm in scanned.items()}
+    if not scanned:
+        return None
+    arms = {
+        arm.settings.get(setting, arm.alpha if arm.share is None else arm.share) * family.scale: key
+        for key, arm in scanned.items()
+    }
     arms[DEFAULTS[setting]] = family.base
     if setting == "lambda_m":
         arms |= {0.0: family.control, 2.0: f"{family.name}-2"}

@@ -42,6 +42,8 @@ def train_arm(arm: Arm, config: TrainConfig) -> Path:
 
 def arm_phase(arm: Arm, config: TrainConfig, phase: Phase, images: ImageSet, views: Views) -> TrainingPhase:
     """Return the scheme's phase as the arm changes it."""
+    if arm.share is not None:
+        phase = replace(phase, natural=1.0 - arm.share, stylized=arm.share)
     made = scheme_phase(config, phase, images, views)
     if arm.views != "styles" and not phase.finetuning:
         what = "views" if arm.views == "augmented" else "natural"
