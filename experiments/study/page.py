@@ -28,6 +28,10 @@ TRANSFER = ("pacs", "voc12")
 COMPARED = ("mmsi-sin-in", "control", "shapenet-sin-in", "in")
 DIFFERENCES = (*(one for one in DECISIONS if not one.startswith("neither")), "corruptions", "shape neurons")
 SHORT = ("untrained", "in", "shapenet-sin-in", "control", "mmsi-sin-in", "one-view-natural")  # README.md's
+WEIGHED = (  # how much of the cross entropy is the stylized view's
+    *("shapenet-sin-in-share-0.25", "shapenet-sin-in", "shapenet-sin-in-share-0.75"),
+    *("one-view-natural-share-0.25", "one-view-natural", "one-view-natural-share-0.75"),
+)
 BATCHNORM = ("control", "separate-control", "mmsi-sin-in", "separate", "natural", "separate-natural")
 
 
@@ -37,6 +41,8 @@ def tables(arena: str, record: Record) -> dict[str, str]:
     made = {
         f"{arena} short": record.means(SHORT, (*DECISIONS[:7], "shape neurons"), untouched),
         f"{arena} batch norm": record.means(BATCHNORM, (*DECISIONS[:7], "shape neurons"), record.dev),
+        f"{arena} weight": record.means(WEIGHED, (*DECISIONS, "corruptions", "shape neurons"), record.dev),
+        f"{arena} weight fresh": record.means(WEIGHED, (*DECISIONS, "corruptions", "shape neurons"), record.fresh),
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),
         f"{arena} transfer": record.means(list(ARMS), TRANSFER, record.dev),

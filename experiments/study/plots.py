@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from arms import SCANS
+from comparing import Cells
 from markupsafe import Markup
 from page import ARENAS, OWN, ROOT
 from record import Record
@@ -41,6 +42,19 @@ LOGGED = {
 # What is scanned, and its default.
 DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0, "alpha": 1.0, "share": 0.5}
 SHOWN = {"shape": "decisions by shape, %", "top-1": "top-1, %", "shape neurons": "shape neurons, %"}
+# Arms in the order of the weight of their stylized images.
+WEIGHED = {
+    "one view, no term": ("in", "shapenet-sin-in-share-0.25", "shapenet-sin-in", "shapenet-sin-in-share-0.75"),
+    "one view and term": ("one-view-natural-share-0.25", "one-view-natural", "one-view-natural-share-0.75"),
+    "Eq. 4": ("views-lambda_s-0.1", "views-lambda_s-0.25", "mmsi-sin-in", "views-lambda_s-1"),
+}
+TRADED = {
+    "shape": SHOWN["shape"],
+    "shape full": "decisions by shape, full texture, %",
+    "stylized": "stylized top-1, %",
+    "silhouettes": "silhouettes, %",
+    "corruptions": "corruptions, %",
+}
 
 
 class Family(NamedTuple):
@@ -95,15 +109,18 @@ def panel(title: str, series: Sequence[Series], *, under: str, colours: dict[str
         parts.append(tag("line", x1=0, x2=WIDTH, y1=height, y2=height, class_="axis"))
         parts.append(tag("text", f"{value:.3g}", x=-6, y=height + 4, text_anchor="end"))
     for value, anchor in ((left, "start"), (right, "end")):
-        parts.append(tag("text", f"{value:g}", x=place(value, bottom)[0], y=HEIGHT + 14, text_anchor=anchor))
+        parts.append(tag("text", f"{value:.3g}", x=place(value, bottom)[0], y=HEIGHT + 14, text_anchor=anchor))
     parts.append(tag("text", under, x=WIDTH / 2, y=HEIGHT + 14, text_anchor="middle"))
     for one in series:
         colour = colours[one.name]
         for row in one.rows:
             line = corners(place(x, y) for x, y in zip(one.x, row, strict=True))
             parts.append(tag("polyline", points=line, fill="none", stroke=colour, stroke_width=1, class_="thin"))
-        line = corners(place(x, y) for x, y in zip(one.x, np.mean(one.rows, axis=0), strict=True))
-        parts.append(tag("polyline", tag("title", one.name), points=line, fill="none", stroke=colour, stroke_width=2))
+        middle = [place(x, y) for x, y in zip(one.x, np.mean(one.rows, axis=0), strict=True)]
+        line = tag(
+            "polyline", tag("title", one.name), points=corners(middle), fill="none", stroke=colour, stroke_width=2
+        )
+        parts += [line, *(tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=2.5, fill=colour) for x, y in middle)]
     return Markup("").join(parts)
 
 
@@ -194,6 +211,25 @@ def _family(record: Record, setting: str, family: Family, measure: str) -> Serie
     return Series(family.title, list(found), rows)
 
 
+def traded(record: Record) -> list[tuple[str, str, list[Series]]]:
+    """Return the panels of each measure against top-1, as the weight of stylized images rises along each line."""
+    panels = []
+    for measure in record.known(list(TRADED)):
+        series = []
+        for name, arms in WEIGHED.items():
+            found = [cells for arm in arms if (cells := record.cells(arm, record.dev))]
+            if found := [cells for cells in found if all(measure in c["measures"] for c in cells.values())]:
+                seeds = set.intersection(*(set(cells) for cells in found))
+                across, up = ([100 * _mean(cells, one, seeds) for cells in found] for one in ("top-1", measure))
+                series.append(Series(name, across, [up]))
+        panels.append((TRADED[measure], "top-1, %", series))
+    return panels
+
+
+def _mean(cells: Cells, measure: str, seeds: set[int]) -> float:
+    return float(np.mean([cells[seed]["measures"][measure]["value"] for seed in seeds]))
+
+
 def main() -> None:
     for arena in ARENAS:
         path = OWN / f"{arena}.json"
@@ -203,6 +239,7 @@ def main() -> None:
         for name, panels in (
             ("training", over_time(record) + measured_over_time(record)),
             ("settings", against(record)),
+            ("trade-off", traded(record)),
         ):
             if panels:
                 picture = Path(ROOT / "docs" / "pictures" / f"study-{arena}-{name}.svg")
