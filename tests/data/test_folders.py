@@ -99,7 +99,8 @@ def test_what_is_passed_over_is_counted_and_named_once(tmp_path, capsys):
     list_images(root)
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and f"in {root} passed over: " in error
-    assert "5 files that are no images of a known kind (bear/c, bear/d.zip, cat/a.heic ...)" in error
+    assert "4 files that are no images of a known kind (bear/c, bear/d.zip, cat/b.mov ...)" in error
+    assert "1 photographs of kinds that are not read, to be converted to JPEG or PNG first (cat/a.heic)" in error
     assert "1 images outside of the class folders (stray.png)" in error
     assert "1 folders without an image (empty)" in error
 
@@ -125,7 +126,9 @@ def test_leavings_of_servers_archives_and_desktops_are_no_classes_and_no_images(
 def test_a_folder_without_images_says_what_was_there(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.heic").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"no images below .*1 files that are no images of a known kind, first a.heic"):
+    with pytest.raises(
+        UserError, match=r"no images below .*1 photographs .* converted to JPEG or PNG first, first a.heic"
+    ):
         list_images(tmp_path / "photos")
 
 

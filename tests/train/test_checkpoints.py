@@ -171,6 +171,14 @@ def test_the_folder_of_a_run_at_work_is_refused_to_another(images, tmp_path):
     train(config(images, out, **SETTINGS))
 
 
+def test_a_run_in_the_folder_of_its_images_is_refused_where_its_examples_would_become_a_class(images, tmp_path):
+    data = tmp_path / "photos"
+    shutil.copytree(images, data)
+    with pytest.raises(UserError, match=r"lies in .*photos.*: choose another --out"):
+        train(config(data, data / "run", **SETTINGS))
+    assert not (data / "run").exists()
+
+
 def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_was(images, tmp_path):
     out = tmp_path / "thesis"
     (out / "deep").mkdir(parents=True)

@@ -22,6 +22,7 @@ IMAGE_SUFFIXES = frozenset({
 COMPANIONS = frozenset({  # labels and notes beside images: passed over without a word
     ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".mat", ".bin",
 })
+UNREAD = frozenset({".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"})
 LEAVINGS = frozenset({  # of other programs, in small letters
     "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found",
     "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__", ".ipynb_checkpoints",
@@ -32,6 +33,7 @@ _FIRST_BYTES = re.compile(
     rb"|\0\0\0\x0cjP  |\xff\x4f\xff\x51|....ftypavi[fs]",
     re.DOTALL,
 )
+TO_CONVERT = "photographs of kinds that are not read, to be converted to JPEG or PNG first"
 NO_IMAGE = "files that are no images of a known kind"
 LINK_BACK = "links back to a folder above"
 OUTSIDE = "images outside of the class folders"
@@ -96,8 +98,8 @@ class Walk:
                     folders.append(name)
             elif _is_image(entry):
                 images.append(name)
-            elif os.path.splitext(name)[1].lower() not in COMPANIONS:  # noqa: PTH122
-                self.passed[NO_IMAGE].append(folder / name)
+            elif (suffix := os.path.splitext(name)[1].lower()) not in COMPANIONS:  # noqa: PTH122
+                self.passed[TO_CONVERT if suffix in UNREAD else NO_IMAGE].append(folder / name)
         return sorted(images), sorted(folders)
 
     def tell(self, root: Path) -> None:

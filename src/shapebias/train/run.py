@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from shapebias.data.encode import save_image
 from shapebias.data.holdout import TrainedOn, files_of, hold_out
 from shapebias.data.image_set import ImageSet
+from shapebias.data.materialize import check_outside
 from shapebias.data.readers.class_folders import check_same_classes, evaluation_images, training_images
 from shapebias.data.transforms import to_image
 from shapebias.errors import UserError
@@ -57,6 +58,7 @@ def train(config: TrainConfig, *, make_phase: PhaseMaker | None = None) -> Path:
     """
     config.check()
     images, held_out, trained_on = read_images(config.data, config.holdout)
+    check_outside(config.loop.out, images.root)  # where its examples would be a class
     untrained = replace(config, init="none")
     config = replace(config, loop=with_precision(config.loop, lambda: build_model(untrained, images.classes)))
     fabric = setup_fabric(config.loop)
