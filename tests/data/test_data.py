@@ -40,6 +40,17 @@ def test_scan_reads_classes_nested_images_and_nothing_else(tmp_path):
     assert len(found) == 5
 
 
+def test_folds_that_would_be_classes_are_pointed_out(tmp_path, capsys):
+    for fold in ("fold1", "fold2"):
+        class_folder(tmp_path / "folds" / fold, ("cat", "dog"))
+        class_folder(tmp_path / "cameras" / fold / "front", ("a",))
+    assert read_class_folders(tmp_path / "folds").classes == ("fold1", "fold2")
+    error = capsys.readouterr().err
+    assert "all hold the same folders, 2 (cat, dog): if those are the classes, give " in error
+    read_class_folders(tmp_path / "cameras")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shapebias.data.folders import EMPTY, OUTSIDE, Walk, loose_images, no_images, subfolders
+from shapebias.data.folders import EMPTY, OUTSIDE, Walk, loose_images, no_images, say_once, subfolders
 from shapebias.data.image_set import ImageSet, composed
 from shapebias.data.readers.imagenet import VAL_IMAGE, labels_file, read_loose
 from shapebias.data.readers.splits import Splits, check_undivided, find_splits, looks_like_split
@@ -40,11 +40,13 @@ def read_class_folders(root: Path) -> ImageSet:
     if not folders:
         raise UserError(f"{root} has no class folders: expected {root}/CLASS/image.jpg")
     found: dict[str, list[Path]] = {}
+    below: list[frozenset[str]] = []
     for folder in folders:
         entered = len(walk.folders)
         images = walk.images(root / folder)
         _check_class(root / folder, walk.folders[entered:], alone=len(folders) == 1)
         if images:
+            below.append(frozenset(path.name for path in walk.folders[entered:] if path.parent == root / folder))
             found.setdefault(composed(folder), []).extend(images)
         else:
             walk.passed[EMPTY].append(root / folder)
@@ -55,6 +57,7 @@ def read_class_folders(root: Path) -> ImageSet:
         raise UserError(f"{root} has one class only ({classes[0]}): at least two are needed")
     walk.passed[OUTSIDE] = [root / name for name in loose]
     walk.tell(root)
+    _warn_of_parts(root, classes, below)
     return ImageSet(
         root=root,
         paths=tuple(path for name in classes for path in found[name]),
@@ -167,6 +170,16 @@ def _base(root: Path) -> Path:
 def _published(names: Collection[str]) -> bool:
     """Return whether images are named as in ImageNet's published validation set."""
     return any(name.startswith(VAL_IMAGE) for name in names)
+
+
+def _warn_of_parts(root: Path, classes: Sequence[str], below: Sequence[frozenset[str]]) -> None:
+    """Warn where the classes look like folds or domains: all hold the same folders, the first no image beside them."""
+    names = below[0]
+    if len(names) > 1 and set(below) == {names} and not loose_images(root / classes[0]):
+        say_once(
+            f"warning: in {root} all of {some(classes)} are taken as classes, and all hold the same folders, "
+            f"{some(names)}: if those are the classes, give {root / classes[0]}"
+        )
 
 
 def _check_class(folder: Path, entered: Sequence[Path], *, alone: bool) -> None:
