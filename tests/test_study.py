@@ -28,8 +28,8 @@ if not (ROOT / "experiments").is_dir():
     pytest.skip("the experiments are not part of the source distribution", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "experiments" / "study"))
 
-NAMES = ("ablation", "arms", "cells", "comparing", "paper", "record", "terms", "training")
-ablation, arms, cells_of_the_study, comparing, paper, record, terms, training = map(import_module, NAMES)
+NAMES = ("ablation", "answer", "arms", "cells", "comparing", "paper", "record", "terms", "training")
+ablation, answer, arms, cells_of_the_study, comparing, paper, record, terms, training = map(import_module, NAMES)
 ALL, ARMS, Arm, TERMS = arms.ALL, arms.ARMS, arms.Arm, terms.TERMS
 Place, code_version, compute, key = (
     getattr(cells_of_the_study, name) for name in ("Place", "code_version", "compute", "key")
@@ -96,7 +96,7 @@ def test_an_arm_with_its_term_at_weight_0_trains_as_its_scheme_does(
     images: Path, tmp_path: Path, scheme: str, term: str
 ) -> None:
     plain = train(config(images, tmp_path / "plain", scheme=scheme, lambda_m=0.0))
-    arm = Arm("", "", scheme, {"lambda_m": 0.0}, term)
+    arm = Arm("", scheme, {"lambda_m": 0.0}, term)
     ours = training.train_arm(arm, config(images, tmp_path / "arm", scheme=scheme, lambda_m=0.0))
     assert furthest(weights(plain), weights(ours)) < 1e-5
     other = training.train_arm(arm, config(images, tmp_path / "other", scheme=scheme, lambda_m=5.0))
@@ -104,7 +104,7 @@ def test_an_arm_with_its_term_at_weight_0_trains_as_its_scheme_does(
 
 
 def test_a_share_weighs_the_views_cross_entropy_and_leaves_the_rest_to_the_image(images: Path, tmp_path: Path) -> None:
-    arm = Arm("", "", "shapenet-sin-in", share=0.75)
+    arm = Arm("", "shapenet-sin-in", share=0.75)
     run = training.train_arm(arm, config(images, tmp_path / "arm", scheme=arm.scheme))
     for row in numbers(run):
         assert row["loss"] == pytest.approx(0.25 * row["natural"] + 0.75 * row["stylized"], rel=1e-3)
@@ -158,6 +158,40 @@ def given_record(shares: dict[str, list[float]], measure: str = "shape neurons")
     return record.Record({"images": None, "seeds": {"dev": [0, 1, 2], "fresh": [100]}, "cells": made})
 
 
+def test_intervals_join_seeds_and_images_where_all_seeds_share_them() -> None:
+    names = {"decisions": [f"cat/cat{n}-dog{n}.png" for n in range(100)]}
+    shared = cells([0.4, 0.5, 0.6], ["s" * 40 + "n" * 60, "s" * 50 + "n" * 50, "s" * 60 + "n" * 40])
+    over_seeds = 4.30265 * 0.1 / np.sqrt(3)
+    assert mean({0: shared[0]}, "shape", names) == (0.4, None)  # one seed has no interval
+    _, ends = mean(shared, "shape", names)
+    assert ends is not None and over_seeds < (ends[1] - ends[0]) / 2 < over_seeds + 0.1
+    fewer = shared | {3: cells([0.5], ["sn" * 5])[0]}  # on ten of the images: its value counts, they do not
+    value, wider = mean(fewer, "shape", names)
+    assert value == pytest.approx(0.5) and wider is not None
+    assert (wider[1] - wider[0]) / 2 > 3.18245 * np.sqrt(0.02 / 3) / 2
+    for cell in shared.values():  # a measure whose images are not known one by one, with intervals of +-.05 over them
+        cell["measures"]["stylized"] = {"value": 0.5, "ci95": [0.45, 0.55], "n": 100}
+    assert mean(shared, "stylized", names)[1] == pytest.approx((0.45, 0.55))
+    assert mean(shared, "stylized", None)[1] == pytest.approx((0.5 - 0.05 / np.sqrt(3), 0.5 + 0.05 / np.sqrt(3)))
+    assert comparing.over_seeds_alone("stylized", names) and not comparing.over_seeds_alone("stylized", None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "top1", "seeds", "says"),
+    [
+        ((0.01, 0.2), (-0.009, 0.0), 3, "holds"),
+        ((0.01, 0.2), (-0.011, 0.02), 3, "fails: top-1 may fall by a point or more"),
+        ((-0.01, 0.2), (0.0, 0.1), 3, "undecided"),
+        ((-0.2, -0.1), (0.0, 0.1), 3, "fails: the opposite"),
+        ((0.1, 0.2), (0.0, 0.1), 2, "undecided (fewer than 3 seeds)"),
+    ],
+)
+def test_a_scheme_is_named_only_if_shape_rises_and_accuracy_stays(
+    shape: tuple[float, float], top1: tuple[float, float], seeds: int, says: str
+) -> None:
+    assert answer.ruling(shape, top1, seeds) == says
+
+
 def test_claims_have_a_verdict_for_each_arena() -> None:
     clear = given_record(
         {"mmsi-sin-in": [0.4, 0.5, 0.6], "shapenet-sin-in": [0.1, 0.2, 0.3], "control": [0.6, 0.7, 0.8]}
@@ -176,7 +210,7 @@ def test_the_papers_tables_stand_beside_every_arena() -> None:
     table = paper.beside({"ours": given_record({"mmsi-sin-in": [0.4, 0.5, 0.6]})})["paper table 1"].splitlines()
     neurons = [line.split(" | ")[3:] for line in table]
     assert neurons[0] == ["shape neurons: paper", "shape neurons: ours |"]
-    assert neurons[2:][paper.SCHEMES.index("mmsi-sin-in")] == ["32.7", "50.0 [25.2, 74.8] |"]
+    assert neurons[2:][paper.SCHEMES.index("mmsi-sin-in")] == ["32.7", "50.0 [25.2, 74.8] (3) |"]
     assert neurons[2:][paper.SCHEMES.index("in")] == ["17.0", "- |"]
 
 
@@ -203,7 +237,7 @@ def test_an_ablation_is_collected_by_row(tmp_path: Path) -> None:
 def test_a_cell_is_computed_once_and_its_key_is_what_decides_its_numbers(tmp_path: Path) -> None:
     place = Place("shapes16", {"size": 48}, code_version(), "x86_64 AVX2")
     arm = ARMS["natural"]
-    other = Arm("another title", "another group", term=arm.term)
+    other = Arm("another title", term=arm.term)
     assert key(arm, 0, place) == key(other, 0, place)
     others = [key(ARMS["all"], 0, place), key(arm, 1, place), key(arm, 0, Place("shapes16", {}, "", ""))]
     assert len({key(arm, 0, place), *others}) == 4

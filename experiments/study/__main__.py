@@ -24,7 +24,7 @@ from typing import Any
 
 from arena import SOURCE, Arena
 from arms import ALL, ARMS, Arm
-from cells import Cell, Place, cell_path, code_version, compute, kept, processor
+from cells import Cell, Place, cell_path, code_version, compute, kept, key, processor
 from finetuned import make_arena as finetuned
 from imagenette import make_arena as imagenette
 from shapes16 import make_arena as shapes16
@@ -35,7 +35,6 @@ from shapebias.demo import FULL, QUICK
 from shapebias.environment import environment
 from shapebias.errors import UserError
 from shapebias.files import write_text
-from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.train.settings import plain, update
 
 LOGGED = ("rho", "spread", "mmsi", "train_top1", "train_stylized_top1", "val_top1")
@@ -47,7 +46,7 @@ def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Pla
     """Train and measure one arm with one seed; its run is removed afterwards."""
     began, folder = time.monotonic(), out / str(seed)
     arena.prepare(folder, seed)
-    run = folder / "runs" / name
+    run = folder / "runs" / f"{name}-{key(arm, seed, place)}"  # of these settings and this code alone
     config = update(arena.recipe(arm.scheme or "in", folder, seed), out=run)
     ours = arm.views == "styles"
     config = update(config, **arm.settings, stylized=config.views.stylized if ours else None)
@@ -55,13 +54,14 @@ def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Pla
         if arena.restyle is None:
             raise UserError(f"the arena {arena.name} has no views of another alpha than 1: leave out {name}")
         config = update(config, stylized=arena.restyle(folder, seed, arm.alpha))
-    if name == "in" and (folder / SOURCE / MODEL_FILE).is_file():
+    trained_run = run
+    if name == "in":
         shutil.copytree(folder / SOURCE, run, dirs_exist_ok=True)  # the same training
     else:
         train_arm(arm, config)
     trained = time.monotonic() - began
     if arm.reestimate:
-        run = reestimated(run, config.data, folder / "runs" / f"{name}-network")
+        run = reestimated(run, config.data, folder / "runs" / f"{run.name}-network")
     cell = arena.measure(run, folder, seed)
     if arm.over_time:
         moments = [*sorted((run / OVER_TIME).iterdir()), run]
@@ -69,17 +69,17 @@ def run_cell(arena: Arena, name: str, arm: Arm, seed: int, out: Path, place: Pla
     about = {"arm": name, "seed": seed, "arena": arena.name, "settings": _changed(arm, config, place)}
     made = {key: value for key, value in environment("cpu").items() if key not in ("command", "platform")}
     seconds = {"train": round(trained), "all": round(time.monotonic() - began)}
-    log = _log(folder / "runs" / name / "metrics.csv")
-    for path in (folder / "runs").glob(f"{name}*"):
-        if path.name in (name, f"{name}-network"):
-            shutil.rmtree(path)
-    shutil.rmtree(folder / "results" / name, ignore_errors=True)
+    log = _log(trained_run / "metrics.csv")
+    for path in {trained_run, run}:
+        shutil.rmtree(path)
+        shutil.rmtree(folder / "results" / path.name, ignore_errors=True)
     return about | cell | {"epochs": log, "seconds": seconds, "made": made}
 
 
 def _changed(arm: Arm, config: Any, place: Place) -> dict[str, Any]:
     settings = {key: value for key, value in plain(config).items() if key not in PLACES}
-    return {"arm": asdict(arm), "train": settings, "code": place.code, "processor": place.processor}
+    about = {"arena": place.settings, "code": place.code, "processor": place.processor}
+    return {"arm": asdict(arm), "train": settings, **about}
 
 
 def _log(path: Path) -> list[dict[str, float]]:
@@ -94,7 +94,8 @@ def _log(path: Path) -> list[dict[str, float]]:
 def run(arena: Arena, names: Sequence[str], seeds: Sequence[int], out: Path, *, any_code: bool = False) -> int:
     """Compute the cells that are missing, a seed at a time; return how many are still at work elsewhere.
 
-    With ``any_code`` a cell that other code or another processor made is not computed again.
+    With ``any_code`` a cell that other code, other settings of the arena or another processor made is not computed
+    again.
     """
     place = Place(arena.name, arena.settings, code_version(), processor())
     todo = [(seed, name) for seed in seeds for name in names]
@@ -152,7 +153,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ALL), default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", default=["dev"])
     parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
-    parser.add_argument("--any-code", action="store_true", help="keep cells that other code or processors made")
+    parser.add_argument("--any-code", action="store_true", help="keep cells of other code, settings or processors")
     parser.add_argument("--record", action="store_true", help="collect the cells when all are done")
     parser.add_argument("--only-record", action="store_true", help="collect the cells that are there, train nothing")
     given = parser.parse_args()

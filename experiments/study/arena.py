@@ -13,12 +13,14 @@ import numpy as np
 from shapebias.data.image_set import ImageSet
 from shapebias.data.readers.class_folders import evaluation_images, training_images
 from shapebias.evaluators.run import evaluate_all
-from shapebias.files import read_json
+from shapebias.files import locked, read_json
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier
 from shapebias.models.classifier import Classifier, frozen_eval
 from shapebias.models.predict import Loading, PredictedBatches
 from shapebias.results.results import Result, Results, without_nan
 from shapebias.train.config import TrainConfig
+from shapebias.train.run import train
+from shapebias.train.settings import update
 
 # What tables call a measure, and where a results file has it: evaluator, metric, condition.
 MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -72,6 +74,12 @@ class Arena:
     fresh: tuple[int, ...]
     images: Callable[[Path], dict[str, list[str]]] | None = None
     restyle: Callable[[Path, int, float], Path] | None = None
+
+
+def train_source(config: TrainConfig, folder: Path) -> None:
+    """Train the network that transferred attacks are made on in the folder of a seed, where it is not there."""
+    with locked(folder, "source", wait=True):
+        train(update(config, out=folder / SOURCE))
 
 
 def measured_all(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -21,10 +22,10 @@ from shapebias.files import locked, read_json, write_json
 
 SOURCE = Path(shapebias.__file__).parent
 DECIDES = (
-    *("attacks", "corruptions", "data", "evaluators", "losses", "metrics", "models", "stats", "stylize", "train"),
-    *("allocator.py", "ranks.py"),
+    *("attacks", "corruptions", "data", "evaluators", "losses", "metrics", "models", "stats", "stylize", "tasks"),
+    *("train", "allocator.py", "demo.py", "ranks.py"),
 )
-OWN = ("terms.py", "samples.py", "training.py")
+OWN = ("arena.py", "terms.py", "samples.py", "training.py")
 
 Cell = dict[str, Any]
 
@@ -75,7 +76,7 @@ def processor() -> str:
 
 def key(arm: Arm, seed: int, place: Place) -> str:
     """Return the hash that names a cell: of what the arm changes, the seed, and the place."""
-    plain = asdict(Arm(arm.title, arm.group))
+    plain = asdict(Arm(arm.title))
     decides = {name: value for name, value in asdict(arm).items() if value != plain[name]}
     text = json.dumps([decides, seed, asdict(place)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -90,15 +91,16 @@ def compute(path: Path, work: Callable[[], Cell]) -> Cell | None:
     """Return the cell at ``path``, computed if it is not there; None if another process is at work on it."""
     if path.is_file():
         return read_json(path)
-    try:
-        with locked(path.parent, path.stem):
-            if not path.is_file():
-                write_json(path, work())
-            return read_json(path)
-    except UserError as error:
-        if "another process is at work" in str(error):
-            return None
-        raise
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(path.parent, path.stem))
+        except UserError as error:
+            if "another process is at work" in str(error):
+                return None
+            raise
+        if not path.is_file():
+            write_json(path, work())
+        return read_json(path)
 
 
 def kept(folder: Path, names: Sequence[str]) -> list[Cell]:

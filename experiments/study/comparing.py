@@ -28,7 +28,7 @@ ANSWERED: dict[str, tuple[str, str]] = {
 
 
 def mean(cells: Cells, measure: str, images: Images) -> tuple[float | None, Ends]:
-    """Return the mean of a measure over seeds and its interval.
+    """Return the mean of a measure over seeds and its interval, None for a single seed.
 
     Args:
         cells: those of one arm.
@@ -39,16 +39,20 @@ def mean(cells: Cells, measure: str, images: Images) -> tuple[float | None, Ends
     values = [value_of(cell, measure) for cell in cells.values()]
     if not values or None in values:
         return None, None
-    if len(values) == 1:
-        ends = next(iter(cells.values()))["measures"][measure]["ci95"]
-        return values[0], ends and (ends[0], ends[1])
-    known = [value for value in values if value is not None]
-    middle, found = _combined(known, _by_image(cells, measure), images, measure)
-    return middle, found and (max(0.0, found[0]), min(1.0, found[1]))
+    known = np.array(values, dtype=float)
+    if len(known) == 1:
+        return float(known[0]), None
+    by_image = _by_image(cells, measure)
+    over_images = _half_of_cells(cells, measure, images) if by_image is None else _half(by_image, images, measure)
+    middle, (low, high) = _combined(known, over_images, shared=images is not None)
+    return middle, (max(0.0, low), min(1.0, high))
 
 
 def difference(a: Cells, b: Cells, measure: str, images: Images) -> tuple[float | None, Ends, list[float]]:
-    """Return the mean difference of two arms over the seeds of both, its interval, and that of each seed."""
+    """Return the mean difference of two arms over the seeds of both, its interval, and that of each seed.
+
+    Of a measure that is not known image by image the interval is over seeds alone (see ``over_seeds_alone``).
+    """
     seeds = [seed for seed in a if seed in b]
     pairs = [(value_of(a[seed], measure), value_of(b[seed], measure)) for seed in seeds]
     values = [first - second for first, second in pairs if first is not None and second is not None]
@@ -56,10 +60,16 @@ def difference(a: Cells, b: Cells, measure: str, images: Images) -> tuple[float 
         return None, None, values
     if len(values) == 1:
         return values[0], None, values
-    ours, theirs = ({seed: cells[seed] for seed in seeds} for cells in (a, b))
-    first, second = _by_image(ours, measure), _by_image(theirs, measure)
-    by_image = None if first is None or second is None else first - second
-    return (*_combined(values, by_image, images, measure), values)
+    first, second = (_by_image({seed: cells[seed] for seed in seeds}, measure) for cells in (a, b))
+    over_images = 0.0
+    if first is not None and second is not None and first.shape == second.shape:
+        over_images = _half(first - second, images, measure)
+    return (*_combined(np.array(values), over_images, shared=images is not None), values)
+
+
+def over_seeds_alone(measure: str, images: Images) -> bool:
+    """Return whether differences of a measure leave out that other images would give others."""
+    return images is not None and measure not in ANSWERED
 
 
 def value_of(cell: dict[str, Any], measure: str) -> float | None:
@@ -69,35 +79,45 @@ def value_of(cell: dict[str, Any], measure: str) -> float | None:
 
 
 def _by_image(cells: Cells, measure: str) -> np.ndarray | None:
-    """Return 1 for each image that counts, else 0, (seeds, images); None where that is not known."""
+    """Return 1 for each image that counts, else 0, (seeds, images), or None where that is not known.
+
+    Seeds that were measured on fewer of the images than others are left out.
+    """
     if measure not in ANSWERED:
         return None
     kind, what = ANSWERED[measure]
     rows = [[float(answer == what) for answer in cell["answers"][kind]] for cell in cells.values()]
-    return np.array(rows) if len({len(row) for row in rows}) == 1 else None
+    return np.array([row for row in rows if len(row) == max(map(len, rows))])
 
 
-def _combined(values: Sequence[float], by_image: np.ndarray | None, images: Images, measure: str) -> tuple[float, Ends]:
+def _half(by_image: np.ndarray, images: Images, measure: str) -> float:
+    """Return half the interval over images: of a mean over seeds, by what it is on each image, (seeds, images)."""
+    if images is None:
+        return Z95 * math.sqrt(float(by_image.var(axis=1, ddof=1).mean()) / by_image.size)
+    each = by_image.mean(axis=0)
+    influence = (each - each.mean()) / len(each)
+    kind = ANSWERED[measure][0]
+    crossed = Crossed.of(photographs(images[kind])) if kind in images else None
+    return Z95 * math.sqrt(float((influence**2).sum()) if crossed is None else crossed.variance(influence))
+
+
+def _half_of_cells(cells: Cells, measure: str, images: Images) -> float:
+    """Return half the interval over images from those that the cells state; 0 where they state none."""
+    ends = [cell["measures"][measure]["ci95"] for cell in cells.values()]
+    half = float(np.mean([0.0 if pair is None else (pair[1] - pair[0]) / 2 for pair in ends]))
+    return half if images is not None else half / math.sqrt(len(cells))
+
+
+def _combined(values: np.ndarray, over_images: float, *, shared: bool) -> tuple[float, tuple[float, float]]:
     """Return the mean of a value per seed and its interval.
 
     Where all seeds share their images, Student's t over seeds is joined with the normal interval over images. Where
     each seed has its own, Student's t covers them; but as few seeds can agree by chance, it is no shorter than the
     interval over the images of these seeds.
     """
-    middle = float(np.mean(values))
-    half = t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    if by_image is None:
-        return middle, (middle - half, middle + half)
-    if images is None:
-        variance = float(by_image.var(axis=1, ddof=1).mean()) / by_image.size
-        half = max(half, Z95 * math.sqrt(variance))
-    else:
-        each = by_image.mean(axis=0)
-        influence = (each - each.mean()) / len(each)
-        kind = ANSWERED[measure][0]
-        crossed = Crossed.of(photographs(images[kind])) if kind in images else None
-        variance = float((influence**2).sum()) if crossed is None else crossed.variance(influence)
-        half = math.hypot(half, Z95 * math.sqrt(variance))
+    middle = float(values.mean())
+    half = t_quantile(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = math.hypot(half, over_images) if shared else max(half, over_images)
     return middle, (middle - half, middle + half)
 
 

@@ -6,29 +6,31 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import ATTACKS, SOURCE, Arena, compact, measured_all, measured_briefly
-from imagenette import CONFLICTS, FULL_CONFLICTS, conflict_images, link_part
+from arena import ATTACKS, SOURCE, Arena, compact, measured_all, measured_briefly, train_source
+from imagenette import CONFLICTS, FULL_CONFLICTS, conflict_images, link_part, make_conflicts
 
 from shapebias.files import locked
 from shapebias.models.checkpoint import MODEL_FILE, load_classifier, save_classifier
 from shapebias.models.load import load_model
 from shapebias.stylize import load_styles, load_stylizer
-from shapebias.stylize.cue_conflict import make_cue_conflict
 from shapebias.stylize.folder import stylize_folder
 from shapebias.stylize.settings import StylizeSettings
 from shapebias.tasks.classification.config import TransferConfig
 from shapebias.tasks.classification.run import transfer
 from shapebias.train.config import LoopConfig, TrainConfig
-from shapebias.train.run import train
-from shapebias.train.settings import configure, update
+from shapebias.train.settings import configure
 
 MODEL = "tf_efficientnet_lite0"
 PART = {"train": 470, "val": 100}  # photographs of each class, of about 947 and 393
 # Passes of each scheme's phases, so that 6 x 4,700 images pass through the network.
 EPOCHS: dict[str, dict[str, int]] = {
     "in": {"epochs": 6},
+    "shapenet-sin": {"epochs": 6},
     "shapenet-sin-in": {"epochs": 3},
+    "shapenet": {"epochs": 2, "finetune_epochs": 2},
+    "mmsi-sin": {"epochs": 3},
     "mmsi-sin-in": {"epochs": 2},
+    "mmsi": {"epochs": 1, "finetune_epochs": 3},
 }
 RECIPE: dict[str, Any] = {
     "model": MODEL,
@@ -39,6 +41,7 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 1e-4,
     "min_crop": 0.35,
     "lambda_s": 0.5,
+    "finetune_lr": 0.004,
 }
 STYLIZED = StylizeSettings(per_image=2, size=128, format="jpeg", quality=92)
 EVALUATORS = ("accuracy", "stylized", "shape-bias", "dimensionality", "corruptions")
@@ -63,8 +66,7 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
             styles = load_styles(None, stylizer, digest).split("train")
             link_part(data, shared / "imagenette", PART)
             stylize_folder(shared / "imagenette" / "train", shared / "stylized", stylizer, styles, STYLIZED)
-            make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
-            make_cue_conflict(data / "val", shared / "cue-conflict-full", stylizer, digest, FULL_CONFLICTS)
+            make_conflicts(data / "val", shared, stylizer, digest)
             if not (shared / MODEL_FILE).is_file():
                 save_classifier(
                     shared / MODEL_FILE, load_model(f"timm:{MODEL}", checkpoint=weights, remap_by_order=True)
@@ -74,9 +76,7 @@ def make_arena(data: Path, weights: Path, pacs: Path, voc: Path) -> Arena:
                 link.parent.mkdir(exist_ok=True)
                 if not link.exists():
                     link.symlink_to((pacs / source).resolve())
-        with locked(folder, "source", wait=True):
-            if not (folder / SOURCE / MODEL_FILE).is_file():
-                train(update(recipe("in", folder, seed), out=folder / SOURCE))
+        train_source(recipe("in", folder, seed), folder)
 
     def recipe(scheme: str, folder: Path, seed: int) -> TrainConfig:
         shared = folder.parent / "data"

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from arena import ATTACKS, FULL, SOURCE, Arena, measured_all, measured_briefly
+from arena import ATTACKS, FULL, SOURCE, Arena, measured_all, measured_briefly, train_source
 
 from shapebias.data.folders import list_images
 from shapebias.files import locked
-from shapebias.models.checkpoint import MODEL_FILE
-from shapebias.stylize import load_styles, load_stylizer
+from shapebias.stylize import Stylizer, load_styles, load_stylizer
 from shapebias.stylize.cue_conflict import make_cue_conflict
 from shapebias.stylize.folder import stylize_folder
 from shapebias.stylize.settings import CueConflictSettings, StylizeSettings
 from shapebias.train.config import TrainConfig
-from shapebias.train.run import train
-from shapebias.train.settings import configure, update
+from shapebias.train.settings import configure
 
 # Passes of each scheme's phases, so that 12 x 9,469 images pass through the network.
 EPOCHS: dict[str, dict[str, int]] = {
@@ -61,6 +59,12 @@ def link_part(data: Path, out: Path, part: dict[str, int]) -> None:
                     link.symlink_to(path.resolve())
 
 
+def make_conflicts(photographs: Path, out: Path, stylizer: Stylizer, digest: str) -> None:
+    """Make both sets of cue-conflict images of the photographs in ``out``."""
+    make_cue_conflict(photographs, out / "cue-conflict", stylizer, digest, CONFLICTS)
+    make_cue_conflict(photographs, out / "cue-conflict-full", stylizer, digest, FULL_CONFLICTS)
+
+
 def conflict_images(folder: Path) -> dict[str, list[str]]:
     """Return the names of both sets of cue-conflict images in the folder of an arena, by the answers on them."""
     sets = {"decisions": "cue-conflict", f"decisions {FULL}": "cue-conflict-full"}
@@ -79,12 +83,9 @@ def make_arena(data: Path) -> Arena:
             stylizer, digest = load_stylizer()
             styles = load_styles(None, stylizer, digest).split("train")
             stylize_folder(data / "train", shared / "stylized", stylizer, styles, STYLIZED)
-            make_cue_conflict(data / "val", shared / "cue-conflict", stylizer, digest, CONFLICTS)
-            make_cue_conflict(data / "val", shared / "cue-conflict-full", stylizer, digest, FULL_CONFLICTS)
+            make_conflicts(data / "val", shared, stylizer, digest)
             link_part(data, shared / "part", PART)
-        with locked(folder, "source", wait=True):
-            if not (folder / SOURCE / MODEL_FILE).is_file():
-                train(update(recipe("in", folder, seed), out=folder / SOURCE))
+        train_source(recipe("in", folder, seed), folder)
 
     def recipe(scheme: str, folder: Path, seed: int) -> TrainConfig:
         views = None if scheme == "in" else folder.parent / "data" / "stylized"

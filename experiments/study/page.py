@@ -11,6 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
+from answer import answer
 from arms import ARMS, SCANS
 from comparing import replaced
 from paper import ablation, beside, verdicts
@@ -27,11 +28,12 @@ ROBUSTNESS = ("corruptions", "white-box", "transfer-attack", "shape bias", "shap
 TRANSFER = ("pacs", "voc12")
 COMPARED = ("mmsi-sin-in", "control", "shapenet-sin-in", "in")
 DIFFERENCES = (*(one for one in DECISIONS if not one.startswith("neither")), "corruptions", "shape neurons")
-SHORT = ("untrained", "in", "shapenet-sin-in", "control", "mmsi-sin-in", "one-view-natural")  # README.md's
+SHORT = ("untrained", "in", "shapenet-sin-in", "control", "mmsi-sin-in", "natural", "one-view-natural")  # README.md's
 WEIGHED = (  # how much of the cross entropy is the stylized view's
     *("shapenet-sin-in-share-0.25", "shapenet-sin-in", "shapenet-sin-in-share-0.75"),
     *("one-view-natural-share-0.25", "one-view-natural", "one-view-natural-share-0.75"),
 )
+WEIGHED_BY = (*DECISIONS, "corruptions", "shape neurons")
 BATCHNORM = ("control", "separate-control", "mmsi-sin-in", "separate", "natural", "separate-natural")
 
 
@@ -41,8 +43,7 @@ def tables(arena: str, record: Record) -> dict[str, str]:
     made = {
         f"{arena} short": record.means(SHORT, (*DECISIONS[:7], "shape neurons"), untouched),
         f"{arena} batch norm": record.means(BATCHNORM, (*DECISIONS[:7], "shape neurons"), record.dev),
-        f"{arena} weight": record.means(WEIGHED, (*DECISIONS, "corruptions", "shape neurons"), record.dev),
-        f"{arena} weight fresh": record.means(WEIGHED, (*DECISIONS, "corruptions", "shape neurons"), record.fresh),
+        f"{arena} weight": record.means(WEIGHED, WEIGHED_BY, record.common(WEIGHED, record.dev)),
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),
         f"{arena} transfer": record.means(list(ARMS), TRANSFER, record.dev),
@@ -62,7 +63,7 @@ def every_table() -> dict[str, str]:
     paths = {arena: OWN / f"{arena}.json" for arena in ARENAS}
     found = {a: Record(json.loads(p.read_text(encoding="utf-8"))) for a, p in paths.items() if p.is_file()}
     made = {name: text for arena, record in found.items() for name, text in tables(arena, record).items()}
-    made |= beside(found) | {"claims": verdicts(found)}
+    made |= beside(found) | {"claims": verdicts(found), "answer": answer(found)}
     if ABLATION.is_file():
         made["paper table 7"] = ablation(json.loads(ABLATION.read_text(encoding="utf-8")))
     return made

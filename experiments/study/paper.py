@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from comparing import Ends, cell_text, difference, markdown, mean
-from record import Record
+from comparing import Ends, cell_text, difference, markdown, mean, over_seeds_alone
+from record import SEEDS_ALONE, Record
 
 LEAST_SEEDS = 3
 SCHEMES = ("in", "shapenet-sin", "mmsi-sin", "shapenet-sin-in", "mmsi-sin-in", "shapenet", "mmsi")
@@ -82,7 +82,7 @@ def verdict(ends: Ends, seeds: int) -> str:
 
 
 def beside(records: Mapping[str, Record]) -> dict[str, str]:
-    """Return the paper's Tables 1 to 5 by their markers: its figure, and ours in each arena, a row per scheme."""
+    """Return the paper's Tables 1 to 5 by their markers: its figure and ours (number of seeds), a row per scheme."""
     made = {}
     for table, columns in PAPER.items():
         headings = ["scheme", *(f"{what}: {one}" for what, _ in columns for one in ("paper", *records))]
@@ -94,7 +94,8 @@ def beside(records: Mapping[str, Record]) -> dict[str, str]:
                 line.append("-" if figure is None else f"{figure:.1f}")
                 for record in records.values():
                     cells = record.cells(scheme, record.seeds)
-                    line.append(cell_text(*mean(cells, measure, record.images)) if cells else "-")
+                    text = cell_text(*mean(cells, measure, record.images)) if cells else "-"
+                    line.append(text if text == "-" else f"{text} ({len(cells)})")
             lines.append(line)
         made[f"paper table {table}"] = markdown(headings, lines)
     return made
@@ -116,7 +117,8 @@ def _verdict(claim: Claim, record: Record) -> str:
     value, ends, each = difference(more, less, claim.measure, record.images)
     seeds, found = f"{len(each)} seed{'s' * (len(each) > 1)}", verdict(ends, len(each))
     found = found if claim in CLAIMS else NOT_THE_PAPERS.get(found, found)
-    return f"{cell_text(value, ends, '+.1f')}, {seeds}: **{found}**"
+    mark = SEEDS_ALONE if over_seeds_alone(claim.measure, record.images) else ""
+    return f"{cell_text(value, ends, '+.1f')}{mark}, {seeds}: **{found}**"
 
 
 def ablation(rows: Mapping[str, dict[str, Any]]) -> str:

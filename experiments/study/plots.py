@@ -34,7 +34,7 @@ OVER_TIME = {
     "one-view-natural": "one view",
 }
 LOGGED = {
-    "rho": "rho of the two views (mean, absolute)",
+    "rho": "mean |rho| (one view: with its image)",
     "spread": "spread of the latents over images",
     "val_top1": "top-1 on natural validation images",
     "train_stylized_top1": "top-1 on stylized training images",
@@ -154,9 +154,10 @@ def over_time(record: Record) -> list[tuple[str, str, list[Series]]]:
         for arm, name in OVER_TIME.items():
             rows = [[e[column] for e in c["epochs"] if column in e] for c in record.cells(arm, record.dev).values()]
             if rows and rows[0] and len({len(row) for row in rows}) == 1:
-                series.append(Series(name, range(1, len(rows[0]) + 1), rows))
+                epochs = len(rows[0])
+                series.append(Series(name, [100 * done / epochs for done in range(1, epochs + 1)], rows))
         if series:
-            panels.append((title, "epoch", series))
+            panels.append((title, "training done, %", series))
     return panels
 
 
@@ -168,9 +169,10 @@ def measured_over_time(record: Record) -> list[tuple[str, str, list[Series]]]:
         for arm, name in OVER_TIME.items():
             rows = [[100 * m[measure]["value"] for m in c["over_time"]] for c in _timed(record, arm)]
             if rows:
-                series.append(Series(name, range(len(rows[0])), rows))
+                epochs = len(rows[0]) - 1
+                series.append(Series(name, [100 * done / epochs for done in range(epochs + 1)], rows))
         if series:
-            panels.append((title, "epochs done", series))
+            panels.append((title, "training done, %", series))
     return panels
 
 
@@ -212,14 +214,18 @@ def _family(record: Record, setting: str, family: Family, measure: str) -> Serie
 
 
 def traded(record: Record) -> list[tuple[str, str, list[Series]]]:
-    """Return the panels of each measure against top-1, as the weight of stylized images rises along each line."""
+    """Return the panels of each measure against top-1, as the weight of stylized images rises along each line.
+
+    All points are means over the same seeds; a line without them is left out.
+    """
+    first, second, *_ = WEIGHED.values()
+    seeds = record.common((*first, *second), record.dev)
     panels = []
-    for measure in record.known(list(TRADED)):
+    for measure in record.known(list(TRADED)) if seeds else ():
         series = []
         for name, arms in WEIGHED.items():
-            found = [cells for arm in arms if (cells := record.cells(arm, record.dev))]
-            if found := [cells for cells in found if all(measure in c["measures"] for c in cells.values())]:
-                seeds = set.intersection(*(set(cells) for cells in found))
+            found = [cells for arm in arms if seeds <= set(cells := record.cells(arm, record.dev))]
+            if found := [cells for cells in found if all(measure in cells[seed]["measures"] for seed in seeds)]:
                 across, up = ([100 * _mean(cells, one, seeds) for cells in found] for one in ("top-1", measure))
                 series.append(Series(name, across, [up]))
         panels.append((TRADED[measure], "top-1, %", series))

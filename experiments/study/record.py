@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from arms import ALL
-from comparing import Cells, Images, cell_text, difference, markdown, mean, value_of
+from comparing import Cells, Images, cell_text, difference, markdown, mean, over_seeds_alone, value_of
 
 TITLES = {
     "shape": "by shape",
@@ -21,6 +21,8 @@ TITLES = {
     "pacs": "PACS, photo to sketch",
     "voc12": "VOC2012, mean AP",
 }
+
+SEEDS_ALONE = "†"  # marks differences whose interval leaves the images out
 
 
 class Record:
@@ -46,6 +48,11 @@ class Record:
         """Return those of ``measures`` that any cell has."""
         return [one for one in measures if any(one in cell["measures"] for cell in self._all())]
 
+    def common(self, arms: Sequence[str], seeds: set[int]) -> set[int]:
+        """Return those of ``seeds`` that every one of the arms has, leaving out arms with none."""
+        there = [set(cells) for arm in arms if (cells := self.cells(arm, seeds))]
+        return set.intersection(*there) if there else set()
+
     def means(self, arms: Sequence[str], measures: Sequence[str], seeds: set[int]) -> str:
         """Return the table of means over seeds."""
         known, lines = self.known(measures), []
@@ -64,7 +71,9 @@ class Record:
                 found = [difference(ours, theirs, measure, self.images) for measure in known]
                 made = [cell_text(value, ends, "+.1f") for value, ends, _ in found]
                 lines.append([ALL[arm].title, str(len(both)), *made])
-        return markdown([f"minus {ALL[other].title}", "seeds", *(TITLES.get(one, one) for one in known)], lines)
+        marks = [SEEDS_ALONE if over_seeds_alone(one, self.images) else "" for one in known]
+        titles = [f"{TITLES.get(one, one)}{mark}" for one, mark in zip(known, marks, strict=True)]
+        return markdown([f"minus {ALL[other].title}", "seeds", *titles], lines)
 
     def by_seed(self, arms: Sequence[str], measures: Sequence[str]) -> str:
         """Return every value of every seed: ``a / b / c``."""

@@ -6,16 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena import ATTACKS, SOURCE, Arena, measured_all, measured_briefly
+from arena import ATTACKS, SOURCE, Arena, measured_all, measured_briefly, train_source
 
 from shapebias.demo import FULL, DemoSize, prepare, recipe
 from shapebias.files import locked
-from shapebias.models.checkpoint import MODEL_FILE
 from shapebias.stylize import load_styles, load_stylizer
 from shapebias.stylize.folder import stylize_folder
 from shapebias.stylize.settings import StylizeSettings
 from shapebias.train.config import TrainConfig
-from shapebias.train.run import train
 from shapebias.train.settings import update
 
 # Passes of each scheme's phases, so that 24 x 1920 images pass through the network: one, two or three per sample.
@@ -39,8 +37,7 @@ def make_arena(size: DemoSize = FULL) -> Arena:
     def ready(folder: Path, seed: int) -> None:
         with locked(folder, "data", wait=True):
             prepare(folder, seed=seed, size=size)
-            if not (folder / SOURCE / MODEL_FILE).is_file():
-                train(update(training("in", folder, seed), out=folder / SOURCE))
+        train_source(training("in", folder, seed), folder)
 
     def training(scheme: str, folder: Path, seed: int) -> TrainConfig:
         known = scheme if scheme in size.epochs else "in"

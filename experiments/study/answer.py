@@ -1,0 +1,50 @@
+"""The study's answer: the chosen arm minus its rivals in every arena, and what the rule for a named scheme says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from arms import ALL
+from comparing import Ends, cell_text, difference, markdown, over_seeds_alone
+from record import SEEDS_ALONE, Record
+
+CHOSEN = "one-view-natural"
+RIVALS = ("mmsi-sin-in", "control", "shapenet-sin-in")
+SHAPE = ("shape full", "shape")  # the first that is measured on enough seeds counts
+LEAST_SEEDS = 3
+MOST_TOP1 = -0.01  # the interval of the difference in top-1 must lie above it
+
+
+def ruling(shape: Ends, top1: Ends, seeds: int) -> str:
+    """Return what the rule says of one comparison: decisions by shape rise, and top-1 falls by less than a point."""
+    if shape is None or top1 is None or seeds < LEAST_SEEDS:
+        return f"undecided (fewer than {LEAST_SEEDS} seeds)"
+    if shape[0] <= 0:
+        return "fails: the opposite" if shape[1] < 0 else "undecided"
+    return "holds" if top1[0] > MOST_TOP1 else "fails: top-1 may fall by a point or more"
+
+
+def answer(records: Mapping[str, Record]) -> str:
+    """Return the table: on fresh seeds where the chosen arm has any, else on development seeds."""
+    lines = []
+    for arena, record in records.items():
+        fresh = bool(record.cells(CHOSEN, record.fresh))
+        seeds = record.fresh if fresh else record.dev
+        ours = record.cells(CHOSEN, seeds)
+        for rival in RIVALS:
+            theirs = record.cells(rival, seeds)
+            measure = next(one for one in SHAPE if all(one in cell["measures"] for cell in ours.values()))
+            found = {one: difference(ours, theirs, one, record.images) for one in (measure, "top-1", "stylized")}
+            (_, shape, each), (_, top1, _) = found[measure], found["top-1"]
+            texts = [
+                cell_text(value, ends, "+.1f")
+                + SEEDS_ALONE * (ends is not None and over_seeds_alone(one, record.images))
+                for one, (value, ends, _) in found.items()
+            ]
+            told = f"{len(each)} {'fresh' if fresh else 'development'}"
+            about = " (full texture)" * (measure == SHAPE[0])
+            lines.append(
+                [arena, ALL[rival].title, told, f"{texts[0]}{about}", *texts[1:], ruling(shape, top1, len(each))]
+            )
+    headings = ["arena", "minus", "seeds", "decisions by shape", "top-1", "stylized top-1", "the rule"]
+    return markdown(headings, lines)
