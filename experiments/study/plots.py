@@ -21,7 +21,7 @@ from record import Record
 
 from shapebias.report.svg import corners, tag
 
-COLOURS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7c3aed", "#6b7280", "#b45309", "#be185d", "#0f766e")
+COLOURS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7c3aed", "#6b7280", "#111827", "#be185d", "#0f766e")
 WIDTH, HEIGHT, GAP, COLUMNS, TOP = 250, 150, 54, 3, 26
 HIGH = 0.6  # of the largest value: where the lowest is above, the axis begins there
 STYLE = "text{font:11px system-ui,sans-serif;fill:#374151}.name{font-weight:600}.axis{stroke:#d1d5db}.thin{opacity:.3}"
