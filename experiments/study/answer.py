@@ -21,7 +21,9 @@ def ruling(shape: Ends, top1: Ends, seeds: int) -> str:
         return f"undecided (fewer than {LEAST_SEEDS} seeds)"
     if shape[0] <= 0:
         return "fails: the opposite" if shape[1] < 0 else "undecided"
-    return "holds" if top1[0] > MOST_TOP1 else "fails: top-1 may fall by a point or more"
+    if top1[0] > MOST_TOP1:
+        return "holds"
+    return "fails: top-1 falls" if top1[1] < 0 else "undecided: top-1 may fall by a point"
 
 
 def answer(records: Mapping[str, Record]) -> str:

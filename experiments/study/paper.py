@@ -65,6 +65,7 @@ CLAIMS = (
 # What the paper does not ask: the term alone, all else equal.
 OWN = (
     Claim("-", "the term alone (lambda_m .8 against 0) raises decisions by shape", "mmsi-sin-in", "control", "shape"),
+    Claim("-", "the same on textures of full strength", "mmsi-sin-in", "control", "shape full"),
     Claim("-", "the term alone raises shape neurons", "mmsi-sin-in", "control", "shape neurons"),
     Claim("-", "the term alone raises stylized accuracy", "mmsi-sin-in", "control", "stylized"),
     Claim("-", "the term alone raises accuracy", "mmsi-sin-in", "control", "top-1"),
@@ -115,6 +116,8 @@ def _verdict(claim: Claim, record: Record) -> str:
     if not set(more) & set(less):
         return "not measured"
     value, ends, each = difference(more, less, claim.measure, record.images)
+    if value is None:
+        return "not measured"
     seeds, found = f"{len(each)} seed{'s' * (len(each) > 1)}", verdict(ends, len(each))
     found = found if claim in CLAIMS else NOT_THE_PAPERS.get(found, found)
     mark = SEEDS_ALONE if over_seeds_alone(claim.measure, record.images) else ""
