@@ -23,6 +23,7 @@ from shapebias.report.svg import corners, tag
 
 COLOURS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7c3aed", "#6b7280", "#111827", "#be185d", "#0f766e")
 WIDTH, HEIGHT, GAP, COLUMNS, TOP = 250, 150, 54, 3, 26
+KEYS = 5  # names in a row of the key
 HIGH = 0.6  # of the largest value: where the lowest is above, the axis begins there
 STYLE = "text{font:11px system-ui,sans-serif;fill:#374151}.name{font-weight:600}.axis{stroke:#d1d5db}.thin{opacity:.3}"
 OVER_TIME = {
@@ -32,6 +33,7 @@ OVER_TIME = {
     "all": "all pairs",
     "channel": "channel axis",
     "one-view-natural": "one view",
+    "shapenet-sin-in": "one view, no term",
 }
 LOGGED = {
     "rho": "mean |rho| (one view: with its image)",
@@ -138,10 +140,10 @@ def multiples(panels: Sequence[tuple[str, str, Sequence[Series]]]) -> Markup:
     height = 8 + rows * (HEIGHT + GAP)
     for number, name in enumerate(names):
         colour = colours[name]
-        across = GAP + 150 * number
-        parts.append(tag("line", x1=across, x2=across + 18, y1=height, y2=height, stroke=colour, stroke_width=3))
-        parts.append(tag("text", name, x=across + 24, y=height + 4))
-    size = {"width": COLUMNS * (WIDTH + GAP) + 20, "height": height + 16}
+        across, down = GAP + 150 * (number % KEYS), height + 20 * (number // KEYS)
+        parts.append(tag("line", x1=across, x2=across + 18, y1=down, y2=down, stroke=colour, stroke_width=3))
+        parts.append(tag("text", name, x=across + 24, y=down + 4))
+    size = {"width": COLUMNS * (WIDTH + GAP) + 20, "height": height + 16 + 20 * ((len(names) - 1) // KEYS)}
     ground = tag("rect", width="100%", height="100%", fill="white")
     return tag("svg", tag("style", Markup(STYLE)), ground, *parts, xmlns="http://www.w3.org/2000/svg", **size)
 
