@@ -10,7 +10,7 @@ from record import SEEDS_ALONE, Record
 
 CHOSEN = "one-view-natural"
 RIVALS = ("mmsi-sin-in", "control", "shapenet-sin-in")
-SHAPE = ("shape full", "shape")  # the first that is measured on enough seeds counts
+SHAPE = ("shape full", "shape")  # the first that every cell of the chosen arm has
 LEAST_SEEDS = 3
 MOST_TOP1 = -0.01  # the interval of the difference in top-1 must lie above it
 

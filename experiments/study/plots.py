@@ -16,7 +16,7 @@ import numpy as np
 from arms import SCANS
 from comparing import Cells
 from markupsafe import Markup
-from page import ARENAS, OWN, ROOT
+from page import ARENAS, OWN, ROOT, WEIGHED
 from record import Record
 
 from shapebias.report.svg import corners, tag
@@ -45,9 +45,9 @@ LOGGED = {
 DEFAULTS = {"lambda_m": 0.8, "lambda_s": 0.5, "ramp_epochs": 0.0, "alpha": 1.0, "share": 0.5}
 SHOWN = {"shape": "decisions by shape, %", "top-1": "top-1, %", "shape neurons": "shape neurons, %"}
 # Arms in the order of the weight of their stylized images.
-WEIGHED = {
-    "one view, no term": ("in", "shapenet-sin-in-share-0.25", "shapenet-sin-in", "shapenet-sin-in-share-0.75"),
-    "one view and term": ("one-view-natural-share-0.25", "one-view-natural", "one-view-natural-share-0.75"),
+LINES_OF_WEIGHT = {
+    "one view, no term": ("in", *WEIGHED[:3]),
+    "one view and term": WEIGHED[3:],
     "Eq. 4": ("views-lambda_s-0.1", "views-lambda_s-0.25", "mmsi-sin-in", "views-lambda_s-1"),
 }
 TRADED = {
@@ -220,12 +220,11 @@ def traded(record: Record) -> list[tuple[str, str, list[Series]]]:
 
     All points are means over the same seeds; a line without them is left out.
     """
-    first, second, *_ = WEIGHED.values()
-    seeds = record.common((*first, *second), record.dev)
+    seeds = record.common(("in", *WEIGHED), record.dev)
     panels = []
     for measure in record.known(list(TRADED)) if seeds else ():
         series = []
-        for name, arms in WEIGHED.items():
+        for name, arms in LINES_OF_WEIGHT.items():
             found = [cells for arm in arms if seeds <= set(cells := record.cells(arm, record.dev))]
             if found := [cells for cells in found if all(measure in cells[seed]["measures"] for seed in seeds)]:
                 across, up = ([100 * _mean(cells, one, seeds) for cells in found] for one in ("top-1", measure))
