@@ -1,12 +1,13 @@
 """The study: every arm in every arena over several seeds, each cell computed once.
 
-    python experiments/study runs/study --arena shapes16 [--data DIR] [--arms in mmsi-sin-in ...]
-        [--seeds dev | fresh | 0 1 2] [--quick] [--record]
+    python experiments/study runs/study --arena shapes16 [--data DIR] [--arms in mmsi-sin-in ... | all]
+        [--seeds dev | fresh | 0 1 2] [--published] [--quick] [--record]
 
 A cell is one arm with one seed: it is trained, measured and kept in OUT by the hash of its settings, the code's
 version and the kind of processor, so that the command resumes where it was killed. Start it twice, on one thread each
-(OMP_NUM_THREADS=1), and the two divide the cells among them. --record collects the cells into
-experiments/study/ARENA.json, from which the pages are drawn.
+(OMP_NUM_THREADS=1), and the two divide the cells among them. --record adds the cells to those of
+experiments/study/ARENA.json, or puts them in their place; the pages are drawn from it. --published asks for the arms
+and seeds that are there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import SOURCE, Arena
-from arms import ALL, ARMS, Arm
+from arms import ALL, ARMS, MAIN, Arm
 from cells import Cell, Place, cell_path, code_version, compute, kept, key, processor
 from finetuned import make_arena as finetuned
 from imagenette import make_arena as imagenette
@@ -34,7 +35,7 @@ from shapebias.allocator import keep_freed_memory
 from shapebias.demo import FULL, QUICK
 from shapebias.environment import environment
 from shapebias.errors import UserError
-from shapebias.files import write_text
+from shapebias.files import read_json, write_text
 from shapebias.train.settings import plain, update
 
 LOGGED = ("rho", "spread", "mmsi", "train_top1", "train_stylized_top1", "val_top1")
@@ -91,14 +92,13 @@ def _log(path: Path) -> list[dict[str, float]]:
     return [{name: round(float(row[name]), 4) for name in LOGGED if row.get(name)} for row in rows]
 
 
-def run(arena: Arena, names: Sequence[str], seeds: Sequence[int], out: Path, *, any_code: bool = False) -> int:
-    """Compute the cells that are missing, a seed at a time; return how many are still at work elsewhere.
+def run(arena: Arena, todo: Sequence[tuple[int, str]], out: Path, *, any_code: bool = False) -> int:
+    """Compute those cells, by seed and arm, that are missing; return how many are still at work elsewhere.
 
     With ``any_code`` a cell that other code, other settings of the arena or another processor made is not computed
     again.
     """
     place = Place(arena.name, arena.settings, code_version(), processor())
-    todo = [(seed, name) for seed in seeds for name in names]
     elsewhere, made = 0, {path.stem.rpartition("-")[0] for path in (out / "cells").glob("*.json")}
     for number, (seed, name) in enumerate(todo, 1):
         arm = ALL[name]
@@ -118,16 +118,25 @@ def run(arena: Arena, names: Sequence[str], seeds: Sequence[int], out: Path, *, 
 
 
 def record(arena: Arena, out: Path) -> Path:
-    """Write all cells of the arena as one file in this folder; return its path."""
-    cells = kept(out, list(ALL))
-    cells.sort(key=lambda cell: (list(ALL).index(cell["arm"]), cell["seed"]))
+    """Write the cells in ``out`` to the arena's record, beside those that it has of other arms and seeds."""
     path = OWN / f"{arena.name}.json"
+    before: dict[str, Any] = read_json(path) if path.is_file() else {"cells": [], "images": None}
+    by_name = {(cell["arm"], cell["seed"]): cell for cell in (*before["cells"], *kept(out, list(ALL)))}
+    cells = [cell for (name, _), cell in by_name.items() if name in ALL]
+    cells.sort(key=lambda cell: (list(ALL).index(cell["arm"]), cell["seed"]))
     lines = ",\n".join(json.dumps(cell, allow_nan=False, separators=(",", ":")) for cell in cells)
-    seeds, images = {"dev": arena.dev, "fresh": arena.fresh}, arena.images and arena.images(out)
+    images = arena.images and (before["images"] or {}) | arena.images(out)
+    seeds = {"dev": arena.dev, "fresh": arena.fresh}
     about = {"arena": arena.name, "title": arena.title, "seeds": seeds, "settings": arena.settings, "images": images}
     head = json.dumps(about)
     write_text(path, f'{head[:-1]}, "cells": [\n{lines}\n]}}\n')
     return path
+
+
+def published(arena: Arena) -> list[tuple[int, str]]:
+    """Return the seed and the arm of every cell of the arena's record, a seed at a time."""
+    cells = read_json(OWN / f"{arena.name}.json")["cells"]
+    return sorted(((cell["seed"], cell["arm"]) for cell in cells), key=lambda one: one[0])
 
 
 def _arena(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Arena:
@@ -150,18 +159,23 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="EfficientNet-Lite0's weights, for finetuned")
     parser.add_argument("--pacs", type=Path, help="folder with PACS' photo/ and sketch/, for finetuned")
     parser.add_argument("--voc", type=Path, help="VOCdevkit, for finetuned")
-    parser.add_argument("--arms", nargs="+", choices=list(ALL), default=list(ARMS), metavar="ARM")
+    parser.add_argument("--arms", nargs="+", choices=["all", *ALL], default=list(MAIN), metavar="ARM")
     parser.add_argument("--seeds", nargs="+", default=["dev"])
+    parser.add_argument("--published", action="store_true", help="the arms and seeds of the published record")
     parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
     parser.add_argument("--any-code", action="store_true", help="keep cells of other code, settings or processors")
     parser.add_argument("--record", action="store_true", help="collect the cells when all are done")
     parser.add_argument("--only-record", action="store_true", help="collect the cells that are there, train nothing")
     given = parser.parse_args()
+    if given.quick and (given.record or given.published):
+        parser.error("--quick has no published record: leave out --record and --published")
     keep_freed_memory()
     arena = _arena(parser, given)
     seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
     folder = given.out / (arena.name + ("-quick" if given.quick else ""))
-    if not given.only_record and (elsewhere := run(arena, given.arms, seeds, folder, any_code=given.any_code)):
+    names = list(ARMS) if "all" in given.arms else given.arms
+    todo = published(arena) if given.published else [(seed, name) for seed in seeds for name in names]
+    if not given.only_record and (elsewhere := run(arena, todo, folder, any_code=given.any_code)):
         print(f"{elsewhere} cells are at work in another process", file=sys.stderr)
     if given.record or given.only_record:
         print(f"wrote {record(arena, folder)}")

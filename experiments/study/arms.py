@@ -36,67 +36,75 @@ class Arm:
 
 SEPARATE: dict[str, Any] = {"batchnorm": "separate"}
 CONTROL: dict[str, Any] = {"lambda_m": 0.0}
+# In titles: the paper's objective, the same with the term between the image and each of its views, and one view.
+EQ4, EACH, ONE = "Eq. 4", "Eq. 4, term between image and each view", "one view"
 
 ARMS: dict[str, Arm] = {
-    "untrained": Arm("untrained network", ""),
+    "untrained": Arm("initial weights, not trained", ""),
     "in": Arm("`in`: natural images only", "in"),
     "shapenet-sin": Arm("`shapenet-sin`", "shapenet-sin"),
-    "shapenet-sin-in": Arm("`shapenet-sin-in`: one stylized view", "shapenet-sin-in"),
+    "shapenet-sin-in": Arm("`shapenet-sin-in`: one view, no term", "shapenet-sin-in"),
     "shapenet": Arm("`shapenet`", "shapenet"),
     "mmsi-sin": Arm("`mmsi-sin`", "mmsi-sin"),
-    "mmsi-sin-in": Arm("`mmsi-sin-in`: Eq. 4, lambda_s .5"),
+    "mmsi-sin-in": Arm("`mmsi-sin-in`: the paper's Eq. 4"),
     "mmsi": Arm("`mmsi`", "mmsi"),
-    "control": Arm("Eq. 4 without the term, lambda_m 0", settings=CONTROL),
-    "channel": Arm("Eq. 4, channel axis", settings={"axis": "channel"}),
+    "control": Arm(f"{EQ4} without the term", settings=CONTROL),
+    "channel": Arm(f"{EQ4}, channel axis", settings={"axis": "channel"}),
     # which pairs the term ties
-    "natural": Arm("Eq. 4, term over natural-a and natural-b", term="mmsi natural"),
-    "all": Arm("Eq. 4, term over all three pairs", term="mmsi all"),
-    "natural-2": Arm("natural pairs, lambda_m 2", settings={"lambda_m": 2.0}, term="mmsi natural"),
-    "views-2": Arm("Eq. 4, lambda_m 2", settings={"lambda_m": 2.0}),
+    "natural": Arm(EACH, term="mmsi natural"),
+    "all": Arm(f"{EQ4}, term over all three pairs", term="mmsi all"),
+    "natural-2": Arm(f"{EACH}, lambda_m 2", settings={"lambda_m": 2.0}, term="mmsi natural"),
+    "views-2": Arm(f"{EQ4}, lambda_m 2", settings={"lambda_m": 2.0}),
     # batch norm
-    "separate": Arm("Eq. 4, separate batch norm", settings=SEPARATE),
-    "separate-control": Arm("separate, lambda_m 0", settings=SEPARATE | CONTROL),
-    "separate-natural": Arm("separate, natural pairs", settings=SEPARATE, term="mmsi natural"),
-    "reestimated": Arm("Eq. 4, separate and re-estimated", settings=SEPARATE, reestimate=True),
-    "reestimated-control": Arm("separate and re-estimated, lambda_m 0", settings=SEPARATE | CONTROL, reestimate=True),
+    "separate": Arm(f"{EQ4}, separate batch norm", settings=SEPARATE),
+    "separate-control": Arm(f"{EQ4} without the term, separate batch norm", settings=SEPARATE | CONTROL),
+    "separate-natural": Arm(f"{EACH}, separate batch norm", settings=SEPARATE, term="mmsi natural"),
+    "reestimated": Arm(f"{EQ4}, separate batch norm, re-estimated", settings=SEPARATE, reestimate=True),
+    "reestimated-control": Arm(
+        f"{EQ4} without the term, separate batch norm, re-estimated",
+        settings=SEPARATE | CONTROL,
+        reestimate=True,
+    ),
     "reestimated-natural": Arm(
-        "separate and re-estimated, natural pairs",
+        f"{EACH}, separate batch norm, re-estimated",
         settings=SEPARATE,
         term="mmsi natural",
         reestimate=True,
     ),
     # what the views are
-    "augmented": Arm("two ordinary augmentations, Eq. 4", views="augmented"),
-    "augmented-control": Arm("two ordinary augmentations, lambda_m 0", settings=CONTROL, views="augmented"),
-    "augmented-natural": Arm("two ordinary augmentations, natural pairs", term="mmsi natural", views="augmented"),
-    "jitter": Arm("natural images with strong colour jitter", "in", views="jitter"),
+    "augmented": Arm(f"{EQ4}, ordinary augmentations as views", views="augmented"),
+    "augmented-control": Arm(
+        f"{EQ4} without the term, ordinary augmentations as views", settings=CONTROL, views="augmented"
+    ),
+    "augmented-natural": Arm(f"{EACH}, ordinary augmentations as views", term="mmsi natural", views="augmented"),
+    "jitter": Arm("`in` with strong colour jitter", "in", views="jitter"),
     # other objectives
-    "js": Arm("Jensen-Shannon consistency of the answers", term="jensen-shannon"),
+    "js": Arm(f"{EQ4}, Jensen-Shannon of the answers for the term", term="jensen-shannon"),
     "js-12": Arm(
-        "Jensen-Shannon consistency, weight 12 (AugMix's)",
+        f"{EQ4}, Jensen-Shannon of the answers for the term, weight 12 (AugMix's)",
         settings={"lambda_m": 12.0},
         term="jensen-shannon",
     ),
-    "natural-js": Arm("natural pairs and Jensen-Shannon", term="natural and js"),
-    "detached": Arm("natural latents as a target without gradient", term="detached"),
-    "detached-views": Arm("views' latents as targets without gradient", term="detached views"),
-    "decorrelated": Arm("natural pairs and decorrelated neurons", term="decorrelated"),
+    "natural-js": Arm(f"{EACH}, and Jensen-Shannon of the answers", term="natural and js"),
+    "detached": Arm(f"{EACH}, no gradient to the image's latents", term="detached"),
+    "detached-views": Arm(f"{EACH}, no gradient to the views' latents", term="detached views"),
+    "decorrelated": Arm(f"{EACH}, and decorrelated neurons", term="decorrelated"),
     "one-view-natural": Arm(
-        "one stylized view, term over natural and view, lambda_m .4",
+        f"{ONE} and term",
         "shapenet-sin-in",
         {"lambda_m": 0.4},
         "mmsi natural",
     ),
     "one-view-js": Arm(
-        "one stylized view, Jensen-Shannon of both answers, weight 6",
+        f"{ONE}, Jensen-Shannon of both answers, weight 6",
         "shapenet-sin-in",
         {"lambda_m": 6.0},
         "jensen-shannon",
     ),
-    "infonce": Arm("InfoNCE over natural pairs", term="infonce"),
+    "infonce": Arm(f"{EQ4}, InfoNCE between image and each view for the term", term="infonce"),
 }
-FAMILIES = (("views", "Eq. 4", "mmsi views"), ("natural", "natural pairs", "mmsi natural"))
-# One setting at a time around the paper's term and around natural pairs.
+FAMILIES = (("views", EQ4, "mmsi views"), ("natural", EACH, "mmsi natural"))
+# One setting at a time.
 SCANS: dict[str, Arm] = (
     {
         f"{name}-{setting}-{value:g}": Arm(f"{title}, {setting} {value:g}", settings={setting: value}, term=term)
@@ -110,7 +118,7 @@ SCANS: dict[str, Arm] = (
     }
     | {
         "control-lambda_s-0.1": replace(
-            ARMS["control"], title="lambda_m 0, lambda_s 0.1", settings=CONTROL | {"lambda_s": 0.1}
+            ARMS["control"], title=f"{EQ4} without the term, lambda_s 0.1", settings=CONTROL | {"lambda_s": 0.1}
         )
     }
     | {
@@ -121,16 +129,18 @@ SCANS: dict[str, Arm] = (
     | {
         f"one-view-lambda_m-{value:g}": replace(
             ARMS["one-view-natural"],
-            title=f"one stylized view, lambda_m {value:g}",
+            title=f"{ONE} and term, lambda_m {value:g}",
             settings={"lambda_m": value},
         )
         for value in (0.1, 0.2, 0.8, 1.6, 4.0)
     }
     | {
-        f"{name}-share-{value:g}": replace(ARMS[name], title=f"{title}, {value:.0%} of the cross entropy", share=value)
+        f"{name}-share-{value:g}": replace(
+            ARMS[name], title=f"{title}, {100 * value:g} % of the cross entropy on the view", share=value
+        )
         for name, title in (
-            ("shapenet-sin-in", "one stylized view"),
-            ("one-view-natural", "one stylized view and term"),
+            ("shapenet-sin-in", f"{ONE}, no term"),
+            ("one-view-natural", f"{ONE} and term"),
         )
         for value in (0.25, 0.75)
     }
@@ -140,3 +150,4 @@ OVER_TIME = {
     for name in ("mmsi-sin-in", "control", "natural", "one-view-natural", "shapenet-sin-in")
 }
 ALL = {**ARMS, **SCANS, **OVER_TIME}
+MAIN = ("untrained", "in", "shapenet-sin-in", "control", "mmsi-sin-in", "natural", "one-view-natural")

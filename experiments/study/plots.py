@@ -28,11 +28,11 @@ HIGH = 0.6  # of the largest value: where the lowest is above, the axis begins t
 STYLE = "text{font:11px system-ui,sans-serif;fill:#374151}.name{font-weight:600}.axis{stroke:#d1d5db}.thin{opacity:.3}"
 OVER_TIME = {
     "mmsi-sin-in": "Eq. 4",
-    "control": "lambda_m 0",
-    "natural": "natural pairs",
-    "all": "all pairs",
+    "control": "Eq. 4, no term",
+    "natural": "image and each view",
+    "all": "all three pairs",
     "channel": "channel axis",
-    "one-view-natural": "one view",
+    "one-view-natural": "one view and term",
     "shapenet-sin-in": "one view, no term",
 }
 LOGGED = {
@@ -52,7 +52,7 @@ LINES_OF_WEIGHT = {
 }
 TRADED = {
     "shape": SHOWN["shape"],
-    "shape full": "decisions by shape, full texture, %",
+    "shape full": "decisions by shape, full strength, %",
     "stylized": "stylized top-1, %",
     "silhouettes": "silhouettes, %",
     "corruptions": "corruptions, %",
@@ -79,9 +79,9 @@ class Family(NamedTuple):
 
 LINES = (
     Family("views", "Eq. 4", "mmsi-sin-in", "control"),
-    Family("natural", "natural pairs", "natural", "control"),
-    Family("one-view", "one view", "one-view-natural", "shapenet-sin-in", scale=2.0),
-    Family("one-view-natural", "one view", "one-view-natural", "shapenet-sin-in"),
+    Family("natural", "image and each view", "natural", "control"),
+    Family("one-view", "one view and term", "one-view-natural", "shapenet-sin-in", scale=2.0),
+    Family("one-view-natural", "one view and term", "one-view-natural", "shapenet-sin-in"),
     Family("shapenet-sin-in", "one view, no term", "shapenet-sin-in", "shapenet-sin-in"),
 )
 

@@ -12,9 +12,9 @@ TITLES = {
     "shape": "by shape",
     "texture": "by texture",
     "neither": "by neither",
-    "shape full": "by shape, full texture",
-    "texture full": "by texture, full texture",
-    "neither full": "by neither, full texture",
+    "shape full": "by shape, full strength",
+    "texture full": "by texture, full strength",
+    "neither full": "by neither, full strength",
     "stylized": "stylized top-1",
     "white-box": "white-box attack",
     "transfer-attack": "transferred attack",
@@ -22,6 +22,11 @@ TITLES = {
     "voc12": "VOC2012, mean AP",
 }
 
+ARENA_TITLES = {
+    "shapes16": "drawings (shapes16)",
+    "imagenette": "Imagenette from random weights",
+    "finetuned": "Imagenette from ImageNet weights",
+}
 SEEDS_ALONE = "†"  # marks differences whose interval leaves the images out
 
 
@@ -73,7 +78,7 @@ class Record:
                 lines.append([ALL[arm].title, str(len(both)), *made])
         marks = [SEEDS_ALONE if over_seeds_alone(one, self.images) else "" for one in known]
         titles = [f"{TITLES.get(one, one)}{mark}" for one, mark in zip(known, marks, strict=True)]
-        return markdown([f"minus {ALL[other].title}", "seeds", *titles], lines)
+        return markdown([f"arm minus {ALL[other].title}", "seeds", *titles], lines)
 
     def by_seed(self, arms: Sequence[str], measures: Sequence[str]) -> str:
         """Return every value of every seed: ``a / b / c``."""
