@@ -212,9 +212,10 @@ def test_claims_have_a_verdict_for_each_arena() -> None:
 def test_the_papers_tables_stand_beside_every_arena() -> None:
     table = paper.beside({"ours": given_record({"mmsi-sin-in": [0.4, 0.5, 0.6]})})["paper table 1"].splitlines()
     neurons = [line.split(" | ")[3:] for line in table]
+    assert neurons[2] == ["-", "- |"]  # before training
     assert neurons[0] == ["shape neurons: paper", "shape neurons: ours |"]
-    assert neurons[2:][paper.SCHEMES.index("mmsi-sin-in")] == ["32.7", "50.0 [25.2, 74.8] (3) |"]
-    assert neurons[2:][paper.SCHEMES.index("in")] == ["17.0", "- |"]
+    assert neurons[3:][paper.SCHEMES.index("mmsi-sin-in")] == ["32.7", "50.0 [25.2, 74.8] (3) |"]
+    assert neurons[3:][paper.SCHEMES.index("in")] == ["17.0", "- |"]
 
 
 def test_an_ablation_is_collected_by_row(tmp_path: Path) -> None:

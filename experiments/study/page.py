@@ -37,6 +37,7 @@ WEIGHED = (  # how much of the cross entropy is the stylized view's
     *("shapenet-sin-in-share-0.25", "shapenet-sin-in", "shapenet-sin-in-share-0.75"),
     *("one-view-natural-share-0.25", "one-view-natural", "one-view-natural-share-0.75"),
 )
+BESIDE = ("untrained", "in")  # stand beside every table of means
 WEIGHED_BY = (*DECISIONS, "corruptions", "shape neurons")
 BATCHNORM = ("control", "separate-control", "mmsi-sin-in", "separate", "natural", "separate-natural")
 
@@ -46,13 +47,13 @@ def tables(arena: str, record: Record) -> dict[str, str]:
     untouched = record.fresh if record.cells("mmsi-sin-in", record.fresh) else record.dev
     made = {
         f"{arena} short": record.means(MAIN, (*DECISIONS[:7], "shape neurons"), untouched),
-        f"{arena} batch norm": record.means(BATCHNORM, (*DECISIONS[:7], "shape neurons"), record.dev),
-        f"{arena} weight": record.means(WEIGHED, WEIGHED_BY, record.common(WEIGHED, record.dev)),
+        f"{arena} batch norm": record.means((*BESIDE, *BATCHNORM), (*DECISIONS[:7], "shape neurons"), record.dev),
+        f"{arena} weight": record.means((*BESIDE, *WEIGHED), WEIGHED_BY, record.common(WEIGHED, record.dev)),
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),
         f"{arena} transfer": record.means(list(ARMS), TRANSFER, record.dev),
-        f"{arena} transfer short": record.means(MAIN, TRANSFER, record.dev),
-        f"{arena} scans": record.means(list(SCANS), (*DECISIONS, "shape neurons"), record.dev),
+        f"{arena} transfer short": record.means(MAIN, TRANSFER, untouched),
+        f"{arena} scans": record.means((*BESIDE, *SCANS), (*DECISIONS, "shape neurons"), record.dev),
         f"{arena} seeds": record.by_seed(list(ARMS), (*DECISIONS[:2], *DECISIONS[3:7], "shape neurons")),
     }
     for other in COMPARED:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from arms import ALL
 from comparing import Ends, cell_text, difference, markdown, mean, over_seeds_alone
 from record import ARENA_TITLES, SEEDS_ALONE, Record
 
 LEAST_SEEDS = 3
+UNTRAINED = "untrained"
 SCHEMES = ("in", "shapenet-sin", "mmsi-sin", "shapenet-sin-in", "mmsi-sin-in", "shapenet", "mmsi")
 # ResNet-50's figures, percent (BMVC 2022, Tables 1 to 5), in the order of SCHEMES, None where the paper has none: by
 # table, what is measured there, and the measure of ours that stands beside it.
@@ -86,16 +88,19 @@ def verdict(ends: Ends, seeds: int) -> str:
 
 
 def beside(records: Mapping[str, Record]) -> dict[str, str]:
-    """Return the paper's Tables 1 to 5 by their markers: its figure and ours (number of seeds), a row per scheme."""
+    """Return the paper's Tables 1 to 5 by their markers: its figure and ours (number of seeds), a row per scheme.
+
+    The first row is the network before training, which the paper does not have.
+    """
     made = {}
     for table, columns in PAPER.items():
         names = ("paper", *(ARENA_TITLES.get(one, one) for one in records))
         headings = ["scheme", *(f"{what}: {one}" for what, _ in columns for one in names)]
         lines = []
-        for number, scheme in enumerate(SCHEMES):
-            line = [f"`{scheme}`"]
+        for scheme in (UNTRAINED, *SCHEMES):
+            line = [ALL[scheme].title if scheme == UNTRAINED else f"`{scheme}`"]
             for (_, measure), figures in columns.items():
-                figure = figures[number]
+                figure = None if scheme == UNTRAINED else figures[SCHEMES.index(scheme)]
                 line.append("-" if figure is None else f"{figure:.1f}")
                 for record in records.values():
                     cells = record.cells(scheme, record.seeds)
