@@ -153,14 +153,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python experiments/study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, help="folder that keeps the cells")
     parser.add_argument("--arena", choices=["shapes16", "imagenette", "finetuned"], default="shapes16")
     parser.add_argument("--data", type=Path, help="folder of Imagenette, with train/ and val/")
     parser.add_argument("--weights", type=Path, help="EfficientNet-Lite0's weights, for finetuned")
     parser.add_argument("--pacs", type=Path, help="folder with PACS' photo/ and sketch/, for finetuned")
     parser.add_argument("--voc", type=Path, help="VOCdevkit, for finetuned")
-    parser.add_argument("--arms", nargs="+", choices=["all", *ALL], default=list(MAIN), metavar="ARM")
-    parser.add_argument("--seeds", nargs="+", default=["dev"])
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        choices=["all", *ALL],
+        default=list(MAIN),
+        metavar="ARM",
+        help="of arms.py, or all (default: those of the first tables)",
+    )
+    parser.add_argument("--seeds", nargs="+", default=["dev"], help="dev, fresh, or numbers (default: dev)")
     parser.add_argument("--published", action="store_true", help="the arms and seeds of the published record")
     parser.add_argument("--quick", action="store_true", help="run every step, too briefly to learn anything")
     parser.add_argument("--any-code", action="store_true", help="keep cells of other code, settings or processors")

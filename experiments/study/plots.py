@@ -140,7 +140,7 @@ def multiples(panels: Sequence[tuple[str, str, Sequence[Series]]]) -> Markup:
     height = 8 + rows * (HEIGHT + GAP)
     for number, name in enumerate(names):
         colour = colours[name]
-        across, down = GAP + 150 * (number % KEYS), height + 20 * (number // KEYS)
+        across, down = GAP + 175 * (number % KEYS), height + 20 * (number // KEYS)
         parts.append(tag("line", x1=across, x2=across + 18, y1=down, y2=down, stroke=colour, stroke_width=3))
         parts.append(tag("text", name, x=across + 24, y=down + 4))
     size = {"width": COLUMNS * (WIDTH + GAP) + 20, "height": height + 16 + 20 * ((len(names) - 1) // KEYS)}
