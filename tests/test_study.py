@@ -235,7 +235,7 @@ def test_an_ablation_is_collected_by_row(tmp_path: Path) -> None:
     assert rows["mmsi"]["minus_baseline"] == {"value": 0.2, "ci95": (0.1, 0.3)}
     assert rows["mmsi"]["minus_style"] is None
     line = next(text for text in paper.ablation(rows).splitlines() if "`mmsi`" in text)
-    assert line.split(" | ")[1:] == ["92.5", "20.0 [0.0, 90.0]", "0.0 / 10.0", "+20.0 [+10.0, +30.0]", "7,200 |"]
+    assert line.split(" | ")[1:] == ["92.5", "20.0 [0.0, 90.0]", "0.0 / 10.0", "+20.0 [+10.0, +30.0]", "-", "7,200 |"]
 
 
 def test_a_cell_is_computed_once_and_its_key_is_what_decides_its_numbers(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def collected(folder: Path) -> dict[str, Any]:
             "n": found.n,
             "seeds": [one["value"] for one in found.details["seeds"]],
             "images_seen": found.details["images_seen"][0],
-            "made": results.environment,
+            "made": {key: value for key, value in results.environment.items() if key not in ("command", "platform")},
         }
         for other in ("baseline", "style"):
             pair = next((one for one in paired if name != other and one.between(name, other)), None)

@@ -138,15 +138,16 @@ def ablation(rows: Mapping[str, dict[str, Any]]) -> str:
     lines = []
     for name, figure in ABLATION.items():
         row = rows[name]
-        ends, away = row["ci95"], row["minus_baseline"]
+        away = [row[f"minus_{other}"] for other in ("baseline", "style")]
         lines.append(
             [
                 f"`{name}`: {row['description']}",
                 "-" if figure is None else f"{figure:.1f}",
-                cell_text(row["value"], (ends[0], ends[1])),
+                cell_text(row["value"], tuple(row["ci95"])),
                 " / ".join(f"{100 * value:.1f}" for value in row["seeds"]),
-                "-" if away is None else cell_text(away["value"], (away["ci95"][0], away["ci95"][1]), "+.1f"),
+                *("-" if one is None else cell_text(one["value"], tuple(one["ci95"]), "+.1f") for one in away),
                 f"{row['images_seen']:,}",
             ]
         )
-    return markdown(["row", "paper", "ours", "seeds", "minus `baseline`", "images through the network"], lines)
+    headings = ["row", "paper", "ours", "seeds", "minus `baseline`", "minus `style`", "images through the network"]
+    return markdown(headings, lines)

@@ -229,7 +229,8 @@ def traded(record: Record) -> list[tuple[str, str, list[Series]]]:
             if found := [cells for cells in found if all(measure in cells[seed]["measures"] for seed in seeds)]:
                 across, up = ([100 * _mean(cells, one, seeds) for cells in found] for one in ("top-1", measure))
                 series.append(Series(name, across, [up]))
-        panels.append((TRADED[measure], "top-1, %", series))
+        if series:
+            panels.append((TRADED[measure], "top-1, %", series))
     return panels
 
 
