@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 from arms import ALL
 from comparing import Ends, cell_text, difference, markdown, over_seeds_alone
-from record import ARENA_TITLES, SEEDS_ALONE, TITLES, Record
+from record import ARENA_TITLES, LEAST_SEEDS, SEEDS_ALONE, TITLES, Record
 
 CHOSEN = "one-view-natural"
 RIVALS = ("mmsi-sin-in", "control", "shapenet-sin-in")
 HEAVIER = "shapenet-sin-in-share-0.75"  # what the rule does not ask: more weight of the view in the place of the term
 BESIDE = ("top-1", "stylized", "corruptions")
 SHAPE = ("shape full", "shape")  # the first that every cell of the chosen arm has
-LEAST_SEEDS = 3
 MOST_TOP1 = -0.01  # the interval of the difference in top-1 must lie above it
 
 
@@ -28,11 +27,11 @@ def ruling(shape: Ends, top1: Ends, seeds: int) -> str:
 
 
 def answer(records: Mapping[str, Record]) -> str:
-    """Return the table: on fresh seeds where the chosen arm has any, else on development seeds."""
+    """Return the table: on fresh seeds where the chosen arm has enough of them, else on all."""
     lines = []
     for arena, record in records.items():
-        fresh = bool(record.cells(CHOSEN, record.fresh))
-        seeds = record.fresh if fresh else record.dev
+        seeds = record.confirming(CHOSEN)
+        kind = "fresh" if seeds == record.fresh else "of both kinds"
         ours = record.cells(CHOSEN, seeds)
         measure = next(one for one in SHAPE if all(one in cell["measures"] for cell in ours.values()))
         for rival in (*RIVALS, HEAVIER):
@@ -46,8 +45,7 @@ def answer(records: Mapping[str, Record]) -> str:
                 + SEEDS_ALONE * (ends is not None and over_seeds_alone(one, record.images))
                 for one, (value, ends, _) in found.items()
             ]
-            told = f"{len(each)} {'fresh' if fresh else 'development'}"
             says = ruling(shape, top1, len(each)) if rival in RIVALS else "not part of it"
-            lines.append([ARENA_TITLES[arena], ALL[rival].title, told, *texts, says])
+            lines.append([ARENA_TITLES[arena], ALL[rival].title, f"{len(each)} {kind}", *texts, says])
     headings = ["arena", "arm minus", "seeds", "by shape", *(TITLES.get(one, one) for one in BESIDE), "the rule"]
     return markdown(headings, lines)

@@ -44,20 +44,20 @@ BATCHNORM = ("control", "separate-control", "mmsi-sin-in", "separate", "natural"
 
 def tables(arena: str, record: Record) -> dict[str, str]:
     """Return the tables of an arena by the names of their markers."""
-    untouched = record.fresh if record.cells("mmsi-sin-in", record.fresh) else record.dev
+    confirming = record.confirming("mmsi-sin-in")
     made = {
-        f"{arena} short": record.means(MAIN, (*DECISIONS[:7], "shape neurons"), untouched),
+        f"{arena} short": record.means(MAIN, (*DECISIONS[:7], "shape neurons"), confirming),
         f"{arena} batch norm": record.means((*BESIDE, *BATCHNORM), (*DECISIONS[:7], "shape neurons"), record.dev),
         f"{arena} weight": record.means((*BESIDE, *WEIGHED), WEIGHED_BY, record.common(WEIGHED, record.dev)),
         f"{arena} decisions": record.means(list(ARMS), DECISIONS, record.dev),
         f"{arena} robustness": record.means(list(ARMS), ROBUSTNESS, record.dev),
         f"{arena} transfer": record.means(list(ARMS), TRANSFER, record.dev),
-        f"{arena} transfer short": record.means(MAIN, TRANSFER, untouched),
+        f"{arena} transfer short": record.means(MAIN, TRANSFER, confirming),
         f"{arena} scans": record.means((*BESIDE, *SCANS), (*DECISIONS, "shape neurons"), record.dev),
         f"{arena} seeds": record.by_seed(list(ARMS), (*DECISIONS[:2], *DECISIONS[3:7], "shape neurons")),
     }
     for other in COMPARED:
-        for kind, seeds in (("dev", record.dev), ("fresh", record.fresh)):
+        for kind, seeds in (("dev", record.dev), ("fresh", record.fresh), ("all", record.seeds)):
             made[f"{arena} minus {other} {kind}"] = record.differences(list(ARMS), other, DIFFERENCES, seeds)
             made[f"{arena} short minus {other} {kind}"] = record.differences(MAIN[1:], other, DIFFERENCES, seeds)
     return made

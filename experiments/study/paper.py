@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from arms import ALL
 from comparing import Ends, cell_text, difference, markdown, mean, over_seeds_alone
-from record import ARENA_TITLES, SEEDS_ALONE, Record
+from record import ARENA_TITLES, LEAST_SEEDS, SEEDS_ALONE, Record
 
-LEAST_SEEDS = 3
 UNTRAINED = "untrained"
 SCHEMES = ("in", "shapenet-sin", "mmsi-sin", "shapenet-sin-in", "mmsi-sin-in", "shapenet", "mmsi")
 # ResNet-50's figures, percent (BMVC 2022, Tables 1 to 5), in the order of SCHEMES, None where the paper has none: by

@@ -27,6 +27,7 @@ ARENA_TITLES = {
     "imagenette": "Imagenette from random weights",
     "finetuned": "Imagenette from ImageNet weights",
 }
+LEAST_SEEDS = 3  # that a difference is called with
 SEEDS_ALONE = "†"  # marks differences whose interval leaves the images out
 
 
@@ -49,6 +50,10 @@ class Record:
         """Return the cells of an arm with these seeds."""
         return {seed: cell for seed, cell in self.arms.get(arm, {}).items() if seed in seeds}
 
+    def confirming(self, arm: str) -> set[int]:
+        """Return the fresh seeds if the arm has enough of them, else all."""
+        return self.fresh if len(self.cells(arm, self.fresh)) >= LEAST_SEEDS else self.seeds
+
     def known(self, measures: Sequence[str]) -> list[str]:
         """Return those of ``measures`` that any cell has."""
         return [one for one in measures if any(one in cell["measures"] for cell in self._all())]
@@ -65,7 +70,7 @@ class Record:
             if cells := self.cells(arm, seeds):
                 made = [cell_text(*mean(cells, measure, self.images)) for measure in known]
                 lines.append([ALL[arm].title, str(len(cells)), *made])
-        return markdown(["arm", "seeds", *(TITLES.get(one, one) for one in known)], lines)
+        return _table(["arm", "seeds", *(TITLES.get(one, one) for one in known)], lines)
 
     def differences(self, arms: Sequence[str], other: str, measures: Sequence[str], seeds: set[int]) -> str:
         """Return the table of differences to another arm, paired over seeds and images."""
@@ -78,7 +83,7 @@ class Record:
                 lines.append([ALL[arm].title, str(len(both)), *made])
         marks = [SEEDS_ALONE if over_seeds_alone(one, self.images) else "" for one in known]
         titles = [f"{TITLES.get(one, one)}{mark}" for one, mark in zip(known, marks, strict=True)]
-        return markdown([f"arm minus {ALL[other].title}", "seeds", *titles], lines)
+        return _table([f"arm minus {ALL[other].title}", "seeds", *titles], lines)
 
     def by_seed(self, arms: Sequence[str], measures: Sequence[str]) -> str:
         """Return every value of every seed: ``a / b / c``."""
@@ -93,3 +98,9 @@ class Record:
 
     def _all(self) -> Iterator[dict[str, Any]]:
         return (cell for cells in self.arms.values() for cell in cells.values())
+
+
+def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table without the columns that have no value in any line."""
+    kept = [n for n in range(len(headings)) if not lines or any(line[n] != "-" for line in lines)]
+    return markdown([headings[n] for n in kept], [[line[n] for n in kept] for line in lines])
