@@ -18,7 +18,8 @@ from testkit.processes import run
 
 RUN = "import sys; from shapebias.cli.main import main; sys.exit(main(sys.argv[1:]))"
 SLOWLY = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 import shapebias.stylize.batches as module
 save_image = module.save_image
 module.save_image = lambda *image, **options: (time.sleep(0.1), save_image(*image, **options))[1]
