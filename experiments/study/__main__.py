@@ -1,6 +1,6 @@
 """The study: every arm in every arena over several seeds, each cell computed once.
 
-    python experiments/study runs/study --arena shapes16 [--data DIR] [--arms in mmsi-sin-in ... | all]
+    python experiments/study runs/study --arena shapes16 [--data DIR] [--arms in mmsi-sin-in ... | every]
         [--seeds dev | fresh | 0 1 2] [--published] [--quick] [--record]
 
 A cell is one arm with one seed: it is trained, measured and kept in OUT by the hash of its settings, the code's
@@ -162,10 +162,10 @@ def main() -> None:
     parser.add_argument(
         "--arms",
         nargs="+",
-        choices=["all", *ALL],
+        choices=["every", *ALL],
         default=list(MAIN),
         metavar="ARM",
-        help="of arms.py, or all (default: those of the first tables)",
+        help="of arms.py, or every (default: those of the first tables)",
     )
     parser.add_argument("--seeds", nargs="+", default=["dev"], help="dev, fresh, or numbers (default: dev)")
     parser.add_argument("--published", action="store_true", help="the arms and seeds of the published record")
@@ -180,7 +180,7 @@ def main() -> None:
     arena = _arena(parser, given)
     seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
     folder = given.out / (arena.name + ("-quick" if given.quick else ""))
-    names = list(ARMS) if "all" in given.arms else given.arms
+    names = list(ARMS) if "every" in given.arms else given.arms
     todo = published(arena) if given.published else [(seed, name) for seed in seeds for name in names]
     if not given.only_record and (elsewhere := run(arena, todo, folder, any_code=given.any_code)):
         print(f"{elsewhere} cells are at work in another process", file=sys.stderr)
