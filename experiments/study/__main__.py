@@ -178,6 +178,8 @@ def main() -> None:
         parser.error("--quick has no published record: leave out --record and --published")
     keep_freed_memory()
     arena = _arena(parser, given)
+    if given.seeds not in (["dev"], ["fresh"]) and not all(seed.isdecimal() for seed in given.seeds):
+        parser.error(f"--seeds takes dev, fresh, or numbers, not {' '.join(given.seeds)}")
     seeds = {"dev": arena.dev, "fresh": arena.fresh}.get(given.seeds[0]) or [int(seed) for seed in given.seeds]
     folder = given.out / (arena.name + ("-quick" if given.quick else ""))
     names = list(ARMS) if "every" in given.arms else given.arms
